@@ -1,0 +1,43 @@
+# Everything a contributor needs: `make setup`, `make test`, `make lint`; `make demo` shows the product.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint format bench-proxy bench-monitor generate clean
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP) ## .venv with every extra but gpu and alibi
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Driftline needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[monitor,runtime,demo,dev]'
+	@touch $@
+
+demo: setup ## the product on real input, in a minute
+	$(BIN)/driftline demo $(ARGS)
+
+test: setup ## lint, types and every test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+generate: setup ## files that are made from code and committed
+	$(BIN)/python -m config.reference > docs/settings.md
+
+bench-proxy: setup ## beside nginx and aiohttp, in one run (needs nginx and wrk)
+	$(BIN)/python -m bench.proxy $(ARGS)
+
+bench-monitor: setup ## CPU per exchange of the watching side, by stage
+	$(BIN)/python -m bench.monitor $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

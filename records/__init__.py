@@ -1,0 +1,13 @@
+"""What travels between the rooms of the house: plain, frozen values and the ports through which rooms meet.
+
+Standard library and msgspec only, so that the hot path may import any of it.
+
+- `exchange`   one request and its reply by one arm: the record that everything else is derived from
+- `outcome`    what became known about an exchange only after its record was written
+- `payload`    named tensors decoded from a body, or the reason why there are none
+- `window`     summaries of a window of rows, which merge by addition
+- `verdict`    what the detectors say about a window
+- `alert`      what people are told
+- `metrics`    every metric name, its labels, its unit and its help text, once
+- `ports`      the protocols by which siblings use each other without importing each other
+"""

@@ -1,0 +1,43 @@
+"""What people are told."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Severity(StrEnum):
+    """How soon a person must look: now, or in working hours."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+class AlertState(StrEnum):
+    """The life of an alert, in this order."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert in one state. Identity is `name` and `labels`; a change of state is a new value."""
+
+    name: str
+    """Subject and symptom, for example `ModelInputDrift`; a heading of the runbook."""
+    severity: Severity
+    state: AlertState
+    labels: dict[str, str]
+    """What it is about: `model`, `version`, `route`."""
+    summary: str
+    description: str
+    """With the numbers: what, since when, how much, over how many rows."""
+    features: tuple[str, ...] = ()
+    started_at_ns: int
+    """When the condition began to hold: the opening of the first window that shows it."""
+    fired_at_ns: int = 0
+    resolved_at_ns: int = 0
+    runbook_url: str = ""
+    console_url: str = ""

@@ -1,0 +1,58 @@
+"""What a model's traffic is compared with: frozen, versioned, and the same on every replica."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class NumericBaseline(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
+    """A numeric feature as it was when it was trusted."""
+
+    name: str
+    edges: tuple[float, ...]
+    """B−1 increasing inner edges of the B bins, cut at quantiles: bin i holds edges[i−1] <= x < edges[i]."""
+    counts: tuple[int, ...]
+    """Rows of the baseline in each of the B bins."""
+    missing: int = 0
+    """Rows without a value (null or NaN)."""
+    non_finite: int = 0
+    mean: float = 0.0
+    standard_deviation: float = 0.0
+    minimum: float = 0.0
+    maximum: float = 0.0
+    design_effect: float = 1.0
+    """Variance of chunk frequencies in the baseline's own order over the multinomial variance, at least 1."""
+
+
+class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_only=True):
+    """A feature with levels, as it was when it was trusted."""
+
+    name: str
+    levels: tuple[str, ...]
+    """The most frequent levels, as text, in falling order of frequency."""
+    counts: tuple[int, ...]
+    """Rows of each level, then of all other levels together: one entry more than `levels`."""
+    singletons: int = 0
+    """Levels seen exactly once: the Good–Turing estimate of the chance of a level never seen."""
+    missing: int = 0
+    design_effect: float = 1.0
+
+
+FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """All features of one model, inputs and outputs. Written as JSON by `driftline baseline`."""
+
+    format: int = 1
+    baseline_id: str
+    """The first 16 hexadecimal digits of the SHA-256 of the features: equal content, equal id."""
+    model: str
+    version: str = ""
+    source: str
+    """Where the rows came from: a file's name, `traffic`, or a period of the store."""
+    rows: int
+    created_at_ns: int
+    features: tuple[FeatureBaseline, ...]

@@ -1,0 +1,108 @@
+"""One request and its reply by one arm: the record from which every view is derived."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from records.ids import ExchangeId
+
+
+class Role(StrEnum):
+    """Whose reply it was: the one that the client got, or one that nobody saw."""
+
+    SERVED = "served"
+    SHADOW = "shadow"
+
+
+class ErrorKind(StrEnum):
+    """Why an exchange did not end in an ordinary reply. An HTTP error status alone is not an error of the exchange."""
+
+    NONE = ""
+    BAD_REQUEST = "bad_request"  # the client's message could not be parsed or was refused
+    NO_ROUTE = "no_route"
+    OVERLOADED = "overloaded"  # a limit of this worker was reached
+    CONNECT_FAILED = "connect_failed"
+    CONNECT_TIMEOUT = "connect_timeout"
+    REPLY_TIMEOUT = "reply_timeout"  # the upstream went silent for longer than allowed
+    UPSTREAM_CLOSED = "upstream_closed"  # it closed the connection before its reply was whole
+    BAD_REPLY = "bad_reply"  # its reply broke HTTP's framing rules
+    CLIENT_LEFT = "client_left"  # the client closed before the reply was whole
+    SHUTDOWN = "shutdown"  # the worker's grace period ended first
+
+
+KEPT_FIELDS: Final = frozenset(
+    {
+        "inference-header-content-length",
+        "x-amzn-sagemaker-target-model",
+        "x-amzn-sagemaker-inference-id",
+        "azureml-model-deployment",
+        "seldon-model",
+    }
+)
+"""Lower-case names of the header fields, beyond content type and encoding, without which bodies cannot be decoded
+(WIRE formats: Open Inference V2 binary extension, SageMaker, Azure ML, Seldon 2)."""
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message body as it was seen on the wire, with what is needed to decode it."""
+
+    content: bytes = b""
+    """The first bytes, at most the capture limit; transfer coding removed, content coding as sent."""
+    size_bytes: int = 0
+    """The whole length, also when `content` is shorter."""
+    truncated: bool = False
+    content_type: str = ""
+    content_encoding: str = ""
+    fields: dict[str, str] = {}
+    """Header fields named in `KEPT_FIELDS` that the message had."""
+
+
+NO_BODY: Final = Body()
+
+
+class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """One request and its reply by one arm. Times are Unix nanoseconds, durations nanoseconds, −1 where not reached."""
+
+    exchange_id: ExchangeId
+    """UUIDv7 (RFC 9562 §5.7), 16 bytes, shared by the served reply and every shadow's."""
+    request_id: str
+    """The caller's X-Request-Id, else made here and sent on."""
+    role: Role
+    route: str
+    arm: str
+    """Which of the route's targets replied: the upstream's name or a shadow's."""
+    model: str = ""
+    """As the settings name it; empty where the payload or its path is to tell."""
+    version: str = ""
+    started_at_ns: int
+    """When the first byte of the request's head was read."""
+    queue_ns: int = -1
+    """From the request's head until it had a connection to the arm."""
+    connect_ns: int = -1
+    """Establishing that connection; 0 where an idle one was used again."""
+    first_byte_ns: int = -1
+    """From the request's head until the reply's first byte."""
+    total_ns: int = -1
+    """From the request's head until the reply was whole or had failed."""
+    method: str
+    path: str
+    """The request target as received, query included."""
+    status: int = 0
+    """What the arm answered, or what the proxy answered in its place; 0 where nobody was answered."""
+    error: ErrorKind = ErrorKind.NONE
+    client: str = ""
+    """The address of the peer."""
+    principal: str = ""
+    """Who was authenticated; empty where nobody was."""
+    trace_id: str = ""
+    """W3C Trace Context: 32 lower-case hexadecimal digits, empty where there was no valid `traceparent`."""
+    span_id: str = ""
+    """The caller's span (16 hexadecimal digits): the parent of the spans derived from this record."""
+    sampling_rate: float = 1.0
+    """The share of exchanges that were kept when this one was: statistics weigh it by the inverse."""
+    request: Body = NO_BODY
+    """For a shadow empty but for its size: it got the served request's body."""
+    response: Body = NO_BODY

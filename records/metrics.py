@@ -1,0 +1,97 @@
+"""Every metric's name, labels and help text, once. Prometheus conventions: base units, `_total` for counters."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import Final, NamedTuple
+
+
+class MetricType(StrEnum):
+    """How Prometheus reads it."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class MetricSpec(NamedTuple):
+    """A metric as Prometheus shows it."""
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+DURATION_BUCKETS_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""The buckets of OpenTelemetry's HTTP semantic conventions for `http.server.request.duration`."""
+
+_COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
+
+
+class Metric(Enum):
+    """The member is what code names; its value is what is exported."""
+
+    # the data plane, counted in the workers' ledgers
+    HTTP_REQUESTS = MetricSpec("driftline_http_requests_total", _COUNTER, "Exchanges ended, by what was answered.", ("route", "arm", "role", "code"))
+    HTTP_REQUEST_DURATION = MetricSpec(
+        "driftline_http_request_duration_seconds", _HISTOGRAM, "From the request's head until the reply was whole.", ("route", "arm", "role")
+    )
+    EXCHANGE_ERRORS = MetricSpec(
+        "driftline_exchange_errors_total", _COUNTER, "Exchanges that did not end in an ordinary reply.", ("route", "arm", "role", "kind")
+    )
+    MIRROR_SKIPPED = MetricSpec("driftline_mirror_skipped_total", _COUNTER, "Requests not mirrored although their share was due.", ("route", "arm", "reason"))
+    CLIENT_CONNECTIONS = MetricSpec("driftline_client_connections", _GAUGE, "Client connections open now.")
+    REQUESTS_IN_FLIGHT = MetricSpec("driftline_http_requests_in_flight", _GAUGE, "Requests being forwarded now.")
+    # the counted promise: captured = stored + dropped + pending
+    CAPTURED = MetricSpec("driftline_exchanges_captured_total", _COUNTER, "Exchange records made by the data plane.")
+    STORED = MetricSpec("driftline_exchanges_stored_total", _COUNTER, "Exchange records that the store has acknowledged.")
+    DROPPED = MetricSpec("driftline_exchanges_dropped_total", _COUNTER, "Exchange records lost, by reason.", ("reason",))
+    PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
+    # the watching side
+    SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")
+    CONSUMER_LAG = MetricSpec("driftline_consumer_lag_records", _GAUGE, "Records that a consumer has yet to read.", ("consumer",))
+    DETECTOR_SKIPPED = MetricSpec("driftline_detector_skipped_total", _COUNTER, "Records that the detectors passed over to keep up.")
+    STORE_UP = MetricSpec("driftline_store_up", _GAUGE, "1 when the last insert into ClickHouse succeeded.")
+    STORE_ERRORS = MetricSpec("driftline_store_errors_total", _COUNTER, "Inserts that failed and were tried again.")
+    UNDECODABLE = MetricSpec("driftline_undecodable_total", _COUNTER, "Bodies that gave no tensors, by format and reason.", ("format", "reason"))
+    ROWS_WATCHED = MetricSpec("driftline_rows_watched_total", _COUNTER, "Rows of features that entered a window.", ("model",))
+    # drift
+    DRIFT_WINDOWS = MetricSpec("driftline_drift_windows_total", _COUNTER, "Windows tested against the baseline.", ("model",))
+    DRIFT_EVIDENCE = MetricSpec("driftline_drift_evidence_ratio", _GAUGE, "Evidence of drift relative to what the budget asks for; 1 is the line.", ("model",))
+    DRIFT_FIRING = MetricSpec("driftline_drift_firing", _GAUGE, "1 while the model's drift alert fires.", ("model",))
+    FEATURE_EFFECT = MetricSpec("driftline_feature_effect", _GAUGE, "Effect size in the last window, by statistic.", ("model", "feature", "statistic"))
+    FEATURE_SHARE = MetricSpec("driftline_feature_evidence_share_ratio", _GAUGE, "A feature's part of the model's evidence.", ("model", "feature"))
+    BASELINE_ROWS = MetricSpec("driftline_baseline_rows", _GAUGE, "Rows in the baseline; while one is learned, rows so far.", ("model", "baseline_id"))
+    SHADOW_COMPARED = MetricSpec("driftline_shadow_compared_total", _COUNTER, "Pairs of served and shadow replies compared.", ("route", "arm"))
+    SHADOW_AGREED = MetricSpec("driftline_shadow_agreed_total", _COUNTER, "Compared pairs whose outputs agreed.", ("route", "arm"))
+    ALERTS = MetricSpec("driftline_alerts_total", _COUNTER, "Alerts that began to fire.", ("alert", "severity"))
+    NOTIFICATIONS = MetricSpec("driftline_notifications_total", _COUNTER, "Notifications sent.", ("notifier",))
+    NOTIFICATION_FAILURES = MetricSpec("driftline_notification_failures_total", _COUNTER, "Notifications given up.", ("notifier",))
+    # about ourselves
+    UP = MetricSpec("driftline_up", _GAUGE, "1 while the component runs.", ("component",))
+    BUILD_INFO = MetricSpec("driftline_build_info", _GAUGE, "Always 1; the version is in the labels.", ("version", "python"))
+    SCRAPE_DURATION = MetricSpec("driftline_scrape_duration_seconds", _GAUGE, "Time that the previous scrape took to render.")
+
+    @property
+    def metric_name(self) -> str:
+        """The exported name."""
+        return self.value.name
+
+
+class DropReason(StrEnum):
+    """Why a record was lost: the values of the label `reason` of `driftline_exchanges_dropped_total`."""
+
+    SPOOL_FULL = "spool_full"  # the spool's bound was reached, or the disk was
+    TOO_LARGE = "too_large"  # larger than a segment
+    CORRUPT = "corrupt"  # torn by a crash, or damaged on the disk
+    SPOOL_ERROR = "spool_error"  # the spool could not be written
+    POISON = "poison"  # the store refused this row
+
+
+class SkipReason(StrEnum):
+    """Why a request was not mirrored."""
+
+    TOO_LARGE = "too_large"  # the body is over the mirror limit
+    BUSY = "busy"  # the shadow has as many requests in flight as it may
+    UNSUITABLE = "unsuitable"  # upgrades and failed requests

@@ -1,0 +1,75 @@
+"""What the detectors say about a window."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class DriftState(StrEnum):
+    """Whether the evidence stands past the budget with an effect worth a page."""
+
+    LEARNING = "learning"  # no baseline yet
+    OK = "ok"
+    FIRING = "firing"
+
+
+class TestResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One statistic of one feature in one window."""
+
+    __test__ = False  # not a test class of pytest's
+
+    statistic: float
+    p_value: float
+    effect: float
+    """In the units of the statistic's effect floor."""
+
+
+class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature in one window."""
+
+    feature: str
+    tests: dict[str, TestResult]
+    """By the statistic's name: `ks`, `wasserstein`, `psi`, `chi_squared`, `missing_rate`, `unseen_rate`."""
+    log_evidence: float
+    """Natural logarithm of this feature's e-detector M."""
+    share: float
+    """This feature's part of the model's evidence, 0 to 1."""
+    effect_above_floor: bool
+    summary: str
+    """Baseline against now in words, for example `mean 14.1 → 16.3 (+0.61 sd)`."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One window of one model. `state` after the window; `alert` and `resolved` are true in the window of the change."""
+
+    model: str
+    version: str
+    baseline_id: str
+    index: int
+    opened_at_ns: int
+    closed_at_ns: int
+    rows: int
+    state: DriftState
+    alert: bool = False
+    resolved: bool = False
+    evidence: float
+    """The model's e-detector: the average of M over features, capped at 1e15 so that it stays printable."""
+    threshold: float
+    """The evidence at which the budget allows an alert: windows between false alarms."""
+    features: tuple[FeatureVerdict, ...]
+    """Every feature, the largest share of the evidence first."""
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """The features, heaviest first, that together carry 90 % of the evidence and show an effect."""
+        names: list[str] = []
+        share = 0.0
+        for feature in self.features:
+            if share >= 0.9 or feature.share <= 0.01:
+                break
+            share += feature.share
+            if feature.effect_above_floor:
+                names.append(feature.feature)
+        return tuple(names)

@@ -1,0 +1,49 @@
+"""Summaries of a window of rows. Summaries of the same window merge by addition, whatever the split."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class NumericSummary(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
+    """A numeric feature in one window, over the bins of its baseline."""
+
+    counts: tuple[int, ...]
+    missing: int = 0
+    non_finite: int = 0
+    total: float = 0.0
+    """Sum of the finite values."""
+    total_squares: float = 0.0
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class CategoricalSummary(msgspec.Struct, frozen=True, tag="categorical", kw_only=True):
+    """A feature with levels in one window."""
+
+    counts: tuple[int, ...]
+    """Rows of each of the baseline's levels, then of all others together."""
+    unseen: int = 0
+    """Rows, among the others, whose level the baseline never saw."""
+    missing: int = 0
+    new_values: dict[str, int] = {}
+    """The heaviest new levels and their rows; capped."""
+
+
+FeatureSummary: TypeAlias = NumericSummary | CategoricalSummary
+
+
+class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One window of one model against one baseline, as one replica saw it or as several merged."""
+
+    model: str
+    version: str
+    baseline_id: str
+    index: int
+    """Counts windows of this model and baseline from 0."""
+    opened_at_ns: int
+    closed_at_ns: int
+    rows: int
+    features: dict[str, FeatureSummary]
