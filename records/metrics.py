@@ -47,6 +47,7 @@ class Metric(Enum):
     CAPTURED = MetricSpec("driftline_exchanges_captured_total", _COUNTER, "Exchange records made by the data plane.")
     STORED = MetricSpec("driftline_exchanges_stored_total", _COUNTER, "Exchange records that the store has acknowledged.")
     DROPPED = MetricSpec("driftline_exchanges_dropped_total", _COUNTER, "Exchange records lost, by reason.", ("reason",))
+    OUTCOMES_DROPPED = MetricSpec("driftline_outcomes_dropped_total", _COUNTER, "Late outcomes of stored exchanges that found no room in the spool.")
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
     # the watching side
     SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")

@@ -32,7 +32,7 @@ class Counters(Protocol):
         """Return the index of the counter of `metric` with these label values, in the metric's label order."""
         ...
 
-    values: Sequence[int]
+    values: memoryview[int]
     """`values[slot] += n` adds."""
 
 

@@ -1,1 +1,5 @@
-"""To be written."""
+"""Where records are kept: first on the disk beside the proxy, then in ClickHouse.
+
+- `spool`        the durable log that the data plane appends to and the watching side reads
+- `clickhouse`   tables, the loader that fills them from the spool, and queries
+"""
