@@ -8,6 +8,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `window`     summaries of a window of rows, which merge by addition
 - `verdict`    what the detectors say about a window
 - `alert`      what people are told
+- `status`     what the operator's surface shows
 - `metrics`    every metric name, its labels, its unit and its help text, once
 - `ports`      the protocols by which siblings use each other without importing each other
 """

@@ -26,7 +26,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert in one state. Identity is `name` and `labels`; a change of state is a new value."""
 
     name: str
-    """Subject and symptom, for example `ModelInputDrift`; a heading of the runbook."""
+    """Subject and symptom, for example `ModelDataDrift`; a heading of the runbook."""
     severity: Severity
     state: AlertState
     labels: dict[str, str]

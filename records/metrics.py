@@ -26,6 +26,15 @@ class MetricSpec(NamedTuple):
 DURATION_BUCKETS_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The buckets of OpenTelemetry's HTTP semantic conventions for `http.server.request.duration`."""
 
+BUCKET_LABELS: Final = (*map(str, DURATION_BUCKETS_SECONDS), "+Inf")
+"""The values of a histogram's label `le`, in order."""
+
+BUCKET_SUFFIX: Final = "_bucket"
+SUM_NS_SUFFIX: Final = "_sum_ns"
+"""How a histogram is counted in plain integers, two additions per observation: for each set of label values one counter per bucket,
+`<name>_bucket` with a last label `le`, that counts the observations of this bucket alone (smaller ones not included, unlike what
+Prometheus is shown), and one counter `<name>_sum_ns`. The number of observations is the sum of the buckets."""
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
 
 

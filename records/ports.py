@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from records.alert import Alert
 from records.exchange import Exchange
 from records.outcome import Outcome
 from records.payload import DecodeResult
+from records.status import ModelStatus, StatusReport
 from records.verdict import Verdict
 from records.window import WindowSummary
 
@@ -53,8 +54,67 @@ class VerdictSink(Protocol):
 
 
 class Notifier(Protocol):
-    """Tells people. Retries on its own; raises when it gave up."""
+    """Tells people. One attempt; whoever holds the queue tries again."""
 
     async def send(self, alerts: Sequence[Alert]) -> None:
-        """Tell about these changes of state."""
+        """Tell about these changes of state; raise `NotDeliveredError` where it cannot be known that it arrived."""
         ...
+
+
+class NotDeliveredError(Exception):
+    """A notification may not have arrived; the text says why, in one line."""
+
+
+class Views(Protocol):
+    """What the operator's surface shows. Called on threads, never on an event loop: methods may read files."""
+
+    def unready(self) -> Sequence[str]:
+        """Return why the watching side does not work now, a sentence each; nothing when it does."""
+        ...
+
+    def status(self) -> StatusReport:
+        """Return the counts and the state of every part."""
+        ...
+
+    def counters(self) -> Mapping[tuple[str, ...], int]:
+        """Return what is counted where it happens, in the workers' ledgers and in the monitor: by metric name, then label values."""
+        ...
+
+    def models(self) -> Sequence[ModelStatus]:
+        """Return the watched models, one entry per name."""
+        ...
+
+    def alerts(self) -> Sequence[Alert]:
+        """Return pending and firing alerts, then those resolved lately."""
+        ...
+
+    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
+        """Return the verdicts on the latest windows of a model, newest first. Raises `StoreUnavailableError`."""
+        ...
+
+    def exchanges(self, identifier: str) -> Sequence[Exchange]:
+        """Return the stored exchanges, of all arms, with this exchange id (canonical UUID) or request id. Raises `StoreUnavailableError`."""
+        ...
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be asked now; the text says why, in one line."""
+
+
+class ReadOnlySql(Protocol):
+    """Answer a user's query over the store, and only that. Called on a thread."""
+
+    def __call__(self, query: str, output_format: str) -> bytes:
+        """Return the result in a format of ClickHouse's, for example `JSONEachRow`.
+
+        Raises `QueryRefusedError` where the query is not one that may be asked, `QueryFailedError` where the engine could not answer it.
+        """
+        ...
+
+
+class QueryRefusedError(Exception):
+    """The query would do more than read the store's tables, or the format is unknown; the text says what is allowed."""
+
+
+class QueryFailedError(Exception):
+    """The engine could not answer; the text is its message, in one line."""

@@ -1,0 +1,138 @@
+"""What the operator's surface shows: the state of the watching side at one moment."""
+
+from __future__ import annotations
+
+import msgspec
+
+from records.verdict import DriftState, Verdict
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """The counted promise: captured = stored + dropped + pending, in exchange records."""
+
+    captured: int
+    stored: int
+    dropped: dict[str, int]
+    """By `records.metrics.DropReason`."""
+    pending: int
+    torn: int = 0
+    """Last frames that a kill cut short. Nobody saw those exchanges answered: they are not captured, and shown apart."""
+
+    @property
+    def dropped_total(self) -> int:
+        """Records lost for whatever reason."""
+        return sum(self.dropped.values())
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the promise holds."""
+        return self.captured == self.stored + self.dropped_total + self.pending
+
+
+class WriterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One generation of one proxy worker that the spool still knows."""
+
+    writer: str
+    alive: bool
+    captured: int
+    pending: int
+
+
+class ConsumerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader of the spool: the store's loader, or the detectors."""
+
+    consumer: str
+    running: bool
+    lag_records: int
+
+
+class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """ClickHouse as the loader sees it."""
+
+    kind: str
+    """`embedded` or `server`."""
+    up: bool
+    """Whether the last insert succeeded; true before the first."""
+    changed_at_ns: int
+    """Since when it has been up, or down."""
+    error: str = ""
+    """The last failure, in one line, while it is down."""
+
+
+class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One shadow of a route, as it is set."""
+
+    arm: str
+    url: str
+    share: float
+
+
+class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One route, as it is set."""
+
+    route: str
+    path: str
+    upstream: str
+    shadows: tuple[ShadowStatus, ...] = ()
+
+
+class AgreementStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a shadow's reply said the same as the served one."""
+
+    route: str
+    arm: str
+    compared: int
+    agreed: int
+
+    @property
+    def agreement_ratio(self) -> float | None:
+        """The share of pairs that agreed; None before the first pair."""
+        return self.agreed / self.compared if self.compared else None
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One watched model."""
+
+    model: str
+    version: str
+    """As the latest window has it."""
+    state: DriftState
+    baseline_id: str = ""
+    """Empty while the baseline is learned."""
+    baseline_source: str = ""
+    baseline_rows: int
+    """Rows in the baseline; while one is learned, rows so far."""
+    baseline_rows_wanted: int
+    """Rows at which a learned baseline is complete; for a finished one the same as `baseline_rows`."""
+    rows: int
+    """Rows that entered a window, since the baseline."""
+    windows: int
+    """Windows tested against the baseline."""
+    open_rows: int = 0
+    """Rows in the window that has yet to close."""
+    evidence: float
+    threshold: float
+    """The evidence at which the budget allows an alert; 0 while the baseline is learned."""
+    last: Verdict | None = None
+    """The latest window's verdict."""
+
+    @property
+    def evidence_ratio(self) -> float:
+        """Evidence relative to the threshold: 1 is the line."""
+        return self.evidence / self.threshold if self.threshold else 0.0
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The monitor at one moment."""
+
+    version: str
+    started_at_ns: int
+    reported_at_ns: int
+    counts: Counts
+    spool_bytes: int
+    writers: tuple[WriterStatus, ...] = ()
+    consumers: tuple[ConsumerStatus, ...] = ()
+    store: StoreStatus
+    routes: tuple[RouteStatus, ...] = ()
+    """Empty where the monitor runs alone and was not told."""
+    agreement: tuple[AgreementStatus, ...] = ()
