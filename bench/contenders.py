@@ -1,0 +1,114 @@
+"""The proxies that `bench.proxy` compares, each as the command that runs it in the foreground on one core."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from bench import nginx
+from bench.processes import BenchmarkError, find_program
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where the services listen that the proxies forward and mirror to: ports of 127.0.0.1."""
+
+    upstream: int
+    shadow: int
+    """Answers with a body, as models do."""
+    silent_shadow: int
+    """Answers 204."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a contender runs: an empty directory, a directory for a spool, the port to listen on."""
+
+    room: Path
+    spool: Path
+    port: int
+
+
+Command: TypeAlias = Callable[[Place, Services], list[str]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A proxy in one way of use."""
+
+    name: str
+    title: str
+    command: Command
+    mirrors_to: Literal["", "shadow", "silent_shadow"] = ""
+    records_per_request: int = 0
+    """Exchange records that each request must leave in the spool."""
+
+
+def contenders() -> tuple[Contender, ...]:
+    """Return all that can run here, in the order of the table."""
+    haproxy = find_program("haproxy")
+    optional = (Contender("haproxy", "HAProxy", _haproxy(haproxy)),) if haproxy else ()
+    return (
+        Contender("direct", "no proxy, nginx answers", _direct),
+        *optional,
+        Contender("nginx", "nginx proxy_pass", _nginx),
+        Contender("nginx-mirror-204", "nginx mirror, shadow answers 204", _nginx_mirror_silent, "silent_shadow"),
+        Contender("nginx-mirror", "nginx mirror, shadow answers with a body", _nginx_mirror, "shadow"),
+        Contender("aiohttp", "aiohttp server and client, uvloop", _aiohttp),
+        Contender("driftline-forward", "Driftline, forward only", _driftline_forward),
+        Contender("driftline-capture", "Driftline, capture", _driftline_capture, "", 1),
+        Contender("driftline-mirror", "Driftline, capture and mirror, both replies captured", _driftline_mirror, "shadow", 2),
+    )
+
+
+def _direct(place: Place, _services: Services) -> list[str]:
+    return nginx.answering(place.room, place.port)
+
+
+def _nginx(place: Place, services: Services) -> list[str]:
+    return nginx.forwarding(place.room, place.port, services.upstream)
+
+
+def _nginx_mirror(place: Place, services: Services) -> list[str]:
+    return nginx.mirroring(place.room, place.port, services.upstream, services.shadow)
+
+
+def _nginx_mirror_silent(place: Place, services: Services) -> list[str]:
+    return nginx.mirroring(place.room, place.port, services.upstream, services.silent_shadow)
+
+
+def _haproxy(path: str) -> Command:
+    def command(place: Place, services: Services) -> list[str]:
+        settings = place.room / "haproxy.cfg"
+        settings.write_text(
+            "global\n  nbthread 1\n  maxconn 4096\n"
+            "defaults\n  mode http\n  http-reuse always\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n"
+            f"frontend clients\n  bind 127.0.0.1:{place.port}\n  default_backend model\n"
+            f"backend model\n  server model 127.0.0.1:{services.upstream}\n"
+        )
+        return [path, "-db", "-f", str(settings)]
+
+    return command
+
+
+def _aiohttp(place: Place, services: Services) -> list[str]:
+    return [sys.executable, "-m", "bench.aiohttp_proxy", str(place.port), str(services.upstream)]
+
+
+def _driftline_forward(place: Place, services: Services) -> list[str]:
+    return [sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream)]
+
+
+def _driftline_capture(place: Place, services: Services) -> list[str]:
+    program = Path(sys.executable).with_name("driftline")
+    if not program.exists():
+        raise BenchmarkError(f"{program} is missing: run `make setup` first")
+    addresses = ["--listen", f"127.0.0.1:{place.port}", "--upstream", f"http://127.0.0.1:{services.upstream}"]
+    return [str(program), "proxy", *addresses, "--spool", str(place.spool), "--workers", "1"]
+
+
+def _driftline_mirror(place: Place, services: Services) -> list[str]:
+    return [*_driftline_capture(place, services), "--shadow", f"http://127.0.0.1:{services.shadow}"]
