@@ -1,8 +1,11 @@
-"""Every setting, declared once with its type, unit, default and help.
+"""Every setting, declared once with its type, unit, bounds, default and help.
 
 - `settings`   the settings themselves; everything else is derived from them
-- `units`      how quantities are written: `64 KiB`, `10s`, `25%`, `1 per 30 days`, `http://host:port`
-- `load`       a YAML file to settings, with errors that say file, line, key, what was expected and an example
+- `units`      how quantities are written and printed: `64 KiB`, `10s`, `25%`, `1 per 30 days`, `http://host:port`
+- `declare`    the words in which settings are declared, and the declarations as values
+- `document`   a YAML document to settings, with the line of every key and problem
+- `rules`      what must hold between settings
+- `load`       settings from a file with options over it, or one error that says everything that is wrong
 - `options`    settings as command-line options
-- `reference`  settings as the table in docs/settings.md
+- `reference`  settings as the page docs/settings.md
 """

@@ -19,13 +19,18 @@ _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 
 
 class QuantityError(ValueError):
-    """Text that is not a quantity of the kind that was expected, said so that a user can correct it."""
+    """Text that is not what was expected, said so that a user can correct it."""
 
     def __init__(self, expected: str, found: str, example: str) -> None:
-        super().__init__(f"expected {expected}, found {_shortened(found)}; for example: {example}")
         self.expected = expected
         self.found = found
         self.example = example
+        super().__init__(f"expected {expected}, found {self.shown}; for example: {example}")
+
+    @property
+    def shown(self) -> str:
+        """What was found, quoted, at most 80 characters of it."""
+        return repr(self.found if len(self.found) <= 80 else self.found[:79] + "…")
 
 
 class Bytes(int):
@@ -328,7 +333,3 @@ def _url_parts(text: str) -> _UrlParts | None:
 
 def _without_secrets(text: str) -> str:
     return re.sub(r"//[^@/]*@", "//***@", text)
-
-
-def _shortened(text: str) -> str:
-    return repr(text) if len(text) <= 80 else repr(text[:77] + "…")

@@ -1,0 +1,83 @@
+"""Settings from a file, from options, or from a file with options over it. Environment variables are not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from config.document import Document, Problem, read_document
+from config.rules import problems
+from config.settings import RouteSettings, Settings, ShadowSettings
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the text has one line per problem, in the order of the file."""
+
+
+def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, routes_needed: bool = True) -> Settings:
+    """Return the settings of `file`, if any, with `options` in place of its values, or raise `ConfigError`.
+
+    Options are values by key, for example `proxy.listen`. Keys that begin with `route.` belong to the only route, which
+    is made if the file has none.
+    """
+    document = _read(file) if file else Document(Settings(), {}, [])
+    if document.settings is None:
+        raise _error(file, document.lines, document.problems)
+    settings = _with_shadow_names(_with_options(document.settings, options or {}))
+    broken = [Problem(key, text) for key, text in problems(settings, routes_needed=routes_needed)]
+    if broken:
+        raise _error(file, document.lines, broken)
+    return settings
+
+
+def _read(file: Path) -> Document:
+    try:
+        return read_document(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: expected a file that can be read, found: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: expected text in UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}") from None
+
+
+def _error(file: Path | None, lines: Mapping[str, int], found: list[Problem]) -> ConfigError:
+    located = sorted((problem._replace(line=problem.line or lines.get(problem.key, 0)) for problem in found), key=lambda problem: problem.line)
+    return ConfigError("\n".join(_sentence(file, problem) for problem in located))
+
+
+def _sentence(file: Path | None, problem: Problem) -> str:
+    place = f"{file}:{problem.line}" if file and problem.line else str(file) if file else ""
+    return ": ".join(filter(None, (place, problem.key, problem.text)))
+
+
+def _with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    of_route = {key.removeprefix("route."): value for key, value in options.items() if key.startswith("route.")}
+    if of_route:
+        settings = replace(settings, routes=(_only_route(settings.routes, of_route),))
+    for key, value in options.items():
+        if not key.startswith("route."):
+            settings = _replaced(settings, key, value)
+    return settings
+
+
+def _only_route(routes: tuple[RouteSettings, ...], options: Mapping[str, Any]) -> RouteSettings:
+    if len(routes) > 1:
+        raise ConfigError(f"expected a file with one route for options that change it, found {len(routes)}; write them into the file instead")
+    if not routes and "upstream" not in options:
+        raise ConfigError("expected an upstream, found none; for example: --upstream http://127.0.0.1:9000")
+    return replace(routes[0], **options) if routes else RouteSettings(**options)
+
+
+def _replaced(section: Any, key: str, value: Any) -> Any:
+    name, _, rest = key.partition(".")
+    return replace(section, **{name: _replaced(getattr(section, name), rest, value) if rest else value})
+
+
+def _with_shadow_names(settings: Settings) -> Settings:
+    return replace(settings, routes=tuple(replace(route, shadows=_named(route.shadows)) for route in settings.routes))
+
+
+def _named(shadows: tuple[ShadowSettings, ...]) -> tuple[ShadowSettings, ...]:
+    return tuple(replace(shadow, name=shadow.name or f"shadow-{number}") for number, shadow in enumerate(shadows, start=1))
