@@ -20,6 +20,7 @@ import fcntl
 import mmap
 import os
 import struct
+import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -82,6 +83,34 @@ class LedgerWriter:
         os.close(self._fd)
 
 
+class LedgerView:
+    """A writer's ledger, living or dead, opened once by a reader that asks it often.
+
+    Raises FileNotFoundError where there is none (yet), ValueError where the file is not a ledger.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / LEDGER_NAME
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check_header(path, os.pread(self._fd, _HEADER_BYTES, 0))
+        except ValueError:
+            os.close(self._fd)
+            raise
+
+    def alive(self) -> bool:
+        """Whether the writer still lives. Once false, for ever: what it left is all that there will be."""
+        return _is_locked(self._fd)
+
+    def sequence(self) -> int:
+        """Return the last sequence appended: every frame up to its record is whole."""
+        return int.from_bytes(os.pread(self._fd, 8, _HEADER_BYTES + 8 * SEQUENCE_SLOT), sys.byteorder)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
 class LedgerSnapshot(NamedTuple):
     """A ledger as it was at one moment."""
 
@@ -100,13 +129,17 @@ def read_ledger(directory: Path) -> LedgerSnapshot:
         # Asked before reading: a writer that dies in between is seen alive with its last counts, and dead the next time.
         alive = _is_locked(file.fileno())
         data = file.read()
-    if len(data) < _HEADER_BYTES or data[: _HEADER.size] != _HEADER.pack(MAGIC, VERSION, CAPACITY):
-        raise ValueError(f"{path} is not a ledger of this version of Driftline")
+    _check_header(path, data)
     names_at = _HEADER_BYTES + 8 * CAPACITY
     values = memoryview(data)[_HEADER_BYTES:names_at].cast("Q")
     lines = data[names_at:].rstrip(b"\0").decode("utf-8", "replace").split("\n")[:-1]
     counters = {tuple(line.split(_SEPARATOR)): values[slot] for slot, line in enumerate(lines[2:], start=2)}
     return LedgerSnapshot(alive, values[SEQUENCE_SLOT], counters)
+
+
+def _check_header(path: Path, data: bytes) -> None:
+    if len(data) < _HEADER_BYTES or data[: _HEADER.size] != _HEADER.pack(MAGIC, VERSION, CAPACITY):
+        raise ValueError(f"{path} is not a ledger of this version of Driftline")
 
 
 def _is_locked(fd: int) -> bool:
