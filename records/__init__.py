@@ -10,5 +10,6 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `alert`      what people are told
 - `status`     what the operator's surface shows
 - `metrics`    every metric name, its labels, its unit and its help text, once
+- `times`      times as text
 - `ports`      the protocols by which siblings use each other without importing each other
 """

@@ -113,8 +113,8 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     evidence: float
     threshold: float
     """The evidence at which the budget allows an alert; 0 while the baseline is learned."""
-    last: Verdict | None = None
-    """The latest window's verdict."""
+    last_verdict: Verdict | None = None
+    """On the latest window."""
 
     @property
     def evidence_ratio(self) -> float:

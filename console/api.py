@@ -1,0 +1,135 @@
+"""The JSON API, the health checks and the metrics page: one table of endpoints.
+
+Nobody is authenticated here: serve it where only operators can reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from aiohttp import web
+
+from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
+from console.metrics import MetricsPage
+from console.replies import ApiError, errors_as_json, json_reply
+from console.threads import StoreThreads
+from records.ports import Views
+from records.status import ModelStatus
+
+WINDOWS_BY_DEFAULT: Final = 20
+WINDOWS_AT_MOST: Final = 500
+
+_Handler: TypeAlias = Callable[["_Api", web.Request], Awaitable[web.Response]]
+
+
+class Endpoint(NamedTuple):
+    """One path that answers to GET."""
+
+    path: str
+    help: str
+    answer: _Handler
+    parameters: frozenset[str] = frozenset()
+    """The query parameters that it understands; others are refused."""
+
+
+def build_app(views: Views) -> web.Application:
+    """Return the application that shows `views`."""
+    app = web.Application(middlewares=[errors_as_json])
+    api = _Api(views, StoreThreads(app))
+    for endpoint in ENDPOINTS:
+        app.router.add_get(endpoint.path, _handler(api, endpoint))
+    return app
+
+
+def _handler(api: _Api, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        _refuse_unknown(request, endpoint.parameters)
+        return await endpoint.answer(api, request)
+
+    return handle
+
+
+class _Api:
+    """The answers. Views are asked on threads; those that ask the store, on threads of their own."""
+
+    def __init__(self, views: Views, store: StoreThreads) -> None:
+        self._views = views
+        self._store = store
+        self._metrics = MetricsPage(views)
+
+    async def index(self, _: web.Request) -> web.Response:
+        return json_reply({"endpoints": {endpoint.path: endpoint.help for endpoint in ENDPOINTS}})
+
+    async def health(self, _: web.Request) -> web.Response:
+        return json_reply({"status": "ok"})
+
+    async def readiness(self, _: web.Request) -> web.Response:
+        reasons = await asyncio.to_thread(self._views.unready)
+        return json_reply({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        page, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept", ""))
+        return web.Response(body=page, headers={"Content-Type": content_type})
+
+    async def status(self, _: web.Request) -> web.Response:
+        return json_reply(status_document(await asyncio.to_thread(self._views.status)))
+
+    async def models(self, _: web.Request) -> web.Response:
+        models = await asyncio.to_thread(self._views.models)
+        return json_reply({"models": [model_summary(model) for model in models]})
+
+    async def model(self, request: web.Request) -> web.Response:
+        return json_reply(model_document(await self._known_model(request.match_info["model"])))
+
+    async def windows(self, request: web.Request) -> web.Response:
+        name, limit = request.match_info["model"], _limit(request)
+        verdicts = await self._store.ask(self._views.windows, name, limit)
+        if not verdicts:
+            await self._known_model(name)
+        return json_reply({"model": name, "windows": [verdict_document(verdict) for verdict in verdicts]})
+
+    async def alerts(self, _: web.Request) -> web.Response:
+        alerts = await asyncio.to_thread(self._views.alerts)
+        return json_reply({"alerts": [alert_document(alert) for alert in alerts]})
+
+    async def exchanges(self, request: web.Request) -> web.Response:
+        identifier = request.match_info["identifier"]
+        exchanges = await self._store.ask(self._views.exchanges, identifier)
+        if not exchanges:
+            raise ApiError(404, f"No stored exchange has the exchange id or request id {identifier!r}; a recent one may still be pending: see /api/v1/status.")
+        return json_reply({"exchanges": [exchange_document(exchange) for exchange in exchanges]})
+
+    async def _known_model(self, name: str) -> ModelStatus:
+        models = {model.model: model for model in await asyncio.to_thread(self._views.models)}
+        if name not in models:
+            raise ApiError(404, f"No model {name!r} is watched; watched now: {', '.join(sorted(models)) or 'none yet'}.")
+        return models[name]
+
+
+ENDPOINTS: Final = (
+    Endpoint("/", "This list.", _Api.index),
+    Endpoint("/healthz", "200 while the process lives.", _Api.health),
+    Endpoint("/readyz", "200 while the watching side works, else 503 with the reasons.", _Api.readiness),
+    Endpoint("/metrics", "Metrics in Prometheus's or OpenMetrics' text format.", _Api.metrics),
+    Endpoint("/api/v1/status", "Counts, lag, writers, store, routes, shadow agreement.", _Api.status),
+    Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", _Api.models),
+    Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
+    Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"limit"})),
+    Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
+    Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
+)
+
+
+def _refuse_unknown(request: web.Request, known: frozenset[str]) -> None:
+    unknown = sorted(request.query.keys() - known)
+    if unknown:
+        raise ApiError(400, f"Unknown query parameter {unknown[0]!r}; {request.path} understands {', '.join(sorted(known)) or 'none'}.")
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", str(WINDOWS_BY_DEFAULT))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= WINDOWS_AT_MOST):
+        raise ApiError(400, f"limit: expected a whole number from 1 to {WINDOWS_AT_MOST}, found {text!r}; for example ?limit=20.")
+    return int(text)

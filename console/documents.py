@@ -1,0 +1,99 @@
+"""Records as the JSON API shows them.
+
+The names are those of the records; times (`*_at_ns`) are shown as RFC 3339 text (`*_at`), null where there is none.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, TypeAlias
+
+import msgspec
+
+from records.alert import Alert
+from records.exchange import Body, Exchange
+from records.ids import format_uuid
+from records.status import Counts, ModelStatus, StatusReport
+from records.times import format_time
+from records.verdict import Verdict
+
+Document: TypeAlias = dict[str, Any]
+
+
+def status_document(report: StatusReport) -> Document:
+    """Return the whole report, with the counts as a sum that can be checked by eye."""
+    document = _document(report)
+    document["uptime_seconds"] = (report.reported_at_ns - report.started_at_ns) / 1e9
+    document["counts"] |= {"dropped_total": report.counts.dropped_total, "conserved": report.counts.conserved, "identity": identity(report.counts)}
+    for entry, agreement in zip(document["agreement"], report.agreement, strict=True):
+        entry["agreement_ratio"] = agreement.agreement_ratio
+    return document
+
+
+def identity(counts: Counts) -> str:
+    """Return the counted promise in numbers, with ≠ where it is broken."""
+    sign = "=" if counts.conserved else "≠"
+    return f"captured {counts.captured:,} {sign} stored {counts.stored:,} + dropped {counts.dropped_total:,} + pending {counts.pending:,}"
+
+
+def model_summary(model: ModelStatus) -> Document:
+    """Return a model without its features, but with the names of those that carry the evidence."""
+    document = _document(msgspec.structs.replace(model, last_verdict=None))
+    del document["last_verdict"]
+    document["evidence_ratio"] = model.evidence_ratio
+    document["carriers"] = model.last_verdict.carriers if model.last_verdict else ()
+    return document
+
+
+def model_document(model: ModelStatus) -> Document:
+    """Return all about a model: the verdict on its latest window with every feature."""
+    last = model.last_verdict
+    return model_summary(model) | {"last_verdict": verdict_document(last) if last else None}
+
+
+def verdict_document(verdict: Verdict) -> Document:
+    """Return one window's verdict."""
+    return _document(verdict) | {"carriers": verdict.carriers}
+
+
+def alert_document(alert: Alert) -> Document:
+    """Return one alert."""
+    return _document(alert)
+
+
+def exchange_document(exchange: Exchange) -> Document:
+    """Return one exchange with its bodies: as text where they are UTF-8, else as Base64."""
+    fields = msgspec.structs.asdict(exchange)
+    return _readable(fields) | {
+        "exchange_id": format_uuid(exchange.exchange_id),
+        "request": _body_document(exchange.request),
+        "response": _body_document(exchange.response),
+    }
+
+
+def _body_document(body: Body) -> Document:
+    fields = msgspec.structs.asdict(body)
+    content = fields.pop("content")
+    try:
+        return {"content": content.decode(), **fields}
+    except UnicodeDecodeError:
+        return {"content_base64": b64encode(content).decode(), **fields}
+
+
+def _document(record: msgspec.Struct) -> Document:
+    return _readable(msgspec.to_builtins(record))
+
+
+def _readable(fields: Document) -> Document:
+    """Name and write every time as text, however deep."""
+    return dict(_entry(name, value) for name, value in fields.items())
+
+
+def _entry(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_at_ns"):
+        return name.removesuffix("_ns"), format_time(value) if value else None
+    if isinstance(value, dict):
+        return name, _readable(value)
+    if isinstance(value, list | tuple):
+        return name, [_readable(item) if isinstance(item, dict) else item for item in value]
+    return name, value

@@ -1,0 +1,72 @@
+"""The sockets of the operator's surface, and serving on them."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 128
+_UNIX_PATH_BYTES: Final = 107
+"""What fits into `sockaddr_un` on Linux, beside the terminating zero."""
+_SHUTDOWN_SECONDS: Final = 2.0
+
+
+def listen_tcp(host: str, port: int) -> socket.socket:
+    """Return a listening socket; warn where others than this machine can reach it. Raises OSError with a sentence for the user."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _listen(listener, address)
+    except OSError as error:
+        raise OSError(error.errno, f"The admin address {host}:{port} cannot be used: {error.strerror}; choose another with --admin.") from error
+    if not ipaddress.ip_address(address[0]).is_loopback:
+        _log.warning("The admin address %s:%d can be reached from other machines, and whoever reaches it can read every stored exchange.", host, port)
+    return listener
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """Return a socket that listens at `path` and that only this user can open; replaces what a killed process left there.
+
+    Raises ValueError where the path is longer than the system allows.
+    """
+    if len(os.fsencode(path)) > _UNIX_PATH_BYTES:
+        raise ValueError(f"{path} is too long for a unix socket (at most {_UNIX_PATH_BYTES} bytes); choose a shorter data directory.")
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # On Linux the mode that the file gets is that of the socket's inode: nobody can connect in between.
+    os.fchmod(listener.fileno(), 0o600)
+    _listen(listener, str(path))
+    return listener
+
+
+def _listen(listener: socket.socket, address: Any) -> None:
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+
+
+@asynccontextmanager
+async def serving(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `app` on `listener` for as long as the context lasts; then close it, and let what is being answered finish."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        yield
+    finally:
+        await runner.cleanup()
+        listener.close()

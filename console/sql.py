@@ -1,0 +1,48 @@
+"""Queries over the store, on a unix socket that only the owner of the data directory can open.
+
+`driftline sql` asks here while a monitor holds the embedded store, which has one owner process.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from console.replies import ApiError, errors_as_json
+from console.threads import StoreThreads
+from records.ports import QueryFailedError, QueryRefusedError, ReadOnlySql
+
+_EXAMPLE = '{"query": "SELECT count() FROM exchanges", "format": "JSONEachRow"}'
+
+
+class SqlQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /sql."""
+
+    query: str
+    format: str
+
+
+def build_sql_app(ask: ReadOnlySql) -> web.Application:
+    """Return the application that answers POST /sql with the bytes that `ask` returns."""
+    app = web.Application(middlewares=[errors_as_json])
+    store = StoreThreads(app)
+
+    async def answer(request: web.Request) -> web.Response:
+        question = _parse(await request.read())
+        try:
+            result = await store.ask(ask, question.query, question.format)
+        except QueryRefusedError as error:
+            raise ApiError(400, str(error)) from error
+        except QueryFailedError as error:
+            raise ApiError(422, str(error)) from error
+        return web.Response(body=result, content_type="application/octet-stream")
+
+    app.router.add_post("/sql", answer)
+    return app
+
+
+def _parse(body: bytes) -> SqlQuestion:
+    try:
+        return msgspec.json.decode(body, type=SqlQuestion)
+    except msgspec.MsgspecError as error:
+        raise ApiError(400, f"Expected JSON such as {_EXAMPLE}: {error}.") from error

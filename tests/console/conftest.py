@@ -1,0 +1,182 @@
+"""A small monitor's views, held in memory."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from console.api import build_app
+from records.alert import Alert, AlertState, Severity
+from records.exchange import Body, Exchange, Role
+from records.ids import new_exchange_id
+from records.metrics import BUCKET_LABELS, Metric
+from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, WriterStatus
+from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
+
+NOON_NS = 1_763_640_000_000_000_000  # 2025-11-20T12:00:00Z
+DURATION = Metric.HTTP_REQUEST_DURATION.metric_name
+
+
+def make_feature(name: str, share: float, effect: float) -> FeatureVerdict:
+    tests = {"wasserstein": TestResult(statistic=effect, p_value=0.001, effect=effect), "ks": TestResult(statistic=0.2, p_value=0.002, effect=0.2)}
+    return FeatureVerdict(feature=name, tests=tests, log_evidence=9.0, share=share, effect_above_floor=effect >= 0.1, summary="mean 1 → 2 (+0.3 sd)")
+
+
+def make_verdict(model: str = "fraud", index: int = 7, features: Sequence[FeatureVerdict] = ()) -> Verdict:
+    return Verdict(
+        model=model,
+        version="3",
+        baseline_id="00ff00ff00ff00ff",
+        index=index,
+        opened_at_ns=NOON_NS,
+        closed_at_ns=NOON_NS + 60_000_000_000,
+        rows=1000,
+        state=DriftState.FIRING,
+        alert=True,
+        evidence=12_300.0,
+        threshold=4_320.0,
+        features=tuple(features) or (make_feature("mean area", 0.62, 0.28), make_feature("worst area", 0.38, 0.3), make_feature("symmetry", 0.0, 0.01)),
+    )
+
+
+def make_model(model: str = "fraud", **changes: object) -> ModelStatus:
+    status = ModelStatus(
+        model=model,
+        version="3",
+        state=DriftState.FIRING,
+        baseline_id="00ff00ff00ff00ff",
+        baseline_source="fraud.csv",
+        baseline_rows=5000,
+        baseline_rows_wanted=5000,
+        rows=8000,
+        windows=8,
+        open_rows=12,
+        evidence=12_300.0,
+        threshold=4_320.0,
+        last_verdict=make_verdict(model),
+    )
+    return msgspec.structs.replace(status, **changes)
+
+
+def make_exchange(role: Role = Role.SERVED, content: bytes = b'{"outputs": []}') -> Exchange:
+    return Exchange(
+        exchange_id=new_exchange_id(NOON_NS),
+        request_id="request-1",
+        role=role,
+        route="default",
+        arm="upstream" if role is Role.SERVED else "shadow-1",
+        started_at_ns=NOON_NS,
+        method="POST",
+        path="/v2/models/fraud/infer",
+        status=200,
+        response=Body(content, len(content), content_type="application/json"),
+    )
+
+
+@dataclass
+class MemoryViews:
+    """Implements `records.ports.Views`; a test changes what it needs."""
+
+    report: StatusReport
+    reasons: list[str] = field(default_factory=list)
+    watched: list[ModelStatus] = field(default_factory=list)
+    counted: dict[tuple[str, ...], int] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    stored: list[Exchange] = field(default_factory=list)
+    failure: Exception | None = None
+
+    def unready(self) -> Sequence[str]:
+        return self.reasons
+
+    def status(self) -> StatusReport:
+        return self.report
+
+    def counters(self) -> Mapping[tuple[str, ...], int]:
+        return self.counted
+
+    def models(self) -> Sequence[ModelStatus]:
+        return self.watched
+
+    def alerts(self) -> Sequence[Alert]:
+        labels = {"model": "fraud", "version": "3"}
+        return [
+            Alert(
+                name="ModelDataDrift",
+                severity=Severity.PAGE,
+                state=AlertState.FIRING,
+                labels=labels,
+                summary="fraud drifts",
+                description="by numbers",
+                started_at_ns=NOON_NS,
+                fired_at_ns=NOON_NS + 1,
+            )
+        ]
+
+    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
+        if self.failure:
+            raise self.failure
+        return [verdict for verdict in self.verdicts if verdict.model == model][:limit]
+
+    def exchanges(self, identifier: str) -> Sequence[Exchange]:
+        return [exchange for exchange in self.stored if exchange.request_id == identifier]
+
+
+@pytest.fixture
+def views() -> MemoryViews:
+    observed = dict(zip(BUCKET_LABELS, [5, 0, 3, *[0] * 11, 2], strict=True))
+    return MemoryViews(
+        StatusReport(
+            version="0.1.0",
+            started_at_ns=NOON_NS,
+            reported_at_ns=NOON_NS + 90_500_000_000,
+            counts=Counts(captured=1100, stored=1000, dropped={"spool_full": 60, "poison": 0}, pending=40, torn=1),
+            spool_bytes=4 << 20,
+            writers=(WriterStatus(writer="20251120T120000.000000Z-w0-7", alive=True, captured=1100, pending=40),),
+            consumers=(ConsumerStatus(consumer="store", running=True, lag_records=40), ConsumerStatus(consumer="detectors", running=True, lag_records=3)),
+            store=StoreStatus(kind="embedded", up=True, changed_at_ns=NOON_NS),
+            routes=(
+                RouteStatus(
+                    route="default",
+                    path="/",
+                    upstream="http://127.0.0.1:9000",
+                    shadows=(ShadowStatus(arm="shadow-1", url="http://127.0.0.1:9001", share=0.25),),
+                ),
+            ),
+            agreement=(AgreementStatus(route="default", arm="shadow-1", compared=200, agreed=190),),
+        ),
+        watched=[make_model()],
+        counted={
+            (Metric.HTTP_REQUESTS.metric_name, "default", "upstream", "served", "200"): 10,
+            (Metric.CLIENT_CONNECTIONS.metric_name,): 3,
+            **{(f"{DURATION}_bucket", "default", "upstream", "served", bound): count for bound, count in observed.items()},
+            (f"{DURATION}_sum_ns", "default", "upstream", "served"): 21_500_000_000,
+            (Metric.DROPPED.metric_name, "spool_full"): 55,  # what the ledgers know; the report also knows the loader's
+            ("overflow",): 4,
+        },
+        verdicts=[make_verdict(index=7), make_verdict(index=6)],
+        stored=[make_exchange(), make_exchange(Role.SHADOW, b"\xff\x00")],
+    )
+
+
+@pytest.fixture
+async def client(views: MemoryViews) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    async with TestClient(TestServer(build_app(views))) as client:
+        yield client
+
+
+@pytest.fixture(name="make_model")
+def _make_model():
+    return make_model
+
+
+@pytest.fixture(name="make_verdict")
+def _make_verdict():
+    return make_verdict
+
+
+@pytest.fixture(name="make_feature")
+def _make_feature():
+    return make_feature

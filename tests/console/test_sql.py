@@ -1,0 +1,81 @@
+"""Queries on the unix socket, asked with the standard library as `driftline sql` does."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+
+from console.listening import listen_unix, serving
+from console.sql import build_sql_app
+from records.ports import QueryFailedError, QueryRefusedError
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
+def post(path, body, target="/sql", method="POST") -> tuple[int, bytes]:
+    connection = UnixConnection(path)
+    try:
+        connection.request(method, target, body)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    finally:
+        connection.close()
+
+
+def answer(query: str, output_format: str) -> bytes:
+    if "refuse" in query:
+        raise QueryRefusedError("only SELECT may be asked")
+    if "fail" in query:
+        raise QueryFailedError("Code: 47. Unknown identifier x")
+    return f"{query}|{output_format}|{threading.current_thread() is threading.main_thread()}".encode() + b"\xff"
+
+
+@pytest.fixture
+async def ask(tmp_path):
+    path = tmp_path / "monitor.sock"
+    async with serving(build_sql_app(answer), listen_unix(path)):
+        yield lambda *args, **kwargs: asyncio.to_thread(post, path, *args, **kwargs)
+
+
+def question(query: str) -> bytes:
+    return json.dumps({"query": query, "format": "TSV"}).encode()
+
+
+async def test_the_result_comes_back_as_it_is_and_was_made_off_the_event_loop(ask):
+    assert await ask(question("SELECT 1")) == (200, b"SELECT 1|TSV|False\xff")
+
+
+async def test_a_refused_query_is_400_and_a_failed_one_422(ask):
+    assert await ask(question("refuse this")) == (400, b'{\n  "error": "only SELECT may be asked"\n}\n')
+    status, body = await ask(question("fail here"))
+    assert (status, json.loads(body)) == (422, {"error": "Code: 47. Unknown identifier x"})
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"SELECT 1", b"[]", b'{"query": "SELECT 1"}', b'{"query": 1, "format": "TSV"}', b'{"query":"","format":"","x":1}', b"\xff"]
+)
+async def test_a_malformed_question_is_400_with_an_example(ask, body):
+    status, reply = await ask(body)
+    assert status == 400
+    assert "SELECT count() FROM exchanges" in json.loads(reply)["error"]
+
+
+async def test_a_huge_question_is_413(ask):
+    status, reply = await ask(question("x" * (2 << 20)))
+    assert (status, json.loads(reply)) == (413, {"error": "Request Entity Too Large."})
+
+
+async def test_other_paths_and_methods_are_errors_in_json(ask):
+    assert (await ask(None, target="/"))[0] == 404
+    assert (await ask(None, method="GET"))[0] == 405
