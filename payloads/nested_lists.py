@@ -1,0 +1,103 @@
+"""Nested lists, rows and columns of JSON to tensors. The datatype follows from the values, where the format names none."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+from itertools import chain
+from types import NoneType
+from typing import Any, Final
+
+from payloads.refusal import MAX_RANK, Refused, require_few_values
+from records.payload import Tensor, Undecodable
+
+_DATATYPES: Final = {
+    frozenset({bool}): "BOOL",
+    frozenset({int}): "INT64",
+    frozenset({float}): "FP64",
+    frozenset({int, float}): "FP64",
+    frozenset({str}): "BYTES",
+}
+_SCALARS: Final = frozenset({bool, int, float, str, NoneType})
+_BASE64_KEYS: Final = {"b64"}
+
+
+def flatten(data: list[Any]) -> tuple[tuple[int, ...], list[Any]]:
+    """Return the shape of nested lists and their leaves in row-major order. The leaves may be of any type but list."""
+    shape = [len(data)]
+    while data and type(data[0]) is list:
+        width = len(data[0])
+        if any(type(row) is not list or len(row) != width for row in data):
+            raise Refused(Undecodable.RAGGED)
+        if len(shape) == MAX_RANK:
+            raise Refused(Undecodable.MALFORMED)
+        require_few_values(len(data) * width)
+        shape.append(width)
+        data = data[0] if len(data) == 1 else list(chain.from_iterable(data))
+    return tuple(shape), data
+
+
+def tensor_of(name: str, data: Any) -> Tensor:
+    """Return `data`, nested lists or one scalar, as a tensor; a scalar is one row."""
+    shape, values = flatten(data if type(data) is list else [data])
+    types = set(map(type, values))
+    if not types <= _SCALARS:
+        values = [_scalar(value) for value in values]
+        types = set(map(type, values))
+    return Tensor(name, _DATATYPES.get(frozenset(types - {NoneType}), "JSON"), shape, values)
+
+
+def tensors_of_rows(name: str, rows: Any) -> list[Tensor]:
+    """Return rows: objects give one tensor per key, anything else gives one tensor called `name`."""
+    if type(rows) is list and rows and _is_record(rows[0]):
+        return tensors_of_records(rows)
+    return [tensor_of(name, rows)]
+
+
+def tensors_of_columns(name: str, columns: Any) -> list[Tensor]:
+    """Return columns: an object gives one tensor per key, anything else gives one tensor called `name`."""
+    if _is_record(columns):
+        return [tensor_of(column, data) for column, data in columns.items()]
+    return [tensor_of(name, columns)]
+
+
+def tensors_of_records(records: list[dict[str, Any]]) -> list[Tensor]:
+    """Return one tensor per key in any of `records`; where a record lacks a key, its value is missing."""
+    if not all(map(_is_record, records)):
+        raise Refused(Undecodable.MALFORMED)
+    names = list(dict.fromkeys(chain.from_iterable(records)))
+    require_few_values(len(names) * len(records))
+    return _few(tensor_of(name, [record.get(name) for record in records]) for name in names)
+
+
+def _few(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Collect tensors while their values together are few."""
+    kept: list[Tensor] = []
+    count = 0
+    for tensor in tensors:
+        count += len(tensor.values)
+        require_few_values(count)
+        kept.append(tensor)
+    return kept
+
+
+def _is_record(value: Any) -> bool:
+    return type(value) is dict and value.keys() != _BASE64_KEYS
+
+
+def _scalar(value: Any) -> bool | float | str | None:
+    """Return a leaf: text for TensorFlow's `{"b64": …}`, a scalar as it is; a list among scalars is ragged."""
+    if type(value) is dict and value.keys() == _BASE64_KEYS:
+        return _decoded_base64(value["b64"])
+    if type(value) is list:
+        raise Refused(Undecodable.RAGGED)
+    if type(value) not in _SCALARS:
+        raise Refused(Undecodable.MALFORMED)
+    return value  # type: ignore[no-any-return]
+
+
+def _decoded_base64(text: Any) -> str:
+    try:
+        return binascii.a2b_base64(text).decode(errors="backslashreplace")
+    except (TypeError, ValueError):
+        raise Refused(Undecodable.MALFORMED) from None

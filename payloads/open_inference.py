@@ -1,0 +1,126 @@
+"""Open Inference V2 (KServe, Triton, MLServer, Seldon Core 2): JSON, and JSON followed by binary tensors.
+
+Source: the protocol's `inference_rest.md`, and Triton's binary tensor data extension, where the header field
+Inference-Header-Content-Length gives the length of the JSON and the tensors' `binary_data_size` that of each blob.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from types import NoneType
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from payloads.binary_tensors import unpack
+from payloads.json_documents import load
+from payloads.nested_lists import flatten
+from payloads.refusal import Refused, require_few_values
+from records.exchange import Body
+from records.payload import Decoded, Tensor, Undecodable
+
+NAME: Final = "v2"
+PATH: Final = re.compile(r".*/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?/infer/?")
+
+_NUMBERS: Final = frozenset({int, float, bool, NoneType})
+_TEXTS: Final = frozenset({str, NoneType})
+
+_Datatype: TypeAlias = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]
+_Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Parameters(msgspec.Struct, gc=False):
+    binary_data_size: _Size | None = None
+
+
+_NO_PARAMETERS: Final = _Parameters()
+
+
+class _Described(msgspec.Struct, gc=False):
+    """A tensor as the JSON describes it; without `data` its values lie in a blob, or in shared memory."""
+
+    name: str
+    shape: tuple[_Size, ...]
+    datatype: _Datatype
+    data: list[Any] | None = None
+    parameters: _Parameters | None = None
+
+
+class _Request(msgspec.Struct, gc=False):
+    inputs: list[_Described]
+
+
+class _Reply(msgspec.Struct, gc=False):
+    outputs: list[_Described]
+    model_name: str | None = None
+    model_version: str | None = None
+
+
+def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:
+    """Return the inputs; `model` and `version` are those of the path."""
+    document, blobs = _split(content, body)
+    request = _convert(document, _Request)
+    return Decoded(NAME, _tensors(request.inputs, blobs), model, version)
+
+
+def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:
+    """Return the outputs; the reply knows best which model and version made it."""
+    document, blobs = _split(content, body)
+    reply = _convert(document, _Reply)
+    return Decoded(NAME, _tensors(reply.outputs, blobs), reply.model_name or model, reply.model_version or version)
+
+
+def _split(content: bytes, body: Body) -> tuple[Any, bytes]:
+    """Return the JSON document and the blobs that follow it."""
+    length = body.fields.get("inference-header-content-length")
+    if length is None:
+        return load(content), b""
+    if not (length.isascii() and length.isdigit()) or len(length) > 10 or int(length) > len(content):
+        raise Refused(Undecodable.MALFORMED)
+    if int(length) == 0:
+        # Triton's raw binary request: only the model's own configuration tells the input's name, datatype and shape.
+        raise Refused(Undecodable.NO_DATA)
+    return load(content[: int(length)]), content[int(length) :]
+
+
+_Message = TypeVar("_Message", _Request, _Reply)
+
+
+def _convert(document: Any, message: type[_Message]) -> _Message:
+    try:
+        return msgspec.convert(document, message)
+    except msgspec.ValidationError:
+        raise Refused(Undecodable.MALFORMED) from None
+
+
+def _tensors(described: list[_Described], blobs: bytes) -> list[Tensor]:
+    """Return the tensors whose values are on the wire; refuse a message that has none."""
+    tensors: list[Tensor] = []
+    position = 0
+    for tensor in described:
+        shape = tensor.shape or (1,)  # a scalar is one row
+        count = math.prod(shape)
+        require_few_values(count)
+        if tensor.data is not None:
+            values = _listed_values(tensor.data, count, tensor.datatype)
+        elif tensor.parameters is not None and tensor.parameters.binary_data_size is not None:
+            start, position = position, position + tensor.parameters.binary_data_size
+            values = unpack(tensor.datatype, count, blobs[start:position])
+        else:
+            continue  # a shared memory region
+        tensors.append(Tensor(tensor.name, tensor.datatype, shape, values))
+    if position != len(blobs):
+        raise Refused(Undecodable.MALFORMED)
+    if not tensors:
+        raise Refused(Undecodable.NO_DATA)
+    return tensors
+
+
+def _listed_values(data: list[Any], count: int, datatype: _Datatype) -> list[Any]:
+    """Return the values of `data`, which may be flat or nested, once they fit the datatype and number `count`."""
+    if data and type(data[0]) is list:
+        data = flatten(data)[1]
+    if not (_TEXTS if datatype == "BYTES" else _NUMBERS).issuperset(map(type, data)) or len(data) != count:
+        raise Refused(Undecodable.MALFORMED)
+    return data
