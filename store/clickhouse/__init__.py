@@ -1,0 +1,13 @@
+"""ClickHouse, embedded (chDB) or a server, through one client.
+
+In the order in which an exchange gets there:
+
+- `schema`     the tables, and how an older store is brought forward
+- `client`     opens the store: one owner for the embedded one, settings that are never left to a server's defaults
+- `columns`    exchanges and outcomes as Arrow, the form in which they are inserted
+- `inserter`   stores a batch once, whatever died before, and sets refused rows aside
+- `loader`     from the spool to the tables: batches, waiting, the loader's state
+- `results`    writes windows, verdicts, alerts and baselines
+- `queries`    what the console and `driftline baseline` ask
+- `readonly`   a user's own SQL, which can read these tables and do nothing else
+"""
