@@ -46,8 +46,10 @@ def read_document(text: str) -> Document:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         return Document(None, {}, [_syntax_problem(error)])
-    except (yaml.YAMLError, RecursionError) as error:
-        return Document(None, {}, [Problem("", f"expected YAML, found what cannot be read: {error}")])
+    except yaml.reader.ReaderError as error:
+        return Document(None, {}, [Problem("", f"expected YAML, found the character {error.character!r} at offset {error.position}")])
+    except RecursionError:
+        return Document(None, {}, [Problem("", "expected YAML, found settings nested without end")])
     if root is None:
         return Document(Settings(), {}, [])
     settings = reader.section(Settings, root, "")

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from config.document import Document, Problem, read_document
-from config.rules import problems
+from config.rules import NO_ROUTE, problems
 from config.settings import RouteSettings, Settings, ShadowSettings
 
 
@@ -43,8 +43,15 @@ def _read(file: Path) -> Document:
 
 
 def _error(file: Path | None, lines: Mapping[str, int], found: list[Problem]) -> ConfigError:
-    located = sorted((problem._replace(line=problem.line or lines.get(problem.key, 0)) for problem in found), key=lambda problem: problem.line)
+    located = sorted((problem._replace(line=problem.line or _line(lines, problem.key)) for problem in found), key=lambda problem: problem.line)
     return ConfigError("\n".join(_sentence(file, problem) for problem in located))
+
+
+def _line(lines: Mapping[str, int], key: str) -> int:
+    """Return the line of a key, else of what it would stand in, else 0."""
+    while key and key not in lines:
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return lines.get(key, 0)
 
 
 def _sentence(file: Path | None, problem: Problem) -> str:
@@ -66,7 +73,7 @@ def _only_route(routes: tuple[RouteSettings, ...], options: Mapping[str, Any]) -
     if len(routes) > 1:
         raise ConfigError(f"expected a file with one route for options that change it, found {len(routes)}; write them into the file instead")
     if not routes and "upstream" not in options:
-        raise ConfigError("expected an upstream, found none; for example: --upstream http://127.0.0.1:9000")
+        raise ConfigError(f"routes: {NO_ROUTE}")
     return replace(routes[0], **options) if routes else RouteSettings(**options)
 
 

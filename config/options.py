@@ -67,7 +67,9 @@ def _declaration(key: str) -> Declaration:
 
 
 def _metavar(declaration: Declaration) -> str:
-    return {"": "TEXT", "duration": "TIME"}.get(declaration.unit, declaration.unit.upper())
+    if declaration.type is int:
+        return "N"
+    return {"": "TEXT", "bytes": "SIZE", "directory": "DIR", "duration": "TIME"}.get(declaration.unit, declaration.unit.upper())
 
 
 def _argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

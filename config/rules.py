@@ -11,11 +11,15 @@ from config.units import Bytes
 RECORD_OVERHEAD: Final = Bytes(128 * 1024)
 """What a record may take beside its two bodies: the path, header fields, and the frame."""
 
+NO_ROUTE: Final = (
+    "expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file"
+)
+
 
 def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield the key path and the text of every broken rule."""
     if routes_needed and not settings.routes:
-        yield "routes", "expected at least one route, found none; for example: routes: [{upstream: http://127.0.0.1:9000}]"
+        yield "routes", NO_ROUTE
     yield from _duplicates([(f"routes[{i}].path", route.path) for i, route in enumerate(settings.routes)])
     yield from _duplicates([(f"routes[{i}].name", route.name) for i, route in enumerate(settings.routes)])
     for index, route in enumerate(settings.routes):

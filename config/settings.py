@@ -31,7 +31,8 @@ class RouteSettings(Section, frozen=True):
     model: Annotated[str, setting("The model's name; by default it is read from the path or the body, else it is the route's name.", example="fraud")] = ""
     version: Annotated[str, setting("The model's version, likewise.", example="3")] = ""
     baseline: Annotated[
-        str, setting("A baseline file made by `driftline baseline`; without one it is learned from the first traffic.", example="fraud.baseline.json")
+        str,
+        setting("A baseline file made by `driftline baseline`; without one it is learned from the first traffic.", unit="file", example="fraud.baseline.json"),
     ] = ""
     shadows: Annotated[tuple[ShadowSettings, ...], setting("Models that get a copy of the traffic.")] = ()
 
@@ -55,7 +56,9 @@ class ProxySettings(Section, frozen=True):
 class SpoolSettings(Section, frozen=True):
     """The durable log between the data plane and the watching side."""
 
-    directory: Annotated[str, setting("Where the spool lies; by default `spool` in the data directory.", example="/var/lib/driftline/spool")] = ""
+    directory: Annotated[
+        str, setting("Where the spool lies; by default `spool` in the data directory.", unit="directory", example="/var/lib/driftline/spool")
+    ] = ""
     max_size: Annotated[Bytes, setting("Disk space of the spool at most; when it is full the newest records are dropped and counted.")] = Bytes.parse("2 GiB")
     segment_size: Annotated[Bytes, setting("Size of one segment file.", at_least="256 KiB", at_most="1 GiB")] = Bytes.parse("4 MiB")
 
@@ -96,9 +99,9 @@ class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
     admin: Annotated[Address, setting("Where the metrics, health and JSON API are served.")] = Address("127.0.0.1", 8081)
-    data_dir: Annotated[str, setting("Where everything is kept: the spool, the embedded store, learned baselines.", example="/var/lib/driftline")] = (
-        "driftline-data"
-    )
+    data_dir: Annotated[
+        str, setting("Where everything is kept: the spool, the embedded store, learned baselines.", unit="directory", example="/var/lib/driftline")
+    ] = "driftline-data"
     proxy: Annotated[ProxySettings, setting("The data plane.")] = ProxySettings()
     routes: Annotated[tuple[RouteSettings, ...], setting("Which requests go where.")] = ()
     spool: Annotated[SpoolSettings, setting("The durable log between the data plane and the watching side.")] = SpoolSettings()

@@ -261,7 +261,7 @@ def parse_shadow(text: str) -> tuple[Url, Share]:
     try:
         return (Url.parse(url), Share.parse(share)) if separator else (Url.parse(text), Share(1))
     except QuantityError as error:
-        raise QuantityError(f"a shadow's URL, or URL@SHARE, with {error.expected}", _without_secrets(text), "http://127.0.0.1:9001@25%") from None
+        raise QuantityError(f"a shadow's URL, or URL@SHARE, with {error.expected}", error.found, "http://127.0.0.1:9001@25%") from None
 
 
 class _UrlParts(NamedTuple):

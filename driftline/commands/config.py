@@ -1,0 +1,45 @@
+"""`driftline config check FILE`: what a file of settings says, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from config.load import ConfigError, load
+from config.settings import Settings
+
+HELP: Final = "check a configuration file"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="say what the file sets up, or what is wrong with it and where (exit status 2)")
+    check.add_argument("file", metavar="FILE", type=Path, help="a file of settings in YAML, as docs/settings.md describes them")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the file."""
+    try:
+        settings = load(arguments.file)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{arguments.file}: ok\n" + "".join(f"  {line}\n" for line in _summary(settings)))
+    return 0
+
+
+def _summary(settings: Settings) -> Iterator[str]:
+    for route in settings.routes:
+        yield f"route {route.name}: {route.path} to {route.upstream}"
+        yield from (f"  shadow {shadow.name}: {shadow.share} to {shadow.url}" for shadow in route.shadows)
+    yield f"listens on {settings.proxy.listen} ({settings.proxy.workers} worker{'s' if settings.proxy.workers > 1 else ''}), admin on {settings.admin}"
+    yield f"spool of {settings.spool.max_size} in {settings.spool_directory}, store {_store(settings)}"
+    yield f"false alerts at most {settings.drift.budget}, alerts go to {settings.alerts.webhook or 'the log only'}"
+
+
+def _store(settings: Settings) -> str:
+    return f"on {settings.store.clickhouse}" if settings.store.clickhouse else f"embedded in {settings.data_dir}"

@@ -1,0 +1,218 @@
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.load import ConfigError, load
+from config.settings import RouteSettings, ShadowSettings
+from config.units import Address, Url
+
+ROUTE = "routes: [{upstream: http://127.0.0.1:9000}]\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(text: str) -> Path:
+        file = tmp_path / "driftline.yaml"
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        return file
+
+    return write
+
+
+def refusal(file: Path | None, options: dict[str, Any] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(file, options)
+    return [line.replace(f"{file.parent}/" if file else "", "") for line in str(refused.value).splitlines()]
+
+
+def test_a_file_gives_parsed_values_and_defaults(written) -> None:
+    settings = load(
+        written("""
+        proxy: {listen: ":80", capture: 1 MiB, grace: 250ms}
+        routes:
+          - upstream: http://127.0.0.1:9000/models
+            version: 3.10
+            model: no
+            shadows: [{url: http://candidate, share: 25%}, {url: http://other, name: other}]
+        """)
+    )
+    assert (settings.proxy.listen, settings.proxy.capture, settings.proxy.grace, settings.proxy.workers) == (Address("", 80), 1 << 20, 0.25, 1)
+    route = settings.routes[0]
+    assert (route.upstream, route.version, route.model) == (Url("http", "127.0.0.1", 9000, "/models"), "3.10", "no")
+    assert [(shadow.name, shadow.share, shadow.timeout) for shadow in route.shadows] == [("shadow-1", 0.25, 10), ("other", 1, 10)]
+
+
+def test_a_section_whose_keys_are_all_commented_out_has_its_defaults(written) -> None:
+    settings = load(written(ROUTE + "proxy:\n  # listen: x\nalerts: {webhook: }\n"))
+    assert settings.proxy.listen == Address("127.0.0.1", 8080)
+    assert settings.alerts.webhook is None
+
+
+def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written) -> None:
+    assert load(written(ROUTE + "data_dir: /data")).spool_directory == Path("/data/spool")
+    assert load(written(ROUTE + "spool: {directory: /fast}")).spool_directory == Path("/fast")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "routes:\n  - upstream: localhost 9000",
+            "driftline.yaml:2: routes[0].upstream: expected an http:// or https:// URL without user, query or fragment, found 'localhost 9000'; for example: upstream: http://127.0.0.1:9000",
+        ),
+        (ROUTE + "proxy:\n  listn: ':80'", "driftline.yaml:3: proxy.listn: expected a known setting, found 'listn'; did you mean listen?"),
+        (ROUTE + "listen: ':80'", "driftline.yaml:2: listen: expected a known setting, found 'listen'; did you mean proxy.listen?"),
+        (
+            ROUTE + "zzz: 1",
+            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, data_dir, proxy, routes, spool, store, drift, alerts",
+        ),
+        (ROUTE + "proxy: {workers: 257}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found '257'; for example: workers: 1"),
+        (ROUTE + "proxy: {workers: 2.5}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found '2.5'; for example: workers: 1"),
+        (ROUTE + "proxy: {workers: true}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found 'true'; for example: workers: 1"),
+        (
+            ROUTE + "drift: {window_rows: 9}",
+            "driftline.yaml:2: drift.window_rows: expected a whole number, at least 10, found '9'; for example: window_rows: 1000",
+        ),
+        (
+            ROUTE + "proxy: {connect_timeout: 5}",
+            "driftline.yaml:2: proxy.connect_timeout: expected a duration with its unit (ms, s, m, h or days), at least 1ms, found '5'; for example: connect_timeout: 5s",
+        ),
+        (
+            ROUTE + "proxy: {listen: }",
+            "driftline.yaml:2: proxy.listen: expected an address HOST:PORT with a port from 0 to 65535, found nothing; for example: listen: 0.0.0.0:8080",
+        ),
+        (ROUTE + "data_dir: [a]", "driftline.yaml:2: data_dir: expected text, found a list; for example: data_dir: /var/lib/driftline"),
+        (ROUTE + "data_dir: !env HOME", "driftline.yaml:2: data_dir: expected text, found !env 'HOME'; for example: data_dir: /var/lib/driftline"),
+        (ROUTE + "proxy: fast", "driftline.yaml:2: proxy: expected settings by name, found 'fast'; for example: listen: 0.0.0.0:8080"),
+        (
+            "routes: {upstream: http://a}",
+            "driftline.yaml:1: routes: expected a list, found settings by name; for example: routes: [{upstream: http://127.0.0.1:9000}]",
+        ),
+        ("routes: [{name: x}]", "driftline.yaml:1: routes[0].upstream: expected this setting, found none; for example: upstream: http://127.0.0.1:9000"),
+        (ROUTE + "data_dir: a\ndata_dir: b", "driftline.yaml:3: data_dir: expected once, found again; it is first on line 2"),
+        (
+            ROUTE + "? [a]\n: 1",
+            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, data_dir, proxy, routes, spool, store, drift, alerts",
+        ),
+        ("- a", "driftline.yaml:1: expected settings by name, found a list; for example: admin: 127.0.0.1:8081"),
+        (
+            "",
+            "driftline.yaml: routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file",
+        ),
+        (
+            "routes: []",
+            "driftline.yaml:1: routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file",
+        ),
+        (ROUTE + "drift: {window_min_rows: 2000}", "driftline.yaml:2: drift.window_min_rows: expected at most drift.window_rows (1000), found 2000"),
+        (
+            ROUTE + "proxy: {capture: 2 MiB}",
+            "driftline.yaml:2: proxy.capture: expected two bodies and 128 KiB to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1984 KiB",
+        ),
+        (
+            ROUTE + "spool: {max_size: 4 MiB}",
+            "driftline.yaml:2: spool.max_size: expected at least two segments (8 MiB), found 4 MiB; for example: max_size: 2 GiB",
+        ),
+        (
+            "routes: [{upstream: http://a, path: x}]",
+            "driftline.yaml:1: routes[0].path: expected a path that starts with /, found 'x'; for example: path: /v2/models/fraud",
+        ),
+        ("routes: [{upstream: http://a, name: ''}]", "driftline.yaml:1: routes[0].name: expected a name, found ''; for example: name: fraud"),
+    ],
+)
+def test_a_problem_says_file_line_key_what_was_expected_and_an_example(written, text: str, problem: str) -> None:
+    assert refusal(written(text)) == [problem]
+
+
+def test_every_example_of_a_capture_that_is_too_large_is_accepted(written) -> None:
+    assert load(written(ROUTE + "proxy: {capture: 1984 KiB}")).proxy.capture == 1984 << 10
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(written) -> None:
+    lines = refusal(written("proxy: {workers: 0}\nroutes:\n  - upstream: nowhere\n    shadows: [{share: 200%}]\nadmin: 8081\n"))
+    assert [line.split(": ")[0:2] for line in lines] == [
+        ["driftline.yaml:1", "proxy.workers"],
+        ["driftline.yaml:3", "routes[0].upstream"],
+        ["driftline.yaml:4", "routes[0].shadows[0].share"],
+        ["driftline.yaml:4", "routes[0].shadows[0].url"],
+        ["driftline.yaml:5", "admin"],
+    ]
+
+
+def test_routes_and_arms_are_told_apart_by_path_and_name(written) -> None:
+    lines = refusal(
+        written("""\
+        routes:
+          - {upstream: http://a, name: one, shadows: [{url: http://b, name: shadow-2}, {url: http://c}]}
+          - {upstream: http://a, name: one, path: /x}
+          - {upstream: http://a, name: two, path: /x}
+        """)
+    )
+    assert [line.split("; ")[0] for line in lines] == [
+        "driftline.yaml:2: routes[0].shadows[1].name: expected values that differ, found 'shadow-2' as in routes[0].shadows[0].name",
+        "driftline.yaml:3: routes[1].name: expected values that differ, found 'one' as in routes[0].name",
+        "driftline.yaml:4: routes[2].path: expected values that differ, found '/x' as in routes[1].path",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["proxy: [", "a: b: c", "proxy:\n\tlisten: x", "listen: [::1]:8080", "a: *unknown", "--- {}\n--- {}", "'open", "[" * 5000, "a: \x07"]
+)
+def test_faulty_yaml_is_a_problem_with_its_line(written, text: str) -> None:
+    (line,) = refusal(written(text))
+    assert line.startswith("driftline.yaml:")
+    assert "expected YAML" in line
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"data_dir: caf\xe9"])
+def test_a_file_that_is_not_utf_8_says_where(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "driftline.yaml").write_bytes(content)
+    (line,) = refusal(tmp_path / "driftline.yaml")
+    assert "expected text in UTF-8, found byte" in line
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "absent.yaml") == ["absent.yaml: expected a file that can be read, found: No such file or directory"]
+    assert refusal(tmp_path / "") == [f"{tmp_path.name}: expected a file that can be read, found: Is a directory"]
+
+
+def test_environment_variables_are_not_read(written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/root")
+    assert load(written(ROUTE + "data_dir: $HOME")).data_dir == "$HOME"
+
+
+def test_options_override_the_file(written) -> None:
+    file = written("proxy: {workers: 2, capture: 1 KiB}\nroutes: [{upstream: http://a, name: fraud, shadows: [{url: http://b}]}]\n")
+    shadow = ShadowSettings(url=Url("http", "c", 80))
+    settings = load(file, {"proxy.workers": 3, "data_dir": "/d", "route.shadows": (shadow,)})
+    assert (settings.proxy.workers, settings.proxy.capture, settings.data_dir) == (3, 1024, "/d")
+    (route,) = settings.routes
+    assert (route.name, route.upstream.host, route.shadows[0].url.host, route.shadows[0].name) == ("fraud", "a", "c", "shadow-1")
+
+
+def test_options_alone_make_one_route() -> None:
+    assert load(options={"route.upstream": Url("http", "a", 80)}).routes == (RouteSettings(upstream=Url("http", "a", 80)),)
+
+
+@pytest.mark.parametrize("options", [{}, {"route.baseline": "b"}])
+def test_options_alone_without_an_upstream_say_how_to_give_one(options: dict[str, str]) -> None:
+    assert refusal(None, options) == [
+        "routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file"
+    ]
+
+
+def test_options_of_a_route_need_a_file_with_one_route(written) -> None:
+    file = written("routes: [{upstream: http://a, name: a}, {upstream: http://b, name: b, path: /b}]\n")
+    assert refusal(file, {"route.upstream": Url("http", "c", 80)}) == [
+        "expected a file with one route for options that change it, found 2; write them into the file instead"
+    ]
+
+
+def test_a_problem_of_an_option_names_its_key_and_not_the_file() -> None:
+    route = {"route.upstream": Url("http", "a", 80), "proxy.capture": 8 << 20}
+    assert refusal(None, route)[0].startswith("proxy.capture: expected two bodies")
+
+
+def test_the_watching_side_needs_no_route() -> None:
+    assert load(routes_needed=False).routes == ()

@@ -1,0 +1,37 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from driftline.commands import config
+
+
+def check(file: Path) -> int:
+    parser = argparse.ArgumentParser()
+    config.configure(parser)
+    return config.run(parser.parse_args(["check", str(file)]))
+
+
+def test_a_good_file_is_summarised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text("routes: [{upstream: http://a, shadows: [{url: http://b, share: 25%}]}]\nstore: {clickhouse: http://me:hunter2@c:8123}\n")
+    assert check(file) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines() == [
+        f"{file}: ok",
+        "  route default: / to http://a",
+        "    shadow shadow-1: 25% to http://b",
+        "  listens on 127.0.0.1:8080 (1 worker), admin on 127.0.0.1:8081",
+        "  spool of 2 GiB in driftline-data/spool, store on http://me:***@c:8123",
+        "  false alerts at most 1 per 30 days, alerts go to the log only",
+    ]
+
+
+def test_a_broken_file_is_status_2_with_its_errors_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text("admin: x\nrutes: []\n")
+    assert check(file) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert [line.split(": ")[:2] for line in printed.err.splitlines()] == [[f"{file}:1", "admin"], [f"{file}:2", "rutes"]]
