@@ -1,0 +1,136 @@
+"""Reads the frames of all writers: in order within a writer, in turns between them."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from store.spool.cursor import Cursor
+from store.spool.listing import writer_names
+from store.spool.tail import Frame, Tail
+
+_READS_PER_LOOK: Final = 16
+"""While there is data, the directory is looked at for new writers once in so many reads."""
+
+_log = logging.getLogger(__name__)
+
+
+class Batch(msgspec.Struct, gc=False):
+    """What one read gave."""
+
+    frames: list[Frame]
+    cursors: dict[str, Cursor]
+    """Of every writer in the spool, after these frames: what the consumer keeps once it is done with them."""
+    lost: dict[str, int]
+    """Records found damaged or missing in this read, by writer."""
+
+
+class SpoolReader:
+    """One consumer's view of the spool; never blocks, and never writes.
+
+    `cursors` are those of the consumer's last finished batch: reading goes on there. A writer that is not named in them is read from its beginning.
+    """
+
+    def __init__(self, spool: Path, cursors: Mapping[str, Cursor]) -> None:
+        self._spool = spool
+        self._cursors = dict(cursors)
+        self._tails: dict[str, Tail] = {}
+        self._turns: deque[Tail] = deque()
+        self._unreadable: set[str] = set()
+        self._reads_until_look = 0
+
+    def read(self, max_frames: int, max_bytes: int) -> Batch:
+        """Return the next frames: at most `max_frames`, and beyond `max_bytes` no more than one per writer."""
+        self._look_for_writers()
+        self._turns.rotate(-1)
+        active = [tail for tail in self._turns if not tail.at_end]
+        frames: list[Frame] = []
+        while active and len(frames) < max_frames and max_bytes > 0:
+            taken, active = self._read_in_turn(active, max_frames - len(frames), max_bytes)
+            frames += taken
+            max_bytes -= sum(len(frame.payload) for frame in taken)
+        if not active:
+            self._reads_until_look = 0
+        return Batch(frames, dict(self._cursors), self._take_lost())
+
+    def lag(self) -> dict[str, int]:
+        """Return how many records are still to be read, by writer."""
+        return {writer: tail.lag_records() for writer, tail in self._tails.items()}
+
+    def skip_to_bound(self, max_lag_bytes: int) -> int:
+        """Pass over the oldest segments until no more than `max_lag_bytes` of full ones are unread; return how many records that skipped.
+
+        The writer that is furthest behind is moved on first. The segment that a writer is appending to is never passed over.
+        """
+        lags = {writer: tail.lag_bytes() for writer, tail in self._tails.items()}
+        skipped = 0
+        while sum(lags.values()) > max(0, max_lag_bytes):
+            writer = max(lags, key=lags.__getitem__)
+            tail = self._tails[writer]
+            skipped += tail.skip_segment()
+            lags[writer] = tail.lag_bytes()
+            self._cursors[writer] = tail.cursor
+        return skipped
+
+    def close(self) -> None:
+        """Close all files."""
+        for tail in self._tails.values():
+            tail.close()
+
+    def _read_in_turn(self, active: list[Tail], max_frames: int, max_bytes: int) -> tuple[list[Frame], list[Tail]]:
+        """Give each writer its share of the batch; return the frames, and the writers that had any."""
+        frames: list[Frame] = []
+        productive = []
+        share_frames, share_bytes = -(-max_frames // len(active)), -(-max_bytes // len(active))
+        for tail in active:
+            taken = tail.read(min(share_frames, max_frames - len(frames)), share_bytes)
+            self._cursors[tail.writer] = tail.cursor
+            if taken:
+                frames += taken
+                productive.append(tail)
+        return frames, productive
+
+    def _take_lost(self) -> dict[str, int]:
+        lost = {tail.writer: tail.lost for tail in self._turns if tail.lost}
+        for writer in lost:
+            self._tails[writer].lost = 0
+        return lost
+
+    def _look_for_writers(self) -> None:
+        """Take up new writers and let go of deleted ones; not in every read while there is data."""
+        self._reads_until_look -= 1
+        if self._reads_until_look >= 0:
+            return
+        self._reads_until_look = _READS_PER_LOOK
+        present = writer_names(self._spool)
+        for writer in self._cursors.keys() - set(present):
+            self._forget(writer)
+        for writer in present:
+            if writer not in self._tails and writer not in self._unreadable:
+                self._follow(writer)
+
+    def _follow(self, writer: str) -> None:
+        cursor = self._cursors.get(writer, Cursor())
+        try:
+            tail = Tail(self._spool / writer, cursor)
+        except FileNotFoundError:  # its ledger appears once it is locked
+            return
+        except ValueError as error:
+            _log.error("%s; this writer is left alone: read it with the version that wrote it, or move its directory away", error)
+            self._unreadable.add(writer)
+            return
+        self._cursors[writer] = cursor
+        self._tails[writer] = tail
+        self._turns.append(tail)
+
+    def _forget(self, writer: str) -> None:
+        del self._cursors[writer]
+        tail = self._tails.pop(writer, None)
+        if tail is not None:
+            self._turns.remove(tail)
+            tail.close()

@@ -1,0 +1,247 @@
+"""Follows one writer's segments, living or dead, past damage to the end.
+
+A frame is believed only when its CRC holds and its sequence goes on from the last one. Where the next frame is not good there are three
+cases, told apart by what the ledger said *before* the look:
+
+- the ledger has not promised more: the writer is in the middle of a copy, or idle. Wait.
+- the ledger has promised more, or the writer is dead: the bytes are damaged. Go on at the next good frame, in this segment or a later
+  one; the sequences tell how many records were lost in between.
+- the same, and there is no good frame. A living writer will append one: wait. A dead one has come to its end: what the
+  ledger promised beyond the last good frame is lost, and bytes that nobody promised are a frame that a kill cut short.
+
+Segments are read with pread, not mapped: a file that somebody cuts short must not end the monitor with SIGBUS, and at 256 KiB a call costs
+as little.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from store.spool.cursor import Cursor
+from store.spool.format import FRAME_HEADER, FRAME_HEADER_BYTES, SEGMENT_HEADER, SEGMENT_HEADER_BYTES, FrameKind, aligned, segment_name
+from store.spool.ledger import LedgerView
+from store.spool.listing import segment_indexes
+from store.spool.salvage import Found, find_frame
+
+_CHUNK_BYTES: Final = 256 * 1024
+_PEEK_BYTES: Final = 4096
+"""Read where the ledger promises no record: an outcome may still have come."""
+_RECORD: Final = int(FrameKind.RECORD)
+_SEAL: Final = int(FrameKind.SEAL)
+_KINDS: Final = frozenset(map(int, FrameKind))
+
+_log = logging.getLogger(__name__)
+
+
+class Frame(msgspec.Struct, gc=False):
+    """A good frame: the payload is the MessagePack of an Exchange (record) or an Outcome."""
+
+    writer: str
+    sequence: int
+    kind: int
+    payload: bytes
+
+
+class Tail:
+    """One writer, read on from a cursor.
+
+    Raises FileNotFoundError where the writer has no ledger yet, ValueError where it is not a ledger of this version.
+    """
+
+    def __init__(self, directory: Path, cursor: Cursor) -> None:
+        self.writer = directory.name
+        self.lost = 0
+        """Records found missing; whoever takes note of them sets it back to 0."""
+        self.at_end = False
+        """Whether the writer is dead and wholly read."""
+        self._directory = directory
+        self._ledger = LedgerView(directory)
+        self._segment, self._offset, self._sequence, self._torn = cursor.segment, cursor.offset, cursor.sequence, cursor.torn
+        self._fd = -1
+        self._sealed = False
+        self._searched = -1
+
+    @property
+    def cursor(self) -> Cursor:
+        """The position after the last frame returned."""
+        return Cursor(self._segment, self._offset, self._sequence, self._torn)
+
+    def read(self, max_frames: int, max_bytes: int) -> list[Frame]:
+        """Return the next frames, none when there is nothing (yet): at most `max_frames`, and the last of them may pass `max_bytes`."""
+        if self.at_end:
+            return []
+        alive, promised = self._ledger.alive(), self._ledger.sequence()
+        frames = self._read_good(max_frames, max_bytes, promised)
+        if frames or (alive and (promised <= self._sequence or promised == self._searched)):
+            return frames
+        if self._pass_damage():
+            return self._read_good(max_frames, max_bytes, promised)
+        self._searched = promised
+        if not alive:
+            self._end(promised)
+        return []
+
+    def lag_records(self) -> int:
+        """Return how many records the ledger promises beyond the cursor."""
+        return max(0, self._ledger.sequence() - self._sequence)
+
+    def lag_bytes(self) -> int:
+        """Return the size of what is unread in the segments before the one in use."""
+        sizes = [self._path(index).stat().st_size for index in self._indexes() if index < self._newest()]
+        return max(0, sum(sizes) - self._offset)
+
+    def skip_segment(self) -> int:
+        """Go on at the next segment's beginning; return how many records were passed over."""
+        self._move(self._segment + 1, SEGMENT_HEADER_BYTES)
+        self._open()
+        found = self._search(self._segment, SEGMENT_HEADER_BYTES)
+        before, self._sequence = self._sequence, found.passed if found else self._sequence
+        return self._sequence - before
+
+    def close(self) -> None:
+        """Close the files."""
+        self._close_segment()
+        self._ledger.close()
+
+    def _read_good(self, max_frames: int, max_bytes: int, promised: int) -> list[Frame]:
+        """Return what follows without a fault, across segments."""
+        frames: list[Frame] = []
+        while len(frames) < max_frames and max_bytes > 0:
+            chunk = self._read_chunk(_CHUNK_BYTES if promised > self._sequence else _PEEK_BYTES)
+            used = self._parse(chunk, frames, max_frames, max_bytes)
+            if not used and not self._next_segment():
+                break
+            max_bytes -= used
+        return frames
+
+    def _parse(self, chunk: bytes, frames: list[Frame], max_frames: int, max_bytes: int) -> int:
+        """Move past the good frames at the beginning of `chunk` and add them to `frames`; return their size in bytes."""
+        at, begin, size = 0, self._offset, len(chunk)
+        while at + FRAME_HEADER_BYTES <= size and at < max_bytes and len(frames) < max_frames:
+            length, crc, sequence, kind, _ = FRAME_HEADER.unpack_from(chunk, at)
+            end = at + length
+            if length < FRAME_HEADER_BYTES or end > size or crc32(chunk[at + 8 : end]) != crc:
+                break
+            if kind == _RECORD and sequence == self._sequence + 1:
+                self._sequence = sequence
+            elif not self._follows(sequence, kind):
+                break
+            if kind == _SEAL:
+                self._sealed = True
+                break
+            frames.append(Frame(self.writer, sequence, kind, chunk[at + FRAME_HEADER_BYTES : end]))
+            at = aligned(end)
+            self._offset = begin + at
+        return at
+
+    def _follows(self, sequence: int, kind: int) -> bool:
+        """Whether a frame may come after the last record; count what is missing in between."""
+        passed = sequence - 1 if kind == _RECORD else max(sequence, self._sequence)
+        if kind not in _KINDS or passed < self._sequence:
+            return False
+        self._miss(passed)
+        self._sequence = max(passed, sequence)
+        return True
+
+    def _read_chunk(self, size: int) -> bytes:
+        """Return the next `size` bytes, more where the next frame is longer, fewer at the end of the segment."""
+        if not self._open():
+            return b""
+        chunk = os.pread(self._fd, size, self._offset)
+        length = int.from_bytes(chunk[:4], "little")
+        if size < length <= os.fstat(self._fd).st_size - self._offset:
+            return os.pread(self._fd, length, self._offset)
+        return chunk
+
+    def _next_segment(self) -> bool:
+        """Move to the next segment where this one is over and there is one."""
+        if self._fd < 0 or not (self._sealed or self._offset + FRAME_HEADER_BYTES > os.fstat(self._fd).st_size):
+            return False
+        following = [index for index in self._indexes() if index > self._segment]
+        if following:
+            self._move(following[0], SEGMENT_HEADER_BYTES)
+        return bool(following)
+
+    def _pass_damage(self) -> bool:
+        """Move to the next good frame, in this segment or a later one; False where there is none (yet)."""
+        for segment in self._indexes():
+            start = self._offset if segment == self._segment else SEGMENT_HEADER_BYTES
+            found = self._search(segment, start)
+            if found is not None:
+                self._miss(found.passed)
+                self._move(segment, start + found.offset)
+                return True
+        return False
+
+    def _search(self, segment: int, start: int) -> Found | None:
+        """Look for a good frame from byte `start` of a segment on. The writer may be one record ahead of its ledger."""
+        data = self._path(segment).read_bytes()[start:]
+        return find_frame(data, self._sequence, self._ledger.sequence() + 1)
+
+    def _end(self, promised: int) -> None:
+        """Settle what a dead writer left behind its last good frame, and move past everything."""
+        if promised > self._sequence:
+            self._miss(promised)
+        elif self._rest().strip(b"\0"):
+            self._torn = 1
+        self._move(max([self._segment - 1, *self._indexes()]) + 1, SEGMENT_HEADER_BYTES)
+        self.at_end = True
+
+    def _rest(self) -> bytes:
+        if not self._open():
+            return b""
+        start = self._offset + (FRAME_HEADER_BYTES if self._sealed else 0)
+        return os.pread(self._fd, os.fstat(self._fd).st_size, start)
+
+    def _miss(self, passed: int) -> None:
+        """Count the records up to `passed` as lost, where they were not read."""
+        if passed > self._sequence:
+            where = (self._path(self._segment), self._offset)
+            _log.warning("%s is damaged after byte %d: records %d to %d are lost", *where, self._sequence + 1, passed)
+            self.lost += passed - self._sequence
+            self._sequence = passed
+
+    def _indexes(self) -> list[int]:
+        return [index for index in segment_indexes(self._directory) if index >= self._segment]
+
+    def _newest(self) -> int:
+        """Return the index of the last segment that was taken into use."""
+        return next((index for index in reversed(self._indexes()) if _first_sequence(self._path(index))), self._segment)
+
+    def _path(self, segment: int) -> Path:
+        return self._directory / segment_name(segment)
+
+    def _open(self) -> bool:
+        """Open the cursor's segment, or where it is missing the next one; False where there is none."""
+        if self._fd < 0:
+            indexes = self._indexes()
+            if not indexes:
+                return False
+            if indexes[0] != self._segment:
+                self._move(indexes[0], SEGMENT_HEADER_BYTES)
+            self._fd = os.open(self._path(self._segment), os.O_RDONLY | os.O_CLOEXEC)
+        return True
+
+    def _move(self, segment: int, offset: int) -> None:
+        if segment != self._segment:
+            self._close_segment()
+        self._segment, self._offset = segment, offset
+
+    def _close_segment(self) -> None:
+        self._sealed = False
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _first_sequence(segment: Path) -> int:
+    """Return the sequence with which a segment begins; 0 where it was only prepared."""
+    with segment.open("rb") as file:
+        header = file.read(SEGMENT_HEADER.size)
+    return int(SEGMENT_HEADER.unpack(header)[3]) if len(header) == SEGMENT_HEADER.size else 0
