@@ -209,7 +209,7 @@ class NewerStoreError(Exception):
 def migrate(client: Client) -> None:
     """Bring the client's database to `VERSION`. Raises `NewerStoreError` where it is past that."""
     client.command(_VERSIONS)
-    found = int(client.query("SELECT max(version) FROM schema_version").first_row[0])
+    found = int(str(client.command("SELECT max(version) FROM schema_version")))
     if found > VERSION:
         raise NewerStoreError(f"The store has version {found} of the schema and this Driftline knows up to {VERSION}: use the newer Driftline that wrote it.")
     for version, statements in enumerate(_MIGRATIONS[found:], start=found + 1):

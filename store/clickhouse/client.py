@@ -1,0 +1,160 @@
+"""Opens the store: embedded in this process (chDB) or a ClickHouse server.
+
+The embedded engine belongs to one process. chDB refuses a second one with a message that helps nobody, so a lock file with the owner's
+process id is taken first. Threads each take a client of their own: a client answers one question at a time. A process that has opened the
+embedded store must start others by spawning, never by forking: the engine's threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from config.units import Endpoint
+from store.clickhouse.schema import migrate
+
+DATABASE: Final = "driftline"
+STORE_NAME: Final = "store"
+LOCK_NAME: Final = "store.lock"
+CONNECT_TIMEOUT_SECONDS: Final = 5
+REPLY_TIMEOUT_SECONDS: Final = 60
+
+_SETTINGS: Final[Mapping[str, Any]] = {
+    # Acknowledged means stored. Server 26.2 made inserts asynchronous by default.
+    "async_insert": 0,
+    # The deduplication token saves work on a retry, also for views on the tables; older servers do not know all of these.
+    "insert_deduplicate": 1,
+    "deduplicate_insert": "enable",
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # What is read back is what was written, to the last bit.
+    "precise_float_parsing": 1,
+    "output_format_json_quote_64bit_integers": 0,
+}
+
+
+class StoreHeldError(Exception):
+    """Another process owns the embedded store; the text says which and what to do."""
+
+
+class Store(ABC):
+    """ClickHouse at one place."""
+
+    kind: ClassVar[str]
+    """`embedded` or `server`."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._schema_lock = threading.Lock()
+        self._schema_current = False
+
+    def client(self) -> Client:
+        """Return a new client on the store's tables, which are brought to the current schema first. The caller closes it.
+
+        Raises `ClickHouseError` where the store cannot be reached, `NewerStoreError` where it was written by a newer Driftline.
+        """
+        client = self._connect()
+        try:
+            for name, value in _SETTINGS.items():
+                if name in client.server_settings:
+                    client.set_client_setting(name, value)
+            self._enter_database(client)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def close(self) -> None:  # noqa: B027 - only the embedded store holds something
+        """Give the store up; clients must have been closed."""
+
+    @abstractmethod
+    def _connect(self) -> Client: ...
+
+    def _enter_database(self, client: Client) -> None:
+        with self._schema_lock:  # whichever thread asks first brings the schema forward, once per process
+            if not self._schema_current:
+                client.command(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
+            client.database = self._database
+            if not self._schema_current:
+                migrate(client)
+            self._schema_current = True
+
+
+def open_store(data_directory: Path, server: Endpoint | None = None) -> Store:
+    """Return the server's store, else the embedded one under `data_directory`.
+
+    A server that is down is no error here: `client()` says so. Raises `StoreHeldError` where another process owns the embedded store,
+    `OSError` where the directory cannot be used.
+    """
+    return ServerStore(server) if server else EmbeddedStore(data_directory)
+
+
+class EmbeddedStore(Store):
+    """chDB in this process, over `<data directory>/store`. The first client starts the engine, which takes about a second."""
+
+    kind = "embedded"
+
+    def __init__(self, data_directory: Path) -> None:
+        super().__init__(DATABASE)
+        data_directory.mkdir(parents=True, exist_ok=True)
+        self._path = data_directory / STORE_NAME
+        self._lock = _take_lock(data_directory / LOCK_NAME)
+
+    def close(self) -> None:
+        """Let another process have the store."""
+        os.close(self._lock)
+
+    def _connect(self) -> Client:
+        return clickhouse_connect.get_client(interface="chdb", path=str(self._path))
+
+
+class ServerStore(Store):
+    """A ClickHouse server, over HTTP. The URL's path is the database, its query holds options of clickhouse-connect such as `ca_cert`."""
+
+    kind = "server"
+
+    def __init__(self, server: Endpoint) -> None:
+        super().__init__(server.path.strip("/") or DATABASE)
+        self._server = server
+
+    def _connect(self) -> Client:
+        server = self._server
+        return clickhouse_connect.get_client(
+            dsn=f"{server.scheme}://{server.authority}?{server.query}",
+            username=server.user or None,
+            password=server.password,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            send_receive_timeout=REPLY_TIMEOUT_SECONDS,
+            autogenerate_session_id=False,
+            query_retries=0,
+        )
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the file for as long as this process lives; return its descriptor."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise StoreHeldError(f"The store in {path.parent} is held by another process{_described(owner)}: stop that one, or use another --data-dir.") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _described(owner: str) -> str:
+    """Return ` (process 4711: driftline monitor …)`, as far as it is known."""
+    try:
+        command = Path(f"/proc/{int(owner)}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except (ValueError, OSError):
+        return ""
+    return f" (process {owner}: {command[:120]})"
