@@ -1,0 +1,242 @@
+"""The state table that requests and replies share: a head, a body by its framing, an end.
+
+`receive` takes bytes as they come; `next_event` returns what they say, one event at a time:
+
+    a head        `RequestHead` or `ReplyHead`
+    bytes         a piece of the body, transfer coding removed, as it came
+    END           the message is whole; nothing more is read until `start_next`
+    NEED_DATA     nothing more can be said before `receive`
+
+Bytes behind a message stay unread until `start_next`, so that a pipelined request waits its turn in the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+
+from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
+
+Head = TypeVar("Head")
+
+MAX_CHUNK_LINE_BYTES: Final = 4096
+
+
+class Signal(Enum):
+    """Events that carry nothing."""
+
+    END = "end"
+    NEED_DATA = "need_data"
+
+
+END: Final = Signal.END
+NEED_DATA: Final = Signal.NEED_DATA
+
+Event: TypeAlias = Head | bytes | Signal
+
+
+class WireError(Exception):
+    """A message that breaks the rules. `status` is what a server answers for a request like that."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class State(IntEnum):
+    """What the next bytes are."""
+
+    HEAD = 0
+    LENGTH = 1
+    CHUNK_LINE = 2
+    CHUNK_DATA = 3
+    CHUNK_END = 4
+    TRAILERS = 5
+    UNTIL_CLOSE = 6
+    DONE = 7
+
+
+class Reader(Generic[Head]):
+    """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
+
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_remaining", "_searched", "_state", "trailers")
+
+    trailers: bytes
+    """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
+
+    def __init__(self, max_head_bytes: int) -> None:
+        self._max_head_bytes = max_head_bytes
+        self._buffer = b""
+        self._at = 0
+        self._searched = 0
+        self._state = State.HEAD
+        self._remaining = 0
+        self.trailers = b""
+
+    @property
+    def idle(self) -> bool:
+        """Between messages, with nothing of the next one received."""
+        return self._state is State.HEAD and self._at == len(self._buffer)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes received and not yet said."""
+        return len(self._buffer) - self._at
+
+    def receive(self, data: bytes) -> None:
+        """Take what the connection gave."""
+        if self._at == len(self._buffer):
+            self._buffer = data
+        else:
+            self._buffer = self._buffer[self._at :] + data
+        self._searched -= self._at
+        self._at = 0
+
+    def next_event(self) -> Event[Head]:
+        """Return the next event. Raises WireError where the message breaks the rules; the reader is of no use after that."""
+        event: Event[Head] = self._STEPS[self._state](self)
+        return event
+
+    def receive_eof(self) -> Signal:
+        """The peer will send no more: END where that completes the message, NEED_DATA where nothing had begun. Raises WireError where it cuts one."""
+        if self._state is State.UNTIL_CLOSE:
+            self._state = State.DONE
+            return END
+        if self.idle or self._state is State.DONE:
+            return NEED_DATA
+        raise WireError(400, "the connection closed in the middle of a message")
+
+    def start_next(self) -> None:
+        """Go on to the message after this one."""
+        self._state = State.HEAD
+        self._searched = self._at
+        self.trailers = b""
+
+    def parse_head(self, section: bytes) -> Head:
+        """Parse a head, given with the end of its last line, and set its framing with `_frame`."""
+        raise NotImplementedError
+
+    def too_large(self) -> WireError:
+        """Return the error for a head over the limit."""
+        raise NotImplementedError
+
+    def _frame(self, *, length: int | None = 0, chunked: bool = False) -> None:
+        """Set what follows the head: chunks, `length` bytes, or (None) everything until the connection closes."""
+        if chunked:
+            self._state = State.CHUNK_LINE
+        elif length is None:
+            self._state = State.UNTIL_CLOSE
+        elif length:
+            self._state = State.LENGTH
+            self._remaining = length
+        else:
+            self._state = State.DONE
+
+    def _section_end(self) -> int:
+        """Return where the empty line begins that ends the section at the buffer's start; −1 while it is incomplete."""
+        end = self._buffer.find(b"\r\n\r\n", max(self._searched - 3, self._at))
+        if (end if end >= 0 else len(self._buffer)) - self._at > self._max_head_bytes:
+            raise self.too_large()
+        if end < 0:
+            self._searched = len(self._buffer)
+            if STRAY_CONTROL.search(self._buffer, self._at):
+                raise WireError(400, "a line of the head is not ended by CR LF, or has control characters")
+        return end
+
+    def _read_head(self) -> Event[Head]:
+        while self._buffer.startswith(b"\r\n", self._at):  # RFC 9112 §2.2: empty lines before a start line are ignored
+            self._at += 2
+        if self._at == len(self._buffer):
+            return NEED_DATA
+        end = self._section_end()
+        if end < 0:
+            return NEED_DATA
+        section = self._buffer[self._at : end + 2]
+        self._at = end + 4
+        return self.parse_head(section)
+
+    def _read_length(self) -> Event[Head]:
+        piece = self._take(self._remaining)
+        if not piece:
+            return NEED_DATA
+        self._remaining -= len(piece)
+        if not self._remaining:
+            self._state = State.DONE
+        return piece
+
+    def _read_chunk_line(self) -> Event[Head]:
+        end = self._buffer.find(b"\n", self._at)
+        if (end if end >= 0 else len(self._buffer)) - self._at > MAX_CHUNK_LINE_BYTES:
+            raise WireError(400, "a chunk's size line is too long")
+        if end < 0:
+            if STRAY_CONTROL.search(self._buffer, self._at):
+                raise WireError(400, "a chunk's size line has control characters")
+            return NEED_DATA
+        line = CHUNK_LINE.fullmatch(self._buffer, self._at, end + 1)
+        if line is None:
+            raise WireError(400, "a chunk's size line is malformed")
+        self._at = end + 1
+        self._remaining = int(line[1], 16)
+        self._state = State.CHUNK_DATA if self._remaining else State.TRAILERS
+        self._searched = self._at
+        return self.next_event()
+
+    def _read_chunk_data(self) -> Event[Head]:
+        piece = self._take(self._remaining)
+        if not piece:
+            return NEED_DATA
+        self._remaining -= len(piece)
+        if not self._remaining:
+            self._state = State.CHUNK_END
+        return piece
+
+    def _read_chunk_end(self) -> Event[Head]:
+        ending = self._buffer[self._at : self._at + 2]
+        if ending == b"\r\n":
+            self._at += 2
+            self._state = State.CHUNK_LINE
+            return self.next_event()
+        if ending in {b"", b"\r"}:
+            return NEED_DATA
+        raise WireError(400, "a chunk is longer than its size says")
+
+    def _read_trailers(self) -> Event[Head]:
+        if self._buffer.startswith(b"\r\n", self._at):
+            self._at += 2
+            self._state = State.DONE
+            return END
+        end = self._section_end()
+        if end < 0:
+            return NEED_DATA
+        self.trailers = self._buffer[self._at : end + 2]
+        if not FIELD_SECTION.match(self.trailers):
+            raise WireError(400, "the trailer section is malformed")
+        self._at = end + 4
+        self._state = State.DONE
+        return END
+
+    def _read_until_close(self) -> Event[Head]:
+        return self._take(len(self._buffer)) or NEED_DATA
+
+    def _done(self) -> Event[Head]:
+        return END
+
+    def _take(self, limit: int) -> bytes:
+        """Return at most `limit` unread bytes, without copying where they are all there is."""
+        at, end = self._at, min(self._at + limit, len(self._buffer))
+        self._at = end
+        return self._buffer if at == 0 and end == len(self._buffer) else self._buffer[at:end]
+
+    _STEPS: ClassVar[tuple[Callable[[Any], Any], ...]] = (
+        _read_head,
+        _read_length,
+        _read_chunk_line,
+        _read_chunk_data,
+        _read_chunk_end,
+        _read_trailers,
+        _read_until_close,
+        _done,
+    )
+    """By `State`: what reads the next bytes."""

@@ -1,0 +1,108 @@
+"""Request heads (RFC 9112 §3, §6; RFC 9110 §7)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.wire.fields import Field, connection_options, parse_content_length, parse_fields, require_chunked
+from proxy.wire.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
+from proxy.wire.reader import Reader, WireError
+
+MAX_TARGET_BYTES: Final = 8192
+
+
+class RequestHead:
+    """A request's head, checked. Bytes are as received, but for the target, which is in origin form."""
+
+    __slots__ = ("chunked", "connection", "content_length", "fields", "host", "keep_alive", "method", "minor", "named", "target")
+
+    method: bytes
+    target: bytes
+    """Origin form (`/path?query`), or `*`."""
+    minor: int
+    """0 for HTTP/1.0, 1 for HTTP/1.1 and later."""
+    fields: list[Field]
+    """All fields in order, names as received, values without surrounding white space."""
+    named: dict[bytes, bytes]
+    """By lower-case name; repeated fields joined by commas."""
+    host: bytes
+    content_length: int
+    """0 where there is no body or its framing is chunked."""
+    chunked: bool
+    keep_alive: bool
+    connection: frozenset[bytes]
+    """Lower-case options of the Connection field: names of fields that end here, `close`, `keep-alive`."""
+
+
+class RequestReader(Reader[RequestHead]):
+    """Reads the requests of one client connection."""
+
+    __slots__ = ()
+
+    def too_large(self) -> WireError:
+        """RFC 6585 §5."""
+        return WireError(431, "the request's head is larger than is accepted")
+
+    def parse_head(self, section: bytes) -> RequestHead:
+        """Parse a request line and its fields."""
+        line = REQUEST_LINE.match(section)
+        if line is None:
+            raise WireError(400, "the request line is malformed")
+        method, target, major, minor = line.groups()
+        if major != b"1":
+            raise WireError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        head = RequestHead()
+        head.method = method
+        head.minor = 0 if minor == b"0" else 1
+        head.fields, head.named = parse_fields(section, line.end(), 400)
+        head.connection = connection = connection_options(head.named)
+        head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
+        _set_target(head, target)
+        self._set_framing(head)
+        return head
+
+    def _set_framing(self, head: RequestHead) -> None:
+        """RFC 9112 §6.3, refusing what two parsers could read in two ways."""
+        length = head.named.get(b"content-length")
+        coding = head.named.get(b"transfer-encoding")
+        head.content_length = 0 if length is None else parse_content_length(length, 400)
+        head.chunked = coding is not None
+        if coding is not None:
+            if length is not None:
+                raise WireError(400, "a message has either Transfer-Encoding or Content-Length, not both")
+            if head.minor == 0:
+                raise WireError(400, "HTTP/1.0 has no Transfer-Encoding")
+            require_chunked(coding, 400)
+        self._frame(length=head.content_length, chunked=head.chunked)
+
+
+def _set_target(head: RequestHead, target: bytes) -> None:
+    """RFC 9112 §3.2: one valid Host (HTTP/1.0 may leave it out), and a target in origin, absolute or asterisk form."""
+    host = head.named.get(b"host")
+    if host is None:
+        if head.minor == 1:
+            raise WireError(400, "a request has a Host field")
+        host = b""
+    elif not HOST.match(host):
+        raise WireError(400, "the Host field is malformed")
+    if len(target) > MAX_TARGET_BYTES:
+        raise WireError(414, "the request target is longer than is accepted")
+    if head.method == b"CONNECT":
+        raise WireError(405, "CONNECT is not offered here")
+    head.host = host
+    if target.startswith(b"/") or (target == b"*" and head.method == b"OPTIONS"):
+        if b"#" in target:
+            raise WireError(400, "the request target has a fragment")
+        head.target = target
+    else:
+        _set_absolute_target(head, target)
+
+
+def _set_absolute_target(head: RequestHead, target: bytes) -> None:
+    """RFC 9112 §3.2.2: the target's authority replaces the Host field."""
+    absolute = ABSOLUTE_FORM.match(target)
+    if absolute is None or not HOST.match(absolute[1]):
+        raise WireError(400, "the request target is malformed")
+    head.host = absolute[1]
+    rest = absolute[2] or b"/"
+    head.target = rest if rest.startswith(b"/") else b"/" + rest
