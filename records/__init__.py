@@ -5,11 +5,13 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `exchange`   one request and its reply by one arm: the record that everything else is derived from
 - `outcome`    what became known about an exchange only after its record was written
 - `payload`    named tensors decoded from a body, or the reason why there are none
+- `baseline`   what a model's traffic is compared with
 - `window`     summaries of a window of rows, which merge by addition
 - `verdict`    what the detectors say about a window
 - `alert`      what people are told
 - `status`     what the operator's surface shows
 - `metrics`    every metric name, its labels, its unit and its help text, once
+- `ids`        identifiers that sort by time
 - `times`      times as text
 - `ports`      the protocols by which siblings use each other without importing each other
 """

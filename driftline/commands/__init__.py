@@ -1,4 +1,13 @@
 """One module per command of `driftline`: `HELP`, `configure(parser)` and `run(arguments)`, which returns the exit status.
 
 A module is imported when its command is given, so that `driftline proxy` never loads what only `driftline backtest` needs.
+
+- `up`        proxy and monitor under one supervisor
+- `proxy`     the data plane alone
+- `monitor`   the watching side alone
+- `baseline`  a baseline from a table or from the store
+- `backtest`  the detectors over a table
+- `demo`      the product on real input, in a minute
+- `config`    check a configuration file
+- `sql`       one query over the store
 """

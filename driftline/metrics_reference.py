@@ -1,0 +1,61 @@
+"""Metrics as the page docs/metrics.md: `python -m driftline.metrics_reference` prints it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+from records.alert import Severity
+from records.exchange import ErrorKind, Role
+from records.metrics import DURATION_BUCKETS_SECONDS, DropReason, Metric, SkipReason
+from records.payload import Undecodable
+
+_INTRODUCTION: Final = f"""\
+<!-- Made by `python -m driftline.metrics_reference`: edit records/metrics.py and run `make generate`. -->
+
+# Metrics
+
+`/metrics` on the admin address, in Prometheus's text format. Units are in the names: `_seconds`, `_bytes`, `_ratio` (1 is the
+whole); `_total` counts since the spool began, also across restarts. At every moment
+
+    driftline_exchanges_captured_total = driftline_exchanges_stored_total + sum(driftline_exchanges_dropped_total) + driftline_exchanges_pending
+
+Durations have the buckets {", ".join(map(str, DURATION_BUCKETS_SECONDS))} seconds.
+"""
+
+_LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
+    ("role", "any metric", Role),
+    ("kind", Metric.EXCHANGE_ERRORS.metric_name, ErrorKind),
+    ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
+    ("reason", Metric.DROPPED.metric_name, DropReason),
+    ("reason", Metric.UNDECODABLE.metric_name, Undecodable),
+    ("severity", Metric.ALERTS.metric_name, Severity),
+)
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    return "\n".join([_INTRODUCTION, *_metric_lines(), "", "## Values of labels\n", *_label_lines(), ""])
+
+
+def _metric_lines() -> Iterator[str]:
+    yield "| metric | type | labels | what it says |\n| --- | --- | --- | --- |"
+    for metric in Metric:
+        name, kind, text, labels = metric.value
+        yield f"| `{name}` | {kind} | {_code(labels)} | {text} |"
+
+
+def _label_lines() -> Iterator[str]:
+    yield "| label | of | values |\n| --- | --- | --- |"
+    for label, metric, values in _LABEL_VALUES:
+        yield f"| `{label}` | {metric} | {_code(tuple(filter(None, values)))} |"
+
+
+def _code(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,49 @@
+"""The documentation says what the code does: links lead somewhere, and pages made from code are up to date."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config import reference
+from driftline import metrics_reference
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(file.relative_to(ROOT) for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
+ELSEWHERE = ("http://", "https://", "mailto:")
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return FENCED.sub("", (ROOT / page).read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(prose(page))}
+
+
+def is_dead(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = (ROOT / page).parent / name if name else ROOT / page
+    return not target.exists() or (bool(anchor) and anchor not in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_inside_the_repository_lead_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(prose(page)) if not link.startswith(ELSEWHERE)]
+    assert [link for link in links if is_dead(page, link)] == []
+
+
+@pytest.mark.parametrize("link", ["absent.md", "settings.md#absent", "#absent"])
+def test_a_dead_link_is_seen(link: str) -> None:
+    assert is_dead(Path("docs/metrics.md"), link)
+    assert not is_dead(Path("docs/metrics.md"), "settings.md#settings")
+
+
+@pytest.mark.parametrize(("page", "made"), [("settings", reference.page), ("metrics", metrics_reference.page)], ids=["settings", "metrics"])
+def test_a_page_made_from_code_is_up_to_date(page: str, made) -> None:
+    assert (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") == made(), "run `make generate`"
