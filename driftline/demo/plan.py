@@ -1,0 +1,44 @@
+"""How much traffic a run sends: enough windows on a fast machine and on a slow one."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+_RATE_PER_SECOND: Final = 500.0
+_SHARE_OF_CAPACITY: Final = 0.2
+"""Clients, service, challenger, proxy and monitor share the machine: latency is measured where it is not saturated."""
+_WINDOWS: Final = 20
+_MIN_WINDOWS: Final = 10
+_WINDOW_ROWS: Final = range(200, 1_000)
+
+
+class Plan(NamedTuple):
+    """The traffic of one run."""
+
+    requests: int
+    rate_per_second: float
+    window_rows: int
+    drift_at: int
+    """The number of the first request that the miscalibrated instrument made, from 0."""
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long the traffic takes where the machine keeps up."""
+        return self.requests / self.rate_per_second
+
+
+def make_plan(duration_seconds: float, capacity_per_second: float) -> Plan:
+    """Return the traffic for a duration on a machine whose service alone answers `capacity_per_second` requests.
+
+    A slow machine gets fewer requests and smaller windows before it gets fewer windows, and a longer run before it
+    gets fewer than ten: five before the drift, five after.
+
+    >>> make_plan(60, 5_000)
+    Plan(requests=30000, rate_per_second=500.0, window_rows=1000, drift_at=15000)
+    >>> make_plan(20, 1_000)
+    Plan(requests=4000, rate_per_second=200.0, window_rows=200, drift_at=2000)
+    """
+    rate = min(_RATE_PER_SECOND, capacity_per_second * _SHARE_OF_CAPACITY)
+    requests = max(int(rate * duration_seconds), _MIN_WINDOWS * _WINDOW_ROWS.start)
+    window_rows = min(max(requests // _WINDOWS, _WINDOW_ROWS.start), _WINDOW_ROWS.stop)
+    return Plan(requests, rate, window_rows, requests // 2)

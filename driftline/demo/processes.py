@@ -1,0 +1,95 @@
+"""Child processes: each writes to a log file of its own, and all of them end when the demo does, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_START_SECONDS: Final = 60.0
+_PROBE_SECONDS: Final = 0.1
+_STOP_SECONDS: Final = 60.0
+"""`driftline up` drains its spool into the store within 30 seconds of SIGTERM."""
+_LOG_TAIL_LINES: Final = 5
+
+
+class DemoError(Exception):
+    """The run cannot go on; the text says which part of it ended, or did not become ready, and what it said last."""
+
+
+class Child:
+    """A running process and its log file."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    def check(self) -> None:
+        """Raise DemoError if the process has ended."""
+        if self._process.returncode is not None:
+            raise self.failure(f"ended with exit code {self._process.returncode}")
+
+    def failure(self, what: str) -> DemoError:
+        """Return the error that says what went wrong with this process, with the last lines of its log."""
+        tail = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+        return DemoError("\n  ".join([f"{self.name} {what}", *tail]))
+
+    async def ready(self, probe: Callable[[], Awaitable[T | None]]) -> T:
+        """Return what `probe` returns as soon as it is not None; raise DemoError if the process ends first, or after a minute."""
+        deadline = time.monotonic() + _START_SECONDS
+        while (answer := await probe()) is None:
+            self.check()
+            if time.monotonic() > deadline:
+                raise self.failure(f"was not ready after {_START_SECONDS:.0f} s")
+            await asyncio.sleep(_PROBE_SECONDS)
+        return answer
+
+    async def first_line(self) -> str | None:
+        """Return the first line of its log, once it is whole."""
+        line, end, _ = self.log.read_text(errors="replace").partition("\n")
+        return line if end else None
+
+    async def succeed(self) -> None:
+        """Wait for its end; raise DemoError unless its exit code is 0."""
+        if await self._process.wait():
+            self.check()
+
+    async def stop(self) -> int:
+        """Ask it to end (SIGTERM), kill it if it has not done so in a minute, and return its exit code."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+            self._process.kill()
+        return await self._process.wait()
+
+
+@contextlib.asynccontextmanager
+async def child(name: str, command: Sequence[str], directory: Path) -> AsyncIterator[Child]:
+    """Run a command in `directory` with its output in `<name>.log` there; it is stopped when the block ends."""
+    log = directory / f"{name}.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=asyncio.subprocess.STDOUT
+        )
+    running = Child(name, process, log)
+    try:
+        yield running
+    finally:
+        await asyncio.shield(running.stop())
+
+
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports of loopback that are free now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]

@@ -1,0 +1,112 @@
+"""Start everything: first what a user has already (two services), then Driftline by the commands that a user would type."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import aiohttp
+import numpy as np
+
+from driftline.demo import measurements, models
+from driftline.demo.measurements import Measurements, Rows
+from driftline.demo.plan import Plan, make_plan
+from driftline.demo.processes import Child, child, free_ports
+from driftline.demo.screen import Screen
+from driftline.demo.traffic import Traffic, measure_capacity
+from driftline.demo.watch import Watch
+from driftline.demo.webhook import Webhook
+
+MODEL: Final = "tumour"
+"""The model's name in URLs, records, metrics and alerts."""
+DRIFTLINE: Final = (sys.executable, "-m", "driftline")
+DATA_DIRECTORY: Final = "data"
+_BASELINE_ROWS: Final = 20_000
+_BASELINE_SEED: Final = 1
+_TRAFFIC_SEED: Final = 2
+
+
+class Parts(NamedTuple):
+    """What runs, and how to reach it."""
+
+    directory: Path
+    traffic: Traffic
+    webhook: Webhook
+    watch: Watch
+    driftline: Child
+    challenger_stats_url: str
+
+
+async def start(stack: AsyncExitStack, directory: Path, duration_seconds: float, screen: Screen) -> Parts:
+    """Start all parts in an empty directory; `stack` stops them, last first."""
+    screen.step("training a model and its challenger")
+    data = await asyncio.to_thread(_prepare, directory)
+    screen.step("starting an inference service for each")
+    service_url = await _start_service(stack, "served", directory)
+    challenger_url = await _start_service(stack, "challenger", directory)
+    plan = make_plan(duration_seconds, await measure_capacity(_infer_url(service_url), data.pool))
+    screen.step("making the baseline: driftline baseline")
+    await _make_baseline(directory)
+    screen.step("putting Driftline in front: driftline up")
+    webhook = await stack.enter_async_context(Webhook())
+    proxy_port, admin_port = free_ports(2)
+    settings = directory / "driftline.yaml"
+    settings.write_text(f"drift:\n  window_rows: {plan.window_rows}\n")
+    command = [
+        *(*DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA_DIRECTORY)),
+        *("--listen", f"127.0.0.1:{proxy_port}", "--admin", f"127.0.0.1:{admin_port}"),
+        *("--upstream", service_url, "--shadow", challenger_url),
+        *("--baseline", str(_baseline(directory)), "--alert-webhook", webhook.url),
+    ]
+    driftline = await stack.enter_async_context(child("driftline", command, directory))
+    watch = Watch(await stack.enter_async_context(aiohttp.ClientSession()), f"http://127.0.0.1:{admin_port}")
+    await driftline.ready(watch.ready)
+    traffic = Traffic(plan, _rows(data, plan), proxy_url=_infer_url(f"http://127.0.0.1:{proxy_port}"), service_url=_infer_url(service_url))
+    return Parts(directory, traffic, webhook, watch, driftline, f"{challenger_url}/v2/models/{MODEL}/stats")
+
+
+def _prepare(directory: Path) -> Measurements:
+    """Write both models and the rows from which the baseline is made."""
+    data = measurements.load()
+    models.export_served(data, _onnx(directory, "served"))
+    models.export_challenger(data, _onnx(directory, "challenger"))
+    measurements.write_table(measurements.resample(data.pool, _BASELINE_ROWS, _BASELINE_SEED), data.names, _baseline_table(directory))
+    return data
+
+
+def _rows(data: Measurements, plan: Plan) -> Rows:
+    """Return the traffic's rows, shape [plan.requests, 30]: drawn as the baseline's were, but for the miscalibrated ones."""
+    rows = measurements.resample(data.pool, plan.requests, _TRAFFIC_SEED)
+    return np.concatenate([rows[: plan.drift_at], measurements.miscalibrate(rows[plan.drift_at :], data.names)])
+
+
+async def _start_service(stack: AsyncExitStack, name: str, directory: Path) -> str:
+    """Return the URL of a service for one of the models, in a process of its own."""
+    command = [sys.executable, "-m", "driftline.demo.service", "--model", str(_onnx(directory, name)), "--name", MODEL]
+    service = await stack.enter_async_context(child(name, command, directory))
+    return await service.ready(service.first_line)
+
+
+async def _make_baseline(directory: Path) -> None:
+    command = [*DRIFTLINE, "baseline", "--model", MODEL, "--from", str(_baseline_table(directory)), "--out", str(_baseline(directory))]
+    async with child("baseline", command, directory) as making:
+        await making.succeed()
+
+
+def _infer_url(service_url: str) -> str:
+    return f"{service_url}/v2/models/{MODEL}/infer"
+
+
+def _onnx(directory: Path, name: str) -> Path:
+    return directory / f"{name}.onnx"
+
+
+def _baseline_table(directory: Path) -> Path:
+    return directory / "baseline.parquet"
+
+
+def _baseline(directory: Path) -> Path:
+    return directory / "baseline.json"
