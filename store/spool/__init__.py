@@ -8,8 +8,13 @@ Written by the data plane, with the standard library and msgspec only:
 
 Read by the watching side:
 
-- `reader`   frames in order, across writers, past damage
+- `reader`   frames of all writers, in turns
+- `tail`     frames of one writer in order, past damage, to the end
+- `salvage`  where good frames go on in damaged bytes
+- `cursor`   how far a consumer has come with a writer
 - `state`    what a consumer has done, replaced atomically
 - `retire`   deletes what every consumer has passed
+- `totals`   what a writer's life added up to, and those that are gone
 - `counts`   captured = stored + dropped + pending
+- `listing`  which writers and segments there are
 """

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Batch(msgspec.Struct, gc=False):
-    """What one read gave."""
+    """What one read gave. Without frames it can still have moved cursors and lost records, and is to be acknowledged like any other."""
 
     frames: list[Frame]
     cursors: dict[str, Cursor]

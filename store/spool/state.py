@@ -23,6 +23,7 @@ import msgspec
 from store.spool.cursor import Cursor
 
 _StateT = TypeVar("_StateT")
+_KeyT = TypeVar("_KeyT")
 
 
 class DamagedStateError(ValueError):
@@ -56,7 +57,7 @@ class LoaderState(msgspec.Struct, frozen=True):
         )
 
 
-def add_counts(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+def add_counts(counts: Mapping[_KeyT, int], more: Mapping[_KeyT, int]) -> dict[_KeyT, int]:
     """Return the sums by key.
 
     >>> add_counts({"a": 1}, {"a": 2, "b": 3})

@@ -1,0 +1,89 @@
+"""Deletes what every consumer has passed: segments first, then whole writers that are gone.
+
+A dead writer's totals must not go with it, so they move to `retired.json`. Each step can be the last one before a kill:
+
+    delete its segments          it is counted from its ledger and the loader's state, as before
+    replace retired.json         from here on it is counted there; its directory is named as one to delete
+    delete its directory         …in whatever state a kill leaves it; the next pass deletes the rest
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from store.spool.cursor import Cursor
+from store.spool.format import segment_name
+from store.spool.ledger import LedgerSnapshot, read_ledger
+from store.spool.listing import segment_indexes, writer_names
+from store.spool.state import LoaderState, write_state
+from store.spool.totals import RETIRED_NAME, Retired, read_retired, totals_of
+
+_START_SECONDS: Final = 600
+"""A writer without a ledger that is older than this died while it began; nothing starts so slowly."""
+
+
+def retire(spool: Path, loader: LoaderState, detectors: Mapping[str, Cursor], *, now_seconds: float) -> None:
+    """Delete what both consumers have passed, given their states as they were last written. `now_seconds` is Unix time.
+
+    Raises OSError where something cannot be deleted, DamagedStateError where `retired.json` cannot be read; call it again later.
+    """
+    retired = _finish_deletions(spool)
+    for writer in writer_names(spool):
+        directory = spool / writer
+        try:
+            ledger = read_ledger(directory)
+        except FileNotFoundError:
+            _delete_stillborn(directory, now_seconds)
+        except ValueError:
+            continue  # of another version, or damaged: the reader leaves it alone and says so
+        else:
+            _delete_passed(directory, min(cursors.get(writer, Cursor()).segment for cursors in (loader.cursors, detectors)))
+            if _is_over(directory, ledger, loader, detectors):
+                retired = _retire_writer(directory, ledger, loader, retired)
+
+
+def _finish_deletions(spool: Path) -> Retired:
+    """Delete the directories that `retired.json` names, after which the names are needed no longer."""
+    retired = read_retired(spool)
+    for writer in retired.writers:
+        if (spool / writer).exists():
+            shutil.rmtree(spool / writer)
+    return msgspec.structs.replace(retired, writers=())
+
+
+def _delete_stillborn(directory: Path, now_seconds: float) -> None:
+    if not segment_indexes(directory) and now_seconds - directory.stat().st_mtime > _START_SECONDS:
+        shutil.rmtree(directory)
+
+
+def _delete_passed(directory: Path, segment: int) -> None:
+    """Delete the segments before this one."""
+    for index in segment_indexes(directory):
+        if index < segment:
+            (directory / segment_name(index)).unlink()
+
+
+def _is_over(directory: Path, ledger: LedgerSnapshot, loader: LoaderState, detectors: Mapping[str, Cursor]) -> bool:
+    """Whether the writer is dead and both consumers have taken note of all that it left."""
+    writer = directory.name
+    return (
+        not ledger.alive
+        and not segment_indexes(directory)
+        and writer in loader.cursors
+        and writer in detectors
+        and writer not in loader.intent
+        and totals_of(writer, ledger, loader).pending == 0
+    )
+
+
+def _retire_writer(directory: Path, ledger: LedgerSnapshot, loader: LoaderState, retired: Retired) -> Retired:
+    totals = totals_of(directory.name, ledger, loader)
+    retired = Retired(totals=retired.totals.plus(totals), writers=(*retired.writers, directory.name))
+    write_state(directory.parent / RETIRED_NAME, retired)
+    shutil.rmtree(directory)
+    return retired
