@@ -15,9 +15,12 @@ class NumericBaseline(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
     """B−1 increasing inner edges of the B bins, cut at quantiles: bin i holds edges[i−1] <= x < edges[i]."""
     counts: tuple[int, ...]
     """Rows of the baseline in each of the B bins."""
+    centres: tuple[float, ...]
+    """Mean of the baseline's rows in each of the B bins, so that distances between bins are those between their rows."""
     missing: int = 0
     """Rows without a value (null or NaN)."""
     non_finite: int = 0
+    """Rows whose value is infinite, or too large to square."""
     mean: float = 0.0
     standard_deviation: float = 0.0
     minimum: float = 0.0
@@ -34,8 +37,11 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     """The most frequent levels, as text, in falling order of frequency."""
     counts: tuple[int, ...]
     """Rows of each level, then of all other levels together: one entry more than `levels`."""
+    rare_levels: tuple[str, ...] = ()
+    """Further levels that were seen, not counted one by one; a level that is in neither list is unseen."""
     singletons: int = 0
-    """Levels seen exactly once: the Good–Turing estimate of the chance of a level never seen."""
+    """Levels seen exactly once: the Good–Turing estimate of the chance of a level never seen. Rows of levels that
+    found no place in the lists count with them."""
     missing: int = 0
     design_effect: float = 1.0
 

@@ -35,7 +35,7 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
     log_evidence: float
     """Natural logarithm of this feature's e-detector M."""
     share: float
-    """This feature's part of the model's evidence, 0 to 1."""
+    """This feature's part of the model's evidence, in orders of magnitude, 0 to 1; 0 while its own is worth no mention."""
     effect_above_floor: bool
     summary: str
     """Baseline against now in words, for example `mean 14.1 → 16.3 (+0.61 sd)`."""
@@ -63,13 +63,5 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def carriers(self) -> tuple[str, ...]:
-        """The features, heaviest first, that together carry 90 % of the evidence and show an effect."""
-        names: list[str] = []
-        share = 0.0
-        for feature in self.features:
-            if share >= 0.9 or feature.share <= 0.01:
-                break
-            share += feature.share
-            if feature.effect_above_floor:
-                names.append(feature.feature)
-        return tuple(names)
+        """The features, heaviest first, that carry more than 1 % of the evidence and show an effect."""
+        return tuple(feature.feature for feature in self.features if feature.share > 0.01 and feature.effect_above_floor)

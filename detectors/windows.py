@@ -1,0 +1,53 @@
+"""Which rows make a window. Event time: the time of a row is the time of its exchange, never that of a clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from detectors.arrays import Integers
+
+
+class Cut(NamedTuple):
+    """How much of a batch belongs to the open window."""
+
+    rows: int
+    closes: bool
+
+
+class WindowPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A window closes at `max_rows`, or once `max_seconds` have passed if it has `min_rows`; else it waits for them.
+
+    >>> WindowPolicy(max_rows=3).cut(1, 0, np.array([10, 20, 30]))
+    Cut(rows=2, closes=True)
+    """
+
+    max_rows: int = 1_000
+    max_seconds: float = 600.0
+    min_rows: int = 200
+
+    def cut(self, open_rows: int, opened_at_ns: int, times_ns: Integers) -> Cut:
+        """Say how many of the batch's first rows the open window takes, and whether it is then whole.
+
+        `open_rows` are in the window already. A row that comes after the window's time belongs to the next window, unless this one
+        still waits for its fewest rows.
+        """
+        wanted = self.max_rows - open_rows
+        expired = times_ns >= opened_at_ns + self._max_ns
+        if expired.any():
+            wanted = min(wanted, max(int(expired.argmax()), self._fewest_rows - open_rows))
+        return Cut(min(wanted, len(times_ns)), wanted <= len(times_ns))
+
+    def is_due(self, rows: int, opened_at_ns: int, now_ns: int) -> bool:
+        """Return whether a window closes by time although no row comes."""
+        return rows >= self._fewest_rows and now_ns >= opened_at_ns + self._max_ns
+
+    @property
+    def _max_ns(self) -> int:
+        return int(self.max_seconds * 1e9)
+
+    @property
+    def _fewest_rows(self) -> int:
+        return min(self.min_rows, self.max_rows)
