@@ -1,0 +1,232 @@
+"""Decoded exchanges to columns: one entry per row of traffic, one column per feature, in batches.
+
+Exchanges of one *layout* (the same tensor names and shapes) only extend flat lists; NumPy sees them once per batch.
+
+Names: a tensor of shape [n] or [n, 1] is the column `tensor`; [n, k] gives `tensor[0]` … `tensor[k-1]`, [n, k, m] gives
+`tensor[0,0]` … . Outputs are prefixed with `output.`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from enum import Enum, StrEnum
+from itertools import islice, product
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from records.payload import Decoded, DecodeResult, Tensor
+
+Column: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.object_]
+"""float64 with NaN where missing, or objects: str with None where missing."""
+
+MAX_TEXT_LENGTH: Final = 256
+"""Characters of a text that are kept: enough to tell levels apart, and a bound on what a batch holds."""
+
+_NOT_NUMERIC: Final = frozenset({"BYTES", "JSON"})
+
+
+class LeftOut(StrEnum):
+    """Why something decoded did not become a column's entry."""
+
+    ROWS_DIFFER = "rows_differ"  # exchanges: tensors that disagree on their number of rows; inputs alone are kept if they agree
+    BUFFER_FULL = "buffer_full"  # exchanges
+    MAX_FEATURES = "max_features"  # columns, counted once in each batch and layout
+
+
+class _Kind(Enum):
+    NUMBER = "number"
+    TEXT = "text"
+
+
+class _TensorColumns:
+    """The values of one tensor over the exchanges of a layout, row-major."""
+
+    __slots__ = ("is_numeric", "names", "values", "width")
+
+    def __init__(self, names: list[str | None], width: int) -> None:
+        self.names = names  # None where a column is left out; at most `width` entries
+        self.width = width
+        self.values: list[Any] = []
+        self.is_numeric = True
+
+    def extend(self, tensor: Tensor) -> None:
+        if tensor.datatype in _NOT_NUMERIC:
+            self.is_numeric = False
+            self.values += [value[:MAX_TEXT_LENGTH] if type(value) is str else value for value in tensor.values]
+        else:
+            self.values += tensor.values
+
+
+class _Layout:
+    """Exchanges whose tensors have the same names and shapes."""
+
+    __slots__ = ("positions", "rows", "rows_differ", "size", "tensors")
+
+    def __init__(self, rows: int, tensors: list[_TensorColumns | None]) -> None:
+        self.rows = rows  # of each exchange
+        self.tensors = tensors  # None where the tensor has another number of rows
+        self.rows_differ = None in tensors
+        self.size = 1 + rows * (1 + sum(tensor.width for tensor in tensors if tensor))
+        self.positions: list[int] = []  # of its rows in the batch
+
+
+class ColumnBuffer:
+    """Collects exchanges until `take` returns them as columns, rows in the order in which they were added.
+
+    A column is of numbers or of text: whatever most of its values were in the first batch that had any. Afterwards a value of
+    the other kind is missing and counted in `type_changes`. A column of which no value was seen yet is not there.
+    """
+
+    def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
+        """`input_names` name the columns of a request's only tensor, where it has as many. `max_values` bounds what is held."""
+        self._max_features = max_features
+        self._input_names = input_names
+        self._max_values = max_values
+        self._kinds: dict[str, _Kind | None] = {}  # of every column that was admitted
+        self._layouts: dict[Any, _Layout] = {}
+        self._times_ns: list[int] = []
+        self._size = 0
+        self.type_changes: Counter[str] = Counter()  # values, by column
+        self.left_out: Counter[LeftOut] = Counter()
+
+    def __len__(self) -> int:
+        """Return the number of rows since the last `take`."""
+        return len(self._times_ns)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a further exchange of the usual size may be left out: time to `take`."""
+        return self._size * 2 > self._max_values
+
+    def add(self, request: DecodeResult, response: DecodeResult, started_at_ns: int) -> None:
+        """Add the rows of one exchange; what could not be decoded adds no columns."""
+        inputs = request.tensors if type(request) is Decoded else []
+        outputs = response.tensors if type(response) is Decoded else []
+        tensors = inputs + outputs
+        if not tensors:
+            return
+        layout = self._layout_of(tensors, len(inputs))
+        if self._size + layout.size > self._max_values:
+            self.left_out[LeftOut.BUFFER_FULL] += 1
+            return
+        self._size += layout.size
+        if layout.rows_differ:
+            self.left_out[LeftOut.ROWS_DIFFER] += 1
+        for columns, tensor in zip(layout.tensors, tensors, strict=True):
+            if columns is not None:
+                columns.extend(tensor)
+        position = len(self._times_ns)
+        layout.positions += range(position, position + layout.rows)
+        self._times_ns += [started_at_ns] * layout.rows
+
+    def take(self) -> tuple[dict[str, Column], npt.NDArray[np.int64]]:
+        """Return the columns and the time (Unix nanoseconds) of every row since the last call."""
+        times_ns = np.array(self._times_ns, dtype=np.int64)
+        layouts = list(self._layouts.values())
+        self._layouts, self._times_ns, self._size = {}, [], 0
+        if len(layouts) == 1:
+            return dict(self._columns(layouts[0])), times_ns
+        return self._aligned(layouts, len(times_ns)), times_ns
+
+    def _layout_of(self, tensors: list[Tensor], inputs: int) -> _Layout:
+        key = (inputs, *[(tensor.name, tensor.shape) for tensor in tensors])
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._layouts[key] = self._new_layout(tensors, inputs)
+        return layout
+
+    def _new_layout(self, tensors: list[Tensor], inputs: int) -> _Layout:
+        rows = tensors[0].shape[0]
+        columns: list[_TensorColumns | None] = []
+        for index, tensor in enumerate(tensors):
+            width = math.prod(tensor.shape[1:])
+            if tensor.shape[0] != rows:
+                columns.append(None)
+            elif index == 0 and inputs == 1 and width == len(self._input_names):
+                columns.append(_TensorColumns(self._admitted(self._input_names, width), width))
+            else:
+                columns.append(_TensorColumns(self._admitted(_column_names(tensor, "" if index < inputs else "output."), width), width))
+        return _Layout(rows, columns)
+
+    def _admitted(self, names: Iterable[str], width: int) -> list[str | None]:
+        """Return the names of those columns that are watched, None in the place of others."""
+        admitted = [name if self._admit(name) else None for name in islice(names, self._max_features)]
+        self.left_out[LeftOut.MAX_FEATURES] += width - len(admitted) + admitted.count(None)
+        return admitted
+
+    def _admit(self, name: str) -> bool:
+        if name not in self._kinds and len(self._kinds) < self._max_features:
+            self._kinds[name] = None
+        return name in self._kinds
+
+    def _aligned(self, layouts: list[_Layout], rows: int) -> dict[str, Column]:
+        """Return the columns of several layouts, missing where a row's layout lacks the column."""
+        columns: dict[str, Column] = {}
+        for layout in layouts:
+            for name, column in self._columns(layout):
+                if name not in columns:
+                    columns[name] = _missing_texts(rows) if column.dtype == np.object_ else np.full(rows, np.nan)
+                columns[name][layout.positions] = column
+        return columns
+
+    def _columns(self, layout: _Layout) -> Iterator[tuple[str, Column]]:
+        for tensor in layout.tensors:
+            if tensor is not None:
+                yield from self._numeric_columns(tensor, len(layout.positions)) if tensor.is_numeric else self._other_columns(tensor)
+
+    def _numeric_columns(self, tensor: _TensorColumns, rows: int) -> Iterator[tuple[str, Column]]:
+        """Yield the columns of a tensor without text: one conversion for all of them."""
+        matrix = np.array(tensor.values, dtype=np.float64).reshape(rows, tensor.width)
+        for name, numbers in zip(tensor.names, np.ascontiguousarray(matrix.T), strict=False):
+            if name is not None:
+                yield name, self._number_column(name, numbers)
+
+    def _other_columns(self, tensor: _TensorColumns) -> Iterator[tuple[str, Column]]:
+        """Yield the columns of a tensor that may hold text, numbers or both."""
+        for index, name in enumerate(tensor.names):
+            if name is not None:
+                column = self._mixed_column(name, tensor.values[index :: tensor.width])
+                if column is not None:
+                    yield name, column
+
+    def _number_column(self, name: str, numbers: npt.NDArray[np.float64]) -> Column:
+        if self._kinds[name] is _Kind.TEXT:
+            self._count_changes(name, int(np.count_nonzero(~np.isnan(numbers))))
+            return _missing_texts(len(numbers))
+        self._kinds[name] = _Kind.NUMBER
+        return numbers
+
+    def _mixed_column(self, name: str, values: list[Any]) -> Column | None:
+        texts = sum(type(value) is str for value in values)
+        numbers = len(values) - values.count(None) - texts
+        kind = self._kinds[name]
+        if kind is None:
+            if not texts and not numbers:
+                return None
+            kind = self._kinds[name] = _Kind.TEXT if texts > numbers else _Kind.NUMBER
+        self._count_changes(name, numbers if kind is _Kind.TEXT else texts)
+        if kind is _Kind.TEXT:
+            return np.array([value if type(value) is str else None for value in values], dtype=np.object_)
+        return np.array([None if type(value) is str else value for value in values], dtype=np.float64)
+
+    def _count_changes(self, name: str, values: int) -> None:
+        if values:
+            self.type_changes[name] += values
+
+
+def _column_names(tensor: Tensor, prefix: str) -> Iterator[str]:
+    """Yield the names of a tensor's columns, in its row-major order."""
+    trailing = tensor.shape[1:]
+    if math.prod(trailing) == 1:
+        yield prefix + tensor.name
+        return
+    for index in product(*map(range, trailing)):
+        yield f"{prefix}{tensor.name}[{','.join(map(str, index))}]"
+
+
+def _missing_texts(rows: int) -> npt.NDArray[np.object_]:
+    return np.full(rows, None, dtype=np.object_)
