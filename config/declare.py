@@ -6,6 +6,7 @@ works on `Declaration`s and knows no setting by name.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -64,7 +65,7 @@ class Declaration(NamedTuple):
     @property
     def expected(self) -> str:
         """What a value must be, in words."""
-        return ", ".join(filter(None, (_reader(self.type).EXPECTED, self.bounds)))
+        return str(_reader(self.type).EXPECTED)
 
     def parse(self, text: str) -> Any:
         """Read a value as a user wrote it, within its bounds, or raise `QuantityError` with this setting's example."""
@@ -72,9 +73,9 @@ class Declaration(NamedTuple):
         try:
             value = read(text)
         except QuantityError as error:
-            raise QuantityError(self.expected, error.found, self.example) from None
+            raise QuantityError(error.expected, error.found, self.example) from None
         if (self.at_least and value < read(self.at_least)) or (self.at_most and value > read(self.at_most)):
-            raise QuantityError(self.expected, text, self.example)
+            raise QuantityError(self.bounds, text, self.example)
         return value
 
 
@@ -112,13 +113,13 @@ class _Text:
 
 class _WholeNumber:
     EXPECTED = "a whole number"
+    _WRITTEN = re.compile(r"-?[0-9](_?[0-9]){0,17}")
 
     @staticmethod
     def parse(text: str) -> int:
-        digits = text.strip().replace("_", "")
-        if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        if not _WholeNumber._WRITTEN.fullmatch(text.strip()):
             raise QuantityError(_WholeNumber.EXPECTED, text, "1000")
-        return int(digits)
+        return int(text)
 
 
 def _reader(kind: type) -> Any:

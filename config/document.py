@@ -47,20 +47,29 @@ def read_document(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         return Document(None, {}, [_syntax_problem(error)])
     except yaml.reader.ReaderError as error:
-        return Document(None, {}, [Problem("", f"expected YAML, found the character {error.character!r} at offset {error.position}")])
+        return Document(None, {}, [Problem("", f"not YAML: found the character {error.character!r} at offset {error.position}")])
     except RecursionError:
-        return Document(None, {}, [Problem("", "expected YAML, found settings nested without end")])
+        return Document(None, {}, [Problem("", "not YAML: found settings nested without end")])
     if root is None:
         return Document(Settings(), {}, [])
     settings = reader.section(Settings, root, "")
     return Document(settings, reader.lines, reader.problems)
 
 
+_HINTS = (
+    ("'\\t'", "indent with spaces, not with tabs"),
+    ("quoted scalar", "is there a quote at the end?"),
+    ("flow", "a value with [ or { in it needs quotes, for example: listen: '[::1]:8080'"),
+    ("mapping values", "a value with a colon and a space in it needs quotes"),
+    ("block", "is the line indented like those beside it?"),
+)
+
+
 def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    where = f" ({error.context})" if error.context else ""
-    hint = "; a value with [, {, : or # in it needs quotes, for example: listen: '[::1]:8080'"
-    return Problem("", f"expected YAML: {error.problem or 'one document'}{where}{hint}", mark.line + 1 if mark else 0)
+    text = f"{error.problem} ({error.context})" if error.context else str(error.problem)
+    hint = next((f"; {hint}" for part, hint in _HINTS if part in text), "")
+    mark = error.context_mark if error.context_mark and "end of stream" in text else error.problem_mark
+    return Problem("", f"not YAML: {text}{hint}", mark.line + 1 if mark else 0)
 
 
 class _Reader:
@@ -106,8 +115,8 @@ class _Reader:
             return self.sections(declaration, node, path)
         if declaration.is_section:
             return self.section(declaration.type, node, path)
-        if node.tag == _NULL and declaration.default is None:
-            return None
+        if node.tag == _NULL and declaration.default in {None, ""}:
+            return declaration.default
         if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL or not node.tag.startswith(_STANDARD_TAGS):
             self.report(path, node, f"expected {declaration.expected}, found {_found(node)}; for example: {declaration.name}: {declaration.example}")
             return None
@@ -155,7 +164,9 @@ def _found(node: yaml.Node) -> str:
 
 def _unknown(name: str, known: dict[str, Declaration]) -> str:
     """Say what the user may have meant: the same name in a section below, a name alike, or any of those known here."""
-    below = [f"{section.name}.{name}" for section in known.values() if section.is_section and name in declarations(section.type)]
+    below = [
+        f"{section.name}{'[0]' if section.is_list else ''}.{name}" for section in known.values() if section.is_section and name in declarations(section.type)
+    ]
     likely = below or get_close_matches(name, known, n=1)
     hint = f"did you mean {likely[0]}?" if likely else f"known here: {', '.join(known)}"
     return f"expected a known setting, found {name!r}; {hint}"

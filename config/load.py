@@ -9,8 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from config.document import Document, Problem, read_document
-from config.rules import NO_ROUTE, problems
+from config.rules import problems
 from config.settings import RouteSettings, Settings, ShadowSettings
+
+_NO_UPSTREAM = "expected an upstream, found none; for example: --upstream http://127.0.0.1:9000"
 
 
 class ConfigError(Exception):
@@ -23,6 +25,8 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, 
     Options are values by key, for example `proxy.listen`. Keys that begin with `route.` belong to the only route, which
     is made if the file has none.
     """
+    if routes_needed and not file and "route.upstream" not in (options or {}):
+        raise ConfigError(_NO_UPSTREAM)
     document = _read(file) if file else Document(Settings(), {}, [])
     if document.settings is None:
         raise _error(file, document.lines, document.problems)
@@ -73,7 +77,7 @@ def _only_route(routes: tuple[RouteSettings, ...], options: Mapping[str, Any]) -
     if len(routes) > 1:
         raise ConfigError(f"expected a file with one route for options that change it, found {len(routes)}; write them into the file instead")
     if not routes and "upstream" not in options:
-        raise ConfigError(f"routes: {NO_ROUTE}")
+        raise ConfigError(_NO_UPSTREAM)
     return replace(routes[0], **options) if routes else RouteSettings(**options)
 
 

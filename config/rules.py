@@ -19,9 +19,9 @@ NO_ROUTE: Final = (
 def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield the key path and the text of every broken rule."""
     if routes_needed and not settings.routes:
-        yield "routes", NO_ROUTE
-    yield from _duplicates([(f"routes[{i}].path", route.path) for i, route in enumerate(settings.routes)])
-    yield from _duplicates([(f"routes[{i}].name", route.name) for i, route in enumerate(settings.routes)])
+        yield "routes", "expected at least one route, found none; for example: routes: [{upstream: http://127.0.0.1:9000}]"
+    yield from _duplicates([(f"routes[{i}].path", route.path) for i, route in enumerate(settings.routes)], "path: /v2/models/fraud")
+    yield from _duplicates([(f"routes[{i}].name", route.name) for i, route in enumerate(settings.routes)], "name: fraud")
     for index, route in enumerate(settings.routes):
         yield from _route_problems(route, f"routes[{index}]")
     yield from _spool_problems(settings)
@@ -34,7 +34,7 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
         yield f"{key}.path", f"expected a path that starts with /, found {route.path!r}; for example: path: /v2/models/fraud"
     if not route.name:
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
-    yield from _duplicates([(f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows)])
+    yield from _duplicates([(f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows)], "name: candidate")
 
 
 def _spool_problems(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -49,10 +49,10 @@ def _spool_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "spool.max_size", f"expected at least two segments ({Bytes(2 * segment)}), found {settings.spool.max_size}; for example: max_size: 2 GiB"
 
 
-def _duplicates(values: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _duplicates(values: Sequence[tuple[str, str]], example: str) -> Iterator[tuple[str, str]]:
     """Yield a problem for every value that an earlier key has as well."""
     first: dict[str, str] = {}
     for key, value in values:
         if value in first:
-            yield key, f"expected values that differ, found {value!r} as in {first[value]}; for example: {key.rpartition('.')[2]}: {value.rstrip('/')}-2"
+            yield key, f"expected values that differ, found {value!r} as in {first[value]}; for example: {example}"
         first.setdefault(value, key)

@@ -83,8 +83,8 @@ class Seconds(float):
     _UNITS: ClassVar[dict[str, int | Fraction]] = {" days": 86_400, "h": 3600, "m": 60, "s": 1, "ms": Fraction(1, 1000)}
     _NAMES: ClassVar[dict[str, int | Fraction]] = {
         "ms": Fraction(1, 1000),
-        **dict.fromkeys(("s", "second", "seconds"), 1),
-        **dict.fromkeys(("m", "minute", "minutes"), 60),
+        **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+        **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
         **dict.fromkeys(("h", "hour", "hours"), 3600),
         **dict.fromkeys(("d", "day", "days"), 86_400),
         **dict.fromkeys(("week", "weeks"), 7 * 86_400),

@@ -45,9 +45,12 @@ def test_a_file_gives_parsed_values_and_defaults(written) -> None:
 
 
 def test_a_section_whose_keys_are_all_commented_out_has_its_defaults(written) -> None:
-    settings = load(written(ROUTE + "proxy:\n  # listen: x\nalerts: {webhook: }\n"))
-    assert settings.proxy.listen == Address("127.0.0.1", 8080)
-    assert settings.alerts.webhook is None
+    assert load(written(ROUTE + "proxy:\n  # listen: x\n")).proxy.listen == Address("127.0.0.1", 8080)
+
+
+def test_nothing_is_the_default_of_what_is_off_by_default(written) -> None:
+    settings = load(written("routes: [{upstream: http://a, model: null}]\nalerts: {webhook: }\n"))
+    assert (settings.alerts.webhook, settings.routes[0].model) == (None, "")
 
 
 def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written) -> None:
@@ -63,21 +66,22 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:2: routes[0].upstream: expected an http:// or https:// URL without user, query or fragment, found 'localhost 9000'; for example: upstream: http://127.0.0.1:9000",
         ),
         (ROUTE + "proxy:\n  listn: ':80'", "driftline.yaml:3: proxy.listn: expected a known setting, found 'listn'; did you mean listen?"),
+        ("upstream: x\n" + ROUTE, "driftline.yaml:1: upstream: expected a known setting, found 'upstream'; did you mean routes[0].upstream?"),
         (ROUTE + "listen: ':80'", "driftline.yaml:2: listen: expected a known setting, found 'listen'; did you mean proxy.listen?"),
         (
             ROUTE + "zzz: 1",
             "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, data_dir, proxy, routes, spool, store, drift, alerts",
         ),
-        (ROUTE + "proxy: {workers: 257}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found '257'; for example: workers: 1"),
-        (ROUTE + "proxy: {workers: 2.5}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found '2.5'; for example: workers: 1"),
-        (ROUTE + "proxy: {workers: true}", "driftline.yaml:2: proxy.workers: expected a whole number, from 1 to 256, found 'true'; for example: workers: 1"),
+        (ROUTE + "proxy: {workers: -1}", "driftline.yaml:2: proxy.workers: expected from 1 to 256, found '-1'; for example: workers: 1"),
+        (ROUTE + "proxy: {workers: 2.5}", "driftline.yaml:2: proxy.workers: expected a whole number, found '2.5'; for example: workers: 1"),
+        (ROUTE + "proxy: {workers: true}", "driftline.yaml:2: proxy.workers: expected a whole number, found 'true'; for example: workers: 1"),
         (
             ROUTE + "drift: {window_rows: 9}",
-            "driftline.yaml:2: drift.window_rows: expected a whole number, at least 10, found '9'; for example: window_rows: 1000",
+            "driftline.yaml:2: drift.window_rows: expected at least 10, found '9'; for example: window_rows: 1000",
         ),
         (
             ROUTE + "proxy: {connect_timeout: 5}",
-            "driftline.yaml:2: proxy.connect_timeout: expected a duration with its unit (ms, s, m, h or days), at least 1ms, found '5'; for example: connect_timeout: 5s",
+            "driftline.yaml:2: proxy.connect_timeout: expected a duration with its unit (ms, s, m, h or days), found '5'; for example: connect_timeout: 5s",
         ),
         (
             ROUTE + "proxy: {listen: }",
@@ -99,11 +103,11 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         ("- a", "driftline.yaml:1: expected settings by name, found a list; for example: admin: 127.0.0.1:8081"),
         (
             "",
-            "driftline.yaml: routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file",
+            "driftline.yaml: routes: expected at least one route, found none; for example: routes: [{upstream: http://127.0.0.1:9000}]",
         ),
         (
             "routes: []",
-            "driftline.yaml:1: routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file",
+            "driftline.yaml:1: routes: expected at least one route, found none; for example: routes: [{upstream: http://127.0.0.1:9000}]",
         ),
         (ROUTE + "drift: {window_min_rows: 2000}", "driftline.yaml:2: drift.window_min_rows: expected at most drift.window_rows (1000), found 2000"),
         (
@@ -157,12 +161,28 @@ def test_routes_and_arms_are_told_apart_by_path_and_name(written) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["proxy: [", "a: b: c", "proxy:\n\tlisten: x", "listen: [::1]:8080", "a: *unknown", "--- {}\n--- {}", "'open", "[" * 5000, "a: \x07"]
+    ("text", "line", "hint"),
+    [
+        ("data_dir: x\nproxy: [", 2, "needs quotes"),
+        ("proxy:\n  listen: [::1]:8080", 2, "a value with [ or { in it needs quotes, for example: listen: '[::1]:8080'"),
+        ("admin: b: c", 1, "a value with a colon and a space in it needs quotes"),
+        ("proxy:\n\tworkers: 1", 2, "indent with spaces, not with tabs"),
+        ("routes:\n- upstream: http://a\n name: x", 3, "is the line indented like those beside it?"),
+        ("proxy: {}\nadmin: 'open\ndata_dir: x\n", 2, "is there a quote at the end?"),
+        ("admin: *unknown", 1, "found undefined alias"),
+        ("--- {}\n--- {}", 2, "but found another document"),
+    ],
 )
-def test_faulty_yaml_is_a_problem_with_its_line(written, text: str) -> None:
-    (line,) = refusal(written(text))
-    assert line.startswith("driftline.yaml:")
-    assert "expected YAML" in line
+def test_faulty_yaml_is_a_problem_with_its_line_and_a_hint(written, text: str, line: int, hint: str) -> None:
+    (problem,) = refusal(written(text))
+    assert problem.startswith(f"driftline.yaml:{line}: not YAML: ")
+    assert hint in problem
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a: \x07"])
+def test_what_cannot_even_be_scanned_is_a_problem_of_the_file(written, text: str) -> None:
+    (problem,) = refusal(written(text))
+    assert problem.startswith("driftline.yaml: not YAML: found ")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"data_dir: caf\xe9"])
@@ -197,9 +217,7 @@ def test_options_alone_make_one_route() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"route.baseline": "b"}])
 def test_options_alone_without_an_upstream_say_how_to_give_one(options: dict[str, str]) -> None:
-    assert refusal(None, options) == [
-        "routes: expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file"
-    ]
+    assert refusal(None, options) == ["expected an upstream, found none; for example: --upstream http://127.0.0.1:9000"]
 
 
 def test_options_of_a_route_need_a_file_with_one_route(written) -> None:

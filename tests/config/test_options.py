@@ -52,7 +52,7 @@ def test_a_faulty_file_is_an_error(parser: argparse.ArgumentParser, tmp_path: Pa
     ("arguments", "message"),
     [
         (["--listen", "x"], "argument --listen: expected an address HOST:PORT with a port from 0 to 65535, found 'x'; for example: 0.0.0.0:8080"),
-        (["--workers", "0"], "argument --workers: expected a whole number, from 1 to 256, found '0'; for example: 1"),
+        (["--workers", "0"], "argument --workers: expected from 1 to 256, found '0'; for example: 1"),
         (["--shadow", "http://a@x%"], "argument --shadow: expected a shadow's URL, or URL@SHARE, with a share between 0% and 100%, found 'x%'"),
     ],
 )
