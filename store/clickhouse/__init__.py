@@ -6,6 +6,7 @@ In the order in which an exchange gets there:
 - `client`     opens the store: one owner for the embedded one, settings that are never left to a server's defaults
 - `columns`    exchanges and outcomes as Arrow, the form in which they are inserted
 - `inserter`   stores a batch once, whatever died before, and sets refused rows aside
+- `batch`      frames read and decoded, to be stored together
 - `loader`     from the spool to the tables: batches, waiting, the loader's state
 - `results`    writes windows, verdicts, alerts and baselines
 - `queries`    what the console and `driftline baseline` ask

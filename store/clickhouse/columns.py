@@ -88,12 +88,13 @@ def outcome_columns(rows: Sequence[StoredOutcome]) -> pa.Table:
     )
 
 
-def arrow_stream(table: pa.Table) -> memoryview:
+def arrow_stream(table: pa.Table) -> bytes:
     """Return the table as ClickHouse's input format `ArrowStream`."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return memoryview(sink.getvalue())
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream
 
 
 def _body_columns(prefix: str, bodies: Sequence[Body]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS dead_letters
     kind LowCardinality(String),
     payload String CODEC(ZSTD(1)),
     reason String,
-    set_aside_at DateTime64(3, 'UTC')
+    set_aside_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (writer, sequence, kind)
