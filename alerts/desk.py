@@ -1,0 +1,92 @@
+"""Verdicts and status reports in, notifications out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from alerts.book import AlertBook, BookState, Links
+from alerts.catalogue import AlertKind
+from alerts.drift import DriftWatch
+from alerts.observation import Observation
+from alerts.operation import DropState, observe_drops, observe_store
+from alerts.outbox import Outbox
+from records.alert import Alert, AlertState
+from records.metrics import Metric
+from records.ports import Notifier
+from records.status import StatusReport
+from records.verdict import Verdict
+
+
+class DeskState(msgspec.Struct, frozen=True, kw_only=True):
+    """What must survive a restart, in one value, so that a change is neither forgotten nor told again once it was delivered."""
+
+    book: BookState = BookState()
+    onsets: dict[str, dict[str, int]] = {}
+    drops: DropState = DropState()
+    undelivered: dict[str, tuple[Alert, ...]] = {}
+    """By the notifier's name."""
+
+
+class AlertDesk:
+    """Keeps the book and an outbox for each notifier, by its name."""
+
+    def __init__(self, links: Links, notifiers: Mapping[str, Notifier], state: DeskState) -> None:
+        self._book = AlertBook(links, state.book)
+        self._drift = DriftWatch(state.onsets)
+        self._drops = state.drops
+        self._outboxes = {name: Outbox(name, notifier, waiting=state.undelivered.get(name, ())) for name, notifier in notifiers.items()}
+        self._fired: Counter[AlertKind] = Counter()
+
+    @property
+    def state(self) -> DeskState:
+        """The desk as it is."""
+        undelivered = {name: outbox.waiting for name, outbox in self._outboxes.items()}
+        return DeskState(book=self._book.state, onsets=self._drift.onsets, drops=self._drops, undelivered=undelivered)
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Pending and firing alerts, then those resolved lately, the latest first."""
+        book = self._book.state
+        return (*book.active, *reversed(book.recent))
+
+    def on_verdict(self, verdict: Verdict, now_ns: int) -> tuple[Alert, ...]:
+        """Take one window's result; return the changes of which people will be told."""
+        return self._tell([self._drift.observe(verdict)], now_ns)
+
+    def on_status(self, report: StatusReport) -> tuple[Alert, ...]:
+        """Take a report, every few seconds; return the changes of which people will be told."""
+        self._drops, drops = observe_drops(self._drops, report.counts, report.reported_at_ns)
+        return self._tell([drops, observe_store(report.store)], report.reported_at_ns)
+
+    def counters(self) -> dict[tuple[str, ...], int]:
+        """Return what is counted here, as the metrics page takes it."""
+        return {
+            **{(Metric.ALERTS.metric_name, kind.value.name, kind.value.severity): self._fired[kind] for kind in AlertKind},
+            **{(Metric.NOTIFICATIONS.metric_name, name): outbox.delivered for name, outbox in self._outboxes.items()},
+            **{(Metric.NOTIFICATION_FAILURES.metric_name, name): outbox.given_up for name, outbox in self._outboxes.items()},
+        }
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for outbox in self._outboxes.values():
+                group.create_task(outbox.run())
+
+    async def drained(self) -> None:
+        """Return when everything was delivered: before the process stops, within a time limit."""
+        await asyncio.gather(*(outbox.drained() for outbox in self._outboxes.values()))
+
+    def _tell(self, observations: Iterable[Observation], now_ns: int) -> tuple[Alert, ...]:
+        changes = []
+        for observation in observations:
+            if change := self._book.observe(observation, now_ns):
+                changes.append(change)
+                self._fired[observation.kind] += change.state is AlertState.FIRING
+        for outbox in self._outboxes.values():
+            for change in changes:
+                outbox.put(change)
+        return tuple(changes)

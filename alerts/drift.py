@@ -1,0 +1,80 @@
+"""Verdicts on windows to observations of `ModelDataDrift`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+from alerts.catalogue import AlertKind
+from alerts.observation import Clear, Holds, Observation
+from records.times import format_time
+from records.verdict import DriftState, FeatureVerdict, Verdict
+
+_KIND: Final = AlertKind.MODEL_DATA_DRIFT
+_NAMES_AT_MOST: Final = 3
+_LINES_AT_MOST: Final = 10
+
+Onsets: TypeAlias = dict[str, dict[str, int]]
+"""By model and feature: the opening (Unix nanoseconds) of the first of the windows in a row, up to the latest, that show an effect."""
+
+
+class DriftWatch:
+    """Observes verdicts, in the order of each model's windows, and remembers since when each feature has shown an effect."""
+
+    def __init__(self, onsets: Onsets) -> None:
+        self._onsets = dict(onsets)
+
+    @property
+    def onsets(self) -> Onsets:
+        """What must survive a restart."""
+        return dict(self._onsets)
+
+    def observe(self, verdict: Verdict) -> Observation:
+        """Return whether the model's drift is past its budget, and what it looks like."""
+        onsets = self._follow(verdict)
+        labels = {"model": verdict.model, "version": verdict.version}
+        if verdict.state is not DriftState.FIRING:
+            return Clear(kind=_KIND, labels=labels)
+        started_at_ns = min((onsets[name] for name in verdict.carriers), default=verdict.opened_at_ns)
+        return Holds(
+            kind=_KIND,
+            labels=labels,
+            started_at_ns=started_at_ns,
+            summary=_KIND.value.summary.format(subject=_subject(verdict), features=_names(verdict.carriers)),
+            description=_description(verdict, started_at_ns),
+            features=verdict.carriers,
+            path=f"/api/v1/models/{quote(verdict.model, safe='')}",
+        )
+
+    def _follow(self, verdict: Verdict) -> dict[str, int]:
+        before = self._onsets.pop(verdict.model, {})
+        now = {feature.feature: before.get(feature.feature, verdict.opened_at_ns) for feature in verdict.features if feature.effect_above_floor}
+        if now:
+            self._onsets[verdict.model] = now
+        return now
+
+
+def _subject(verdict: Verdict) -> str:
+    return f"{verdict.model} (version {verdict.version})" if verdict.version else verdict.model
+
+
+def _names(features: Sequence[str]) -> str:
+    shown = ", ".join(features[:_NAMES_AT_MOST]) or "no single feature"
+    more = len(features) - _NAMES_AT_MOST
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _description(verdict: Verdict, started_at_ns: int) -> str:
+    carriers = [feature for feature in verdict.features if feature.feature in verdict.carriers]
+    lines = [
+        f"The data of {_subject(verdict)} differ from baseline {verdict.baseline_id} since {format_time(started_at_ns)}.",
+        f"Evidence {verdict.evidence:,.0f}, budget asks {verdict.threshold:,.0f}; {verdict.rows:,} rows in the window that closed {format_time(verdict.closed_at_ns)}.",
+        *map(_line, carriers[:_LINES_AT_MOST]),
+    ]
+    more = len(carriers) - _LINES_AT_MOST
+    return "\n".join([*lines, f"and {more} more features"] if more > 0 else lines)
+
+
+def _line(feature: FeatureVerdict) -> str:
+    return f"{feature.feature}: {feature.summary}, {feature.share:.0%} of the evidence"
