@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from config.addresses import parse_shadow
 from config.declare import Declaration, declarations
 from config.load import load
 from config.settings import RouteSettings, Settings, ShadowSettings
-from config.units import QuantityError, parse_shadow
+from config.units import QuantityError
 
 _DESTINATION = "settings:"  # keeps settings apart from a command's own arguments
 

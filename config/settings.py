@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from config.addresses import Address, Endpoint, Url
 from config.declare import Section, setting
-from config.units import Address, Budget, Bytes, Endpoint, Seconds, Share, Url
+from config.units import Budget, Bytes, Seconds, Share
 
 
 class ShadowSettings(Section, frozen=True):

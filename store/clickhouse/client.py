@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
-from config.units import Endpoint
+from config.addresses import Endpoint
 from store.clickhouse.schema import migrate
 
 DATABASE: Final = "driftline"

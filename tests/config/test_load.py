@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from config.addresses import Address, Url
 from config.load import ConfigError, load
 from config.settings import RouteSettings, ShadowSettings
-from config.units import Address, Url
 
 ROUTE = "routes: [{upstream: http://127.0.0.1:9000}]\n"
 

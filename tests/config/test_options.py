@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from config.addresses import Address, Url
 from config.load import ConfigError
 from config.options import add_config_option, add_option, add_shadow_option, settings_of
 from config.settings import Settings
-from config.units import Address, Budget, Url
+from config.units import Budget
 
 
 @pytest.fixture
