@@ -14,7 +14,7 @@ from rich.console import Console
 from driftline.demo.processes import DemoError
 from driftline.demo.report import Result, checks, document, story
 from driftline.demo.run import run_demo
-from driftline.demo.screen import LiveScreen, PlainScreen, Screen, render_story
+from driftline.demo.screen import LiveScreen, PlainScreen, Screen, print_story
 from driftline.demo.workspace import workspace
 
 INTERRUPTED: Final = 130
@@ -52,7 +52,7 @@ def conclude(result: Result, console: Console, *, live: bool, json_file: Path | 
         json_file.write_text(json.dumps(document(result), indent=2) + "\n")
     broken = [check for check in checks(result) if not check.holds]
     if live:
-        console.print(render_story(story(result), succeeded=not broken))
+        print_story(console, story(result), succeeded=not broken)
     else:
         for heading, text in story(result):
             _say(console, f"{heading}: {text}")

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from alerts.catalogue import AlertKind
 from config.settings import DriftSettings
 from driftline.demo.measurements import DRIFTED, SCALE
 from driftline.demo.plan import Plan
@@ -14,7 +15,7 @@ from driftline.demo.watch import StoredRows, Window
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
 
-DRIFT_ALERT: Final = "ModelInputDrift"
+DRIFT_ALERT: Final = AlertKind.MODEL_DATA_DRIFT.value.name
 
 
 class Check(NamedTuple):
@@ -150,8 +151,7 @@ def identity(counts: Counts) -> str:
 
 def where_to_look(directory: Path) -> str:
     """Return a command that shows what was kept, to be run after the demo."""
-    query = "SELECT role, status, count() FROM exchanges GROUP BY ALL"
-    return f"driftline sql --data-dir {shlex.quote(str(directory / 'data'))} {shlex.quote(query)}"
+    return shlex.join(["driftline", "sql", "--data-dir", str(directory / "data"), "--format", "Vertical", "SELECT * FROM alerts"])
 
 
 def _what_drifted(result: Result) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
 
-from rich.align import Align
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -22,6 +22,7 @@ from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
 
 _WIDTH: Final = 100
+_GAP: Final = 2
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _SHOWN_WINDOWS: Final = 60
 _PLAIN_LINES: Final = 12
@@ -143,14 +144,18 @@ def render(snapshot: Snapshot) -> RenderableType:
     )
 
 
-def render_story(story: Sequence[tuple[str, str]], *, succeeded: bool) -> RenderableType:
-    """Return the five lines of the story."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for heading, text in story:
+def print_story(console: Console, story: Sequence[tuple[str, str]], *, succeeded: bool) -> None:
+    """Print the five lines of the story under each other; a command in the last can be copied, however narrow the terminal is."""
+    style = "bold green" if succeeded else "bold red"
+    table = Table.grid(padding=(0, _GAP))
+    table.add_column(style=style, no_wrap=True)
+    table.add_column()
+    for heading, text in story[:-1]:
         table.add_row(heading, Text(text))
-    return Panel(table, title="[bold]what happened[/]", border_style="green" if succeeded else "red", padding=(1, 2), width=_WIDTH)
+    console.print(Padding(table, (1, 0, 0, 0)))
+    heading, command = story[-1]
+    width = max(len(heading) for heading, _ in story) + _GAP
+    console.print(Text.assemble((f"{heading:{width}}", style), command), soft_wrap=True)
 
 
 def _progress(snapshot: Snapshot) -> RenderableType:
@@ -174,12 +179,13 @@ def _table(snapshot: Snapshot) -> RenderableType:
     table.add_column(no_wrap=True)
     failed_style = "red" if snapshot.failed else "green"
     table.add_row("Requests", Text.assemble(f"{snapshot.requests:,} of {snapshot.planned:,} · ", (f"{snapshot.failed:,} failed", failed_style)))
-    table.add_row("Latency added", _latency(snapshot.latency_added))
+    table.add_row("Latency added", Text.assemble(_latency(snapshot.latency_added), ("  against the same requests sent directly", "dim")))
     table.add_row("Captured", Text(identity(snapshot.counts), style="green" if snapshot.counts.conserved else "red"))
     table.add_row("Shadow", _agreement(snapshot.agreement))
-    table.add_row("Evidence", Text.assemble(_spark(snapshot), "  ", _evidence(snapshot)))
+    table.add_row("Evidence", _evidence(snapshot))
+    table.add_row(Text("by window", style="dim"), _spark(snapshot))
     table.add_row("Alerts", _alerts(snapshot.alerts))
-    return Align.left(table)
+    return table
 
 
 def _latency(latency: Latency | None) -> str:
@@ -188,13 +194,13 @@ def _latency(latency: Latency | None) -> str:
 
 def _agreement(agreement: AgreementStatus | None) -> str:
     ratio = agreement.agreement_ratio if agreement else None
-    return f"agrees in {ratio:.1%} of {agreement.compared:,}" if agreement and ratio is not None else "—"
+    return f"agrees in {ratio:.1%} of {agreement.compared:,} answers" if agreement and ratio is not None else "—"
 
 
 def _evidence(snapshot: Snapshot) -> str:
     if not snapshot.threshold:
         return "—"
-    return f"{_short(snapshot.evidence[-1])} of {_short(snapshot.threshold)}"
+    return f"{_short(snapshot.evidence[-1])}, of {_short(snapshot.threshold)} for an alert"
 
 
 def _spark(snapshot: Snapshot) -> Text:

@@ -22,7 +22,8 @@ from driftline.demo.webhook import Webhook
 
 MODEL: Final = "tumour"
 """The model's name in URLs, records, metrics and alerts."""
-DRIFTLINE: Final = (sys.executable, "-m", "driftline")
+DRIFTLINE: Final = str(Path(sys.executable).with_name("driftline"))
+"""The command of this installation."""
 DATA_DIRECTORY: Final = "data"
 _BASELINE_ROWS: Final = 20_000
 _BASELINE_SEED: Final = 1
@@ -56,7 +57,7 @@ async def start(stack: AsyncExitStack, directory: Path, duration_seconds: float,
     settings = directory / "driftline.yaml"
     settings.write_text(f"drift:\n  window_rows: {plan.window_rows}\n")
     command = [
-        *(*DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA_DIRECTORY)),
+        *(DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA_DIRECTORY)),
         *("--listen", f"127.0.0.1:{proxy_port}", "--admin", f"127.0.0.1:{admin_port}"),
         *("--upstream", service_url, "--shadow", challenger_url),
         *("--baseline", str(_baseline(directory)), "--alert-webhook", webhook.url),
@@ -91,7 +92,7 @@ async def _start_service(stack: AsyncExitStack, name: str, directory: Path) -> s
 
 
 async def _make_baseline(directory: Path) -> None:
-    command = [*DRIFTLINE, "baseline", "--model", MODEL, "--from", str(_baseline_table(directory)), "--out", str(_baseline(directory))]
+    command = [DRIFTLINE, "baseline", "--model", MODEL, "--from", str(_baseline_table(directory)), "--out", str(_baseline(directory))]
     async with child("baseline", command, directory) as making:
         await making.succeed()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -113,10 +112,10 @@ class StoredRows(NamedTuple):
     shadow: int
 
 
-async def count_stored(driftline: Sequence[str], data_directory: Path) -> StoredRows:
+async def count_stored(driftline: str, data_directory: Path) -> StoredRows:
     """Ask the store, after everything has stopped, with the command that a user would use."""
     query = "SELECT role, count() AS rows, uniqExact(request_id) AS requests FROM exchanges GROUP BY role"
-    command = [*driftline, "sql", "--data-dir", str(data_directory), "--format", "JSONEachRow", query]
+    command = [driftline, "sql", "--data-dir", str(data_directory), "--format", "JSONEachRow", query]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     output, errors = await process.communicate()
     if process.returncode:

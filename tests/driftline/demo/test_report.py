@@ -12,7 +12,7 @@ from records.status import AgreementStatus, Counts
 from records.verdict import DriftState
 
 BEGAN, DRIFT_BEGAN = 1_000.0, 1_030.0
-ALERT = Received(DRIFT_BEGAN + 2.5, "ModelInputDrift", "tumour", ("mean area", "worst area"), "The inputs of tumour drifted")
+ALERT = Received(DRIFT_BEGAN + 2.5, "ModelDataDrift", "tumour", ("mean area", "worst area"), "The inputs of tumour drifted")
 
 
 def window(index, evidence=0.4, *, alert=False):

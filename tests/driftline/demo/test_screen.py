@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from driftline.demo.screen import LiveScreen, PlainScreen, Snapshot, render
+from driftline.demo.screen import LiveScreen, PlainScreen, Snapshot, print_story, render
 from driftline.demo.traffic import Latency
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
@@ -30,7 +30,7 @@ LATE = EARLY._replace(
     agreement=AgreementStatus(route="default", arm="shadow-1", compared=16_900, agreed=15_750),
     evidence=(0.3, 0.8, 0.2, 55.0, 1e15),
     threshold=4_320.0,
-    alerts=(Received(1.0, "ModelInputDrift", "tumour", ("mean area", "worst area"), "drifted"),),
+    alerts=(Received(1.0, "ModelDataDrift", "tumour", ("mean area", "worst area"), "drifted"),),
 )
 
 
@@ -49,8 +49,8 @@ def test_the_live_table_shows_every_number_of_the_run():
         "p50 +0.21 ms · p99 +0.66 ms",
         "34,000 = 33,100 stored + 5 dropped + 895 pending",
         "agrees in 93.2% of 16,900",
-        "of 4,320",
-        "ModelInputDrift: mean area, worst area",
+        "of 4,320 for an alert",
+        "ModelDataDrift: mean area, worst area",
     ):
         assert shown in text
 
@@ -63,7 +63,7 @@ def test_evidence_is_drawn_as_one_block_per_window_full_at_the_threshold():
     assert "▁▁▁▄█" in drawn(LATE)
 
 
-@pytest.mark.parametrize("snapshot", [EARLY, LATE, LATE._replace(evidence=tuple(float(n) for n in range(500)))])
+@pytest.mark.parametrize("snapshot", [EARLY, LATE, LATE._replace(evidence=tuple(float(n) for n in range(500)), threshold=500.0)])
 def test_every_state_fits_into_its_frame(snapshot):
     lines = drawn(snapshot).splitlines()
     assert {len(line) for line in lines if line} == {100}
@@ -87,4 +87,13 @@ def test_the_live_screen_leaves_its_last_state_in_sight():
     with LiveScreen(Console(file=output, width=120, force_terminal=True)) as screen:
         screen.step("training")
         screen.show(LATE)
-    assert "ModelInputDrift" in output.getvalue()
+    assert "ModelDataDrift" in output.getvalue()
+
+
+def test_the_last_line_of_the_story_can_be_copied_from_a_narrow_terminal():
+    output = io.StringIO()
+    command = "driftline sql --data-dir /tmp/driftline-demo-12345678/data --format Vertical 'SELECT * FROM alerts'"
+    print_story(Console(file=output, width=40), [("What drifted", "word " * 30), ("Where to look", command)], succeeded=True)
+    lines = output.getvalue().splitlines()
+    assert lines[-1] == f"Where to look  {command}"
+    assert all(len(line) <= 40 for line in lines[:-1])

@@ -8,7 +8,7 @@ from driftline.demo.webhook import Webhook
 def message(status="firing", fingerprint="f", features="mean area, worst area"):
     alert = {
         "status": status,
-        "labels": {"alertname": "ModelInputDrift", "severity": "page", "model": "tumour"},
+        "labels": {"alertname": "ModelDataDrift", "severity": "page", "model": "tumour"},
         "annotations": {"summary": "The inputs of tumour drifted", "features": features},
         "startsAt": "2026-11-20T12:00:00Z",
         "fingerprint": fingerprint,
@@ -28,7 +28,7 @@ async def test_an_alert_is_remembered_with_its_features_and_the_time_of_its_arri
     before_seconds = time.time()
     (alert,) = await told(message())
     assert before_seconds <= alert.at_seconds <= time.time()
-    assert (alert.name, alert.model, alert.features) == ("ModelInputDrift", "tumour", ("mean area", "worst area"))
+    assert (alert.name, alert.model, alert.features) == ("ModelDataDrift", "tumour", ("mean area", "worst area"))
 
 
 async def test_a_repeated_delivery_counts_once():
