@@ -104,10 +104,12 @@ def _example(kind: type, default: Any) -> str:
 
 
 class _Text:
-    EXPECTED = "text"
+    EXPECTED = "text of printable characters"
 
     @staticmethod
     def parse(text: str) -> str:
+        if not text.isprintable():
+            raise QuantityError(_Text.EXPECTED, text, "default")
         return text
 
 

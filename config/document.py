@@ -83,22 +83,21 @@ class _Reader:
         """Return the section, or None after a problem."""
         known = declarations(kind)
         problems_before = len(self.problems)
-        values = {name: self.value(known[name], child, _join(path, name)) for name, child in self.entries(known, node, path).items()}
+        entries = self.entries(known, node, path)
+        values = {name: self.value(known[name], child, _join(path, name)) for name, child in entries.items()}
         for name, declaration in known.items():
-            if declaration.is_required and name not in values and isinstance(node, yaml.MappingNode):
+            if declaration.is_required and name not in entries and _may_be_section(node):
                 self.report(_join(path, name), node, f"expected this setting, found none; for example: {name}: {declaration.example}")
         return kind(**values) if len(self.problems) == problems_before else None
 
     def entries(self, known: dict[str, Declaration], node: yaml.Node, path: str) -> dict[str, yaml.Node]:
         """Return the nodes of a mapping by key, without those that are unknown or come twice."""
-        if node.tag == _NULL:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
+        entries: dict[str, yaml.Node] = {}
+        if not _may_be_section(node):
             first = next(iter(known.values()))
             self.report(path, node, f"expected settings by name, found {_found(node)}; for example: {first.name}: {first.example}")
-            return {}
-        entries: dict[str, yaml.Node] = {}
-        for key, child in node.value:
+            return entries
+        for key, child in node.value if isinstance(node, yaml.MappingNode) else ():
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
             if name not in known:
                 self.report(_join(path, name), key, _unknown(name, known))
@@ -148,6 +147,11 @@ def _join(path: str, name: str) -> str:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _may_be_section(node: yaml.Node) -> bool:
+    """Whether settings by name stand here, or nothing, which is a section whose settings all have their defaults."""
+    return isinstance(node, yaml.MappingNode) or node.tag == _NULL
 
 
 def _found(node: yaml.Node) -> str:

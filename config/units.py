@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Self
 import msgspec
 
 _LONGEST_QUANTITY: Final = 40  # characters; keeps every number within what a float can hold
-_BUDGET: Final = re.compile(r"(\d+)\s+per\s+(?:(\d+)\s+windows?|(.+))", re.ASCII)
+_BUDGET: Final = re.compile(r"([1-9]\d*)\s+per\s+(?:([1-9]\d*)\s+windows?|(.+))", re.ASCII)
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 
 
@@ -149,17 +149,17 @@ class Budget(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `N per DURATION` or `N per M windows`; both numbers are at least 1."""
-        match = _BUDGET.fullmatch(text.strip())
-        if match is None or len(text) > _LONGEST_QUANTITY:
-            raise QuantityError(cls.EXPECTED, text, "1 per 30 days")
-        alerts, windows, duration = match.groups()
+        match = _BUDGET.fullmatch(text.strip()) if len(text) <= _LONGEST_QUANTITY else None
+        alerts, windows, duration = match.groups() if match else ("", "", "")
+        if windows:
+            return cls(int(alerts), windows=int(windows))
         try:
-            budget = cls(int(alerts), windows=int(windows)) if windows else cls(int(alerts), Seconds.parse(duration))
+            seconds = Seconds.parse(duration)
         except QuantityError:
-            budget = cls(0)
-        if not budget.alerts or not (budget.windows or budget.seconds):
+            seconds = Seconds(0)
+        if not seconds:
             raise QuantityError(cls.EXPECTED, text, "1 per 30 days")
-        return budget
+        return cls(int(alerts), seconds)
 
     def __str__(self) -> str:
         return f"{self.alerts} per {self.windows} windows" if self.windows else f"{self.alerts} per {self.seconds}"

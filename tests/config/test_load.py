@@ -3,10 +3,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.addresses import Address, Url
+from config.declare import Section, declarations
+from config.document import read_document
 from config.load import ConfigError, load
-from config.settings import RouteSettings, ShadowSettings
+from config.settings import RouteSettings, Settings, ShadowSettings
 
 ROUTE = "routes: [{upstream: http://127.0.0.1:9000}]\n"
 
@@ -87,8 +92,16 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             ROUTE + "proxy: {listen: }",
             "driftline.yaml:2: proxy.listen: expected an address HOST:PORT with a port from 0 to 65535, found nothing; for example: listen: 0.0.0.0:8080",
         ),
-        (ROUTE + "data_dir: [a]", "driftline.yaml:2: data_dir: expected text, found a list; for example: data_dir: /var/lib/driftline"),
-        (ROUTE + "data_dir: !env HOME", "driftline.yaml:2: data_dir: expected text, found !env 'HOME'; for example: data_dir: /var/lib/driftline"),
+        (
+            ROUTE + 'data_dir: "a\\nb"',
+            "driftline.yaml:2: data_dir: expected text of printable characters, found 'a\\nb'; for example: data_dir: /var/lib/driftline",
+        ),
+        ("routes: [null]", "driftline.yaml:1: routes[0].upstream: expected this setting, found none; for example: upstream: http://127.0.0.1:9000"),
+        (ROUTE + "data_dir: [a]", "driftline.yaml:2: data_dir: expected text of printable characters, found a list; for example: data_dir: /var/lib/driftline"),
+        (
+            ROUTE + "data_dir: !env HOME",
+            "driftline.yaml:2: data_dir: expected text of printable characters, found !env 'HOME'; for example: data_dir: /var/lib/driftline",
+        ),
         (ROUTE + "proxy: fast", "driftline.yaml:2: proxy: expected settings by name, found 'fast'; for example: listen: 0.0.0.0:8080"),
         (
             "routes: {upstream: http://a}",
@@ -142,6 +155,23 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(written) -> 
         ["driftline.yaml:4", "routes[0].shadows[0].url"],
         ["driftline.yaml:5", "admin"],
     ]
+
+
+def keys(section: type[Section]) -> set[str]:
+    known = declarations(section).values()
+    return {each.name for each in known}.union(*(keys(each.type) for each in known if each.is_section))
+
+
+values = st.none() | st.booleans() | st.integers(-10, 10**7) | st.sampled_from(["http://a", "10s", "1 MiB", "50%", ":80", "/x", "x", ""])
+trees = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(keys(Settings))), inner, max_size=4))
+
+
+@given(trees, st.dictionaries(st.sampled_from(sorted(declarations(RouteSettings))), values, max_size=4))
+def test_any_document_gives_settings_or_problems_with_lines(tree: Any, route: dict[str, Any]) -> None:
+    for document in (tree, {"routes": [{"upstream": "http://a"} | route]}):
+        settings, _, problems = read_document(yaml.safe_dump(document))
+        assert (settings is None) == bool(problems)
+        assert all(problem.line for problem in problems)
 
 
 def test_routes_and_arms_are_told_apart_by_path_and_name(written) -> None:
