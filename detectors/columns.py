@@ -13,15 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import Enum, StrEnum
 from itertools import islice, product
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from detectors.arrays import Column, Floats, Integers
 from records.payload import Decoded, DecodeResult, Tensor
-
-Column: TypeAlias = npt.NDArray[np.float64] | npt.NDArray[np.object_]
-"""float64 with NaN where missing, or objects: str with None where missing."""
 
 MAX_TEXT_LENGTH: Final = 256
 """Characters of a text that are kept: enough to tell levels apart, and a bound on what a batch holds."""
@@ -82,7 +79,7 @@ class ColumnBuffer:
     """
 
     def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
-        """`input_names` name the columns of a request's only tensor, where it has as many. `max_values` bounds what is held."""
+        """`input_names` name the columns of a request's only tensor, where it has as many. `max_values` are held, and those of one exchange more."""
         self._max_features = max_features
         self._input_names = input_names
         self._max_values = max_values
@@ -99,8 +96,8 @@ class ColumnBuffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether a further exchange of the usual size may be left out: time to `take`."""
-        return self._size * 2 > self._max_values
+        """Whether the next exchange would be left out: time to `take`."""
+        return self._size >= self._max_values
 
     def add(self, request: DecodeResult, response: DecodeResult, started_at_ns: int) -> None:
         """Add the rows of one exchange; what could not be decoded adds no columns."""
@@ -109,10 +106,10 @@ class ColumnBuffer:
         tensors = inputs + outputs
         if not tensors:
             return
-        layout = self._layout_of(tensors, len(inputs))
-        if self._size + layout.size > self._max_values:
+        if self.is_full:
             self.left_out[LeftOut.BUFFER_FULL] += 1
             return
+        layout = self._layout_of(tensors, len(inputs))
         self._size += layout.size
         if layout.rows_differ:
             self.left_out[LeftOut.ROWS_DIFFER] += 1
@@ -123,7 +120,7 @@ class ColumnBuffer:
         layout.positions += range(position, position + layout.rows)
         self._times_ns += [started_at_ns] * layout.rows
 
-    def take(self) -> tuple[dict[str, Column], npt.NDArray[np.int64]]:
+    def take(self) -> tuple[dict[str, Column], Integers]:
         """Return the columns and the time (Unix nanoseconds) of every row since the last call."""
         times_ns = np.array(self._times_ns, dtype=np.int64)
         layouts = list(self._layouts.values())
@@ -193,7 +190,7 @@ class ColumnBuffer:
                 if column is not None:
                     yield name, column
 
-    def _number_column(self, name: str, numbers: npt.NDArray[np.float64]) -> Column:
+    def _number_column(self, name: str, numbers: Floats) -> Column:
         if self._kinds[name] is _Kind.TEXT:
             self._count_changes(name, int(np.count_nonzero(~np.isnan(numbers))))
             return _missing_texts(len(numbers))
@@ -228,5 +225,5 @@ def _column_names(tensor: Tensor, prefix: str) -> Iterator[str]:
         yield f"{prefix}{tensor.name}[{','.join(map(str, index))}]"
 
 
-def _missing_texts(rows: int) -> npt.NDArray[np.object_]:
+def _missing_texts(rows: int) -> Column:
     return np.full(rows, None, dtype=np.object_)
