@@ -24,8 +24,8 @@ class Found(NamedTuple):
 def find_frame(data: bytes, last: int, most: int) -> Found | None:
     """Return the first good frame in `data`, which begins at a multiple of 8 within its segment.
 
-    Bodies may hold bytes that look like a frame, so besides its CRC its sequence must be plausible: a record after `last`, and
-    none beyond `most`. Seals are not looked for, since nothing follows them.
+    Bodies may hold bytes that look like a frame, so besides its CRC its sequence must be plausible: `last` is the last record read, and
+    `most` the last one that can lie before the frame. Seals are not looked for, since nothing follows them.
     """
     for offset in heapq.merge(_candidates(data, FrameKind.RECORD), _candidates(data, FrameKind.OUTCOME)):
         length, crc, sequence, kind, _ = FRAME_HEADER.unpack_from(data, offset)

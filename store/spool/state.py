@@ -96,15 +96,15 @@ def read_state(
     codec = _codec(path)
     try:
         document: _Document = codec.decode(path.read_bytes(), type=_Document)
-        state: _StateT = codec.decode(document.state, type=kind)
-        problem = "" if crc32(document.state) == document.crc32 else "its checksum is wrong"
+        if crc32(document.state) == document.crc32:
+            state: _StateT = codec.decode(document.state, type=kind)
+            return state
+        problem = "its checksum is wrong"
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = str(error)
-    if problem:
-        raise DamagedStateError(f"{path} is damaged ({problem}): restore it, or {advice}")
-    return state
+    raise DamagedStateError(f"{path} is damaged ({problem}): restore it, or {advice}")
 
 
 def _codec(path: Path) -> ModuleType:

@@ -182,7 +182,7 @@ class Tail:
     def _search(self, segment: int, start: int) -> Found | None:
         """Look for a good frame from byte `start` of a segment on. The writer may be one record ahead of its ledger."""
         data = self._path(segment).read_bytes()[start:]
-        return find_frame(data, self._sequence, self._ledger.sequence() + 1)
+        return find_frame(data, self._sequence, self._ledger.sequence())
 
     def _end(self, promised: int) -> None:
         """Settle what a dead writer left behind its last good frame, and move past everything."""
