@@ -1,6 +1,7 @@
 """Records as the JSON API shows them.
 
-The names are those of the records; times (`*_at_ns`) are shown as RFC 3339 text (`*_at`), null where there is none.
+The names are those of the records; times (`*_at_ns`) are shown as RFC 3339 text (`*_at`), null where there is none, and durations (`*_ns`)
+that were not reached as null.
 """
 
 from __future__ import annotations
@@ -85,13 +86,15 @@ def _document(record: msgspec.Struct) -> Document:
 
 
 def _readable(fields: Document) -> Document:
-    """Name and write every time as text, however deep."""
+    """Write times and durations as people read them, however deep."""
     return dict(_entry(name, value) for name, value in fields.items())
 
 
 def _entry(name: str, value: Any) -> tuple[str, Any]:
     if name.endswith("_at_ns"):
         return name.removesuffix("_ns"), format_time(value) if value else None
+    if name.endswith("_ns"):
+        return name, value if value >= 0 else None
     if isinstance(value, dict):
         return name, _readable(value)
     if isinstance(value, list | tuple):

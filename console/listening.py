@@ -61,12 +61,19 @@ def _listen(listener: socket.socket, address: Any) -> None:
 
 @asynccontextmanager
 async def serving(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve `app` on `listener` for as long as the context lasts; then close it, and let what is being answered finish."""
+    """Serve `app` on `listener` for as long as the context lasts; then close and remove it, and let what is being answered finish."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.SockSite(runner, listener, backlog=_BACKLOG).start()
         yield
     finally:
+        _remove(listener)
         await runner.cleanup()
         listener.close()
+
+
+def _remove(listener: socket.socket) -> None:
+    """Remove a unix socket's file, so that nobody takes it for a running monitor."""
+    if listener.family == socket.AF_UNIX:
+        Path(listener.getsockname()).unlink(missing_ok=True)

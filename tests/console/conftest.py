@@ -69,6 +69,7 @@ def make_exchange(role: Role = Role.SERVED, content: bytes = b'{"outputs": []}')
         route="default",
         arm="upstream" if role is Role.SERVED else "shadow-1",
         started_at_ns=NOON_NS,
+        total_ns=7,
         method="POST",
         path="/v2/models/fraud/infer",
         status=200,

@@ -134,6 +134,7 @@ async def test_an_exchange_is_shown_with_all_arms_and_their_bodies(client, views
     assert served["response"]["content"] == '{"outputs": []}'
     assert shadow["response"]["content_base64"] == "/wA="
     assert "content" not in shadow["response"]
+    assert (served["total_ns"], served["connect_ns"]) == (7, None)
 
 
 async def test_an_exchange_that_is_not_stored_may_still_be_pending(client):

@@ -79,3 +79,10 @@ async def test_a_huge_question_is_413(ask):
 async def test_other_paths_and_methods_are_errors_in_json(ask):
     assert (await ask(None, target="/"))[0] == 404
     assert (await ask(None, method="GET"))[0] == 405
+
+
+async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path):
+    path = tmp_path / "monitor.sock"
+    async with serving(build_sql_app(answer), listen_unix(path)):
+        assert path.exists()
+    assert not path.exists()
