@@ -1,5 +1,7 @@
-"""The documentation says what the code does: links lead somewhere, and pages made from code are up to date."""
+"""The documentation says what the code does: links lead somewhere, examples run, and pages made from code are up to date."""
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -10,6 +12,12 @@ from driftline import metrics_reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(file.relative_to(ROOT) for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+MODULES_WITH_EXAMPLES = sorted(
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for room in ROOT.glob("*/__init__.py")
+    for file in room.parent.rglob("*.py")
+    if ">>> " in file.read_text(encoding="utf-8")
+)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
@@ -47,3 +55,10 @@ def test_a_dead_link_is_seen(link: str) -> None:
 @pytest.mark.parametrize(("page", "made"), [("settings", reference.page), ("metrics", metrics_reference.page)], ids=["settings", "metrics"])
 def test_a_page_made_from_code_is_up_to_date(page: str, made) -> None:
     assert (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") == made(), "run `make generate`"
+
+
+@pytest.mark.parametrize("module", MODULES_WITH_EXAMPLES)
+def test_examples_in_docstrings_run(module: str) -> None:
+    outcome = doctest.testmod(importlib.import_module(module))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
