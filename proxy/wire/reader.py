@@ -13,7 +13,7 @@ Bytes behind a message stay unread until `start_next`, so that a pipelined reque
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, IntEnum
+from enum import Enum
 from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
@@ -45,17 +45,15 @@ class WireError(Exception):
         self.reason = reason
 
 
-class State(IntEnum):
-    """What the next bytes are."""
-
-    HEAD = 0
-    LENGTH = 1
-    CHUNK_LINE = 2
-    CHUNK_DATA = 3
-    CHUNK_END = 4
-    TRAILERS = 5
-    UNTIL_CLOSE = 6
-    DONE = 7
+# What the next bytes are: indices into Reader._STEPS. Plain integers, since each is looked up several times per message.
+_HEAD: Final = 0
+_LENGTH: Final = 1
+_CHUNK_LINE: Final = 2
+_CHUNK_DATA: Final = 3
+_CHUNK_END: Final = 4
+_TRAILERS: Final = 5
+_UNTIL_CLOSE: Final = 6
+_DONE: Final = 7
 
 
 class Reader(Generic[Head]):
@@ -71,14 +69,14 @@ class Reader(Generic[Head]):
         self._buffer = b""
         self._at = 0
         self._searched = 0
-        self._state = State.HEAD
+        self._state = _HEAD
         self._remaining = 0
         self.trailers = b""
 
     @property
     def idle(self) -> bool:
         """Between messages, with nothing of the next one received."""
-        return self._state is State.HEAD and self._at == len(self._buffer)
+        return self._state == _HEAD and self._at == len(self._buffer)
 
     @property
     def buffered_bytes(self) -> int:
@@ -101,16 +99,16 @@ class Reader(Generic[Head]):
 
     def receive_eof(self) -> Signal:
         """The peer will send no more: END where that completes the message, NEED_DATA where nothing had begun. Raises WireError where it cuts one."""
-        if self._state is State.UNTIL_CLOSE:
-            self._state = State.DONE
+        if self._state == _UNTIL_CLOSE:
+            self._state = _DONE
             return END
-        if self.idle or self._state is State.DONE:
+        if self.idle or self._state == _DONE:
             return NEED_DATA
         raise WireError(400, "the connection closed in the middle of a message")
 
     def start_next(self) -> None:
         """Go on to the message after this one."""
-        self._state = State.HEAD
+        self._state = _HEAD
         self._searched = self._at
         self.trailers = b""
 
@@ -125,14 +123,14 @@ class Reader(Generic[Head]):
     def _frame(self, *, length: int | None = 0, chunked: bool = False) -> None:
         """Set what follows the head: chunks, `length` bytes, or (None) everything until the connection closes."""
         if chunked:
-            self._state = State.CHUNK_LINE
+            self._state = _CHUNK_LINE
         elif length is None:
-            self._state = State.UNTIL_CLOSE
+            self._state = _UNTIL_CLOSE
         elif length:
-            self._state = State.LENGTH
+            self._state = _LENGTH
             self._remaining = length
         else:
-            self._state = State.DONE
+            self._state = _DONE
 
     def _section_end(self) -> int:
         """Return where the empty line begins that ends the section at the buffer's start; −1 while it is incomplete."""
@@ -163,7 +161,7 @@ class Reader(Generic[Head]):
             return NEED_DATA
         self._remaining -= len(piece)
         if not self._remaining:
-            self._state = State.DONE
+            self._state = _DONE
         return piece
 
     def _read_chunk_line(self) -> Event[Head]:
@@ -179,7 +177,7 @@ class Reader(Generic[Head]):
             raise WireError(400, "a chunk's size line is malformed")
         self._at = end + 1
         self._remaining = int(line[1], 16)
-        self._state = State.CHUNK_DATA if self._remaining else State.TRAILERS
+        self._state = _CHUNK_DATA if self._remaining else _TRAILERS
         self._searched = self._at
         return self.next_event()
 
@@ -189,14 +187,14 @@ class Reader(Generic[Head]):
             return NEED_DATA
         self._remaining -= len(piece)
         if not self._remaining:
-            self._state = State.CHUNK_END
+            self._state = _CHUNK_END
         return piece
 
     def _read_chunk_end(self) -> Event[Head]:
         ending = self._buffer[self._at : self._at + 2]
         if ending == b"\r\n":
             self._at += 2
-            self._state = State.CHUNK_LINE
+            self._state = _CHUNK_LINE
             return self.next_event()
         if ending in {b"", b"\r"}:
             return NEED_DATA
@@ -205,7 +203,7 @@ class Reader(Generic[Head]):
     def _read_trailers(self) -> Event[Head]:
         if self._buffer.startswith(b"\r\n", self._at):
             self._at += 2
-            self._state = State.DONE
+            self._state = _DONE
             return END
         end = self._section_end()
         if end < 0:
@@ -214,7 +212,7 @@ class Reader(Generic[Head]):
         if not FIELD_SECTION.match(self.trailers):
             raise WireError(400, "the trailer section is malformed")
         self._at = end + 4
-        self._state = State.DONE
+        self._state = _DONE
         return END
 
     def _read_until_close(self) -> Event[Head]:
@@ -239,4 +237,4 @@ class Reader(Generic[Head]):
         _read_until_close,
         _done,
     )
-    """By `State`: what reads the next bytes."""
+    """By state: what reads the next bytes."""

@@ -10,11 +10,13 @@ from proxy.wire.reader import Reader, WireError
 class ReplyHead:
     """A reply's head, checked."""
 
-    __slots__ = ("chunked", "connection", "content_length", "fields", "keep_alive", "minor", "named", "reason", "status", "until_close")
+    __slots__ = ("chunked", "connection", "content_length", "fields", "keep_alive", "minor", "named", "raw_fields", "reason", "status", "until_close")
 
     status: int
     reason: bytes
     minor: int
+    raw_fields: bytes
+    """All field lines as received."""
     fields: list[Field]
     named: dict[bytes, bytes]
     content_length: int | None
@@ -58,6 +60,7 @@ class ReplyReader(Reader[ReplyHead]):
         head.status = int(status)
         head.reason = reason or b""
         head.minor = 0 if minor == b"0" else 1
+        head.raw_fields = section[line.end() :]
         head.fields, head.named = parse_fields(section, line.end(), 502)
         head.connection = connection = connection_options(head.named)
         head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)

@@ -14,13 +14,15 @@ MAX_TARGET_BYTES: Final = 8192
 class RequestHead:
     """A request's head, checked. Bytes are as received, but for the target, which is in origin form."""
 
-    __slots__ = ("chunked", "connection", "content_length", "fields", "host", "keep_alive", "method", "minor", "named", "target")
+    __slots__ = ("chunked", "connection", "content_length", "fields", "host", "keep_alive", "method", "minor", "named", "raw_fields", "target")
 
     method: bytes
     target: bytes
     """Origin form (`/path?query`), or `*`."""
     minor: int
     """0 for HTTP/1.0, 1 for HTTP/1.1 and later."""
+    raw_fields: bytes
+    """All field lines as received."""
     fields: list[Field]
     """All fields in order, names as received, values without surrounding white space."""
     named: dict[bytes, bytes]
@@ -54,6 +56,7 @@ class RequestReader(Reader[RequestHead]):
         head = RequestHead()
         head.method = method
         head.minor = 0 if minor == b"0" else 1
+        head.raw_fields = section[line.end() :]
         head.fields, head.named = parse_fields(section, line.end(), 400)
         head.connection = connection = connection_options(head.named)
         head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
