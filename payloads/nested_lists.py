@@ -61,9 +61,9 @@ def tensors_of_columns(name: str, columns: Any) -> list[Tensor]:
     return [tensor_of(name, columns)]
 
 
-def tensors_of_records(records: list[dict[str, Any]]) -> list[Tensor]:
+def tensors_of_records(records: Any) -> list[Tensor]:
     """Return one tensor per key in any of `records`; where a record lacks a key, its value is missing."""
-    if not all(map(_is_record, records)):
+    if type(records) is not list or not all(map(_is_record, records)):
         raise Refused(Undecodable.MALFORMED)
     names = list(dict.fromkeys(chain.from_iterable(records)))
     require_few_values(len(names) * len(records))

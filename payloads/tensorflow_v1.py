@@ -51,6 +51,8 @@ def _tensors_of_results(results: Any) -> list[Tensor]:
 
 def _reshaped(name: str, values: list[Any], shape: tuple[int, ...]) -> Tensor:
     flat = tensor_of(name, values)
+    if len(flat.values) != len(values):
+        raise Refused(Undecodable.RAGGED)
     return Tensor(name, flat.datatype, shape, flat.values)
 
 

@@ -34,7 +34,9 @@ def test_the_path_tells_format_model_and_version(path, name, model, version):
     assert (target.wire_format.NAME, target.model, target.version) == (name, model, version)
 
 
-@pytest.mark.parametrize("path", ["/", "/v2/models/fraud", "/v2/models/fraud/ready", "/v1/models/fraud", "/score", "/other?next=/v2/models/fraud/infer", "*", ""])
+@pytest.mark.parametrize(
+    "path", ["/", "/v2/models/fraud", "/v2/models/fraud/ready", "/v1/models/fraud", "/score", "/other?next=/v2/models/fraud/infer", "*", ""]
+)
 def test_other_paths_are_of_no_format(path):
     assert recognise(path) is None
 
@@ -131,8 +133,8 @@ def test_deep_nesting_is_malformed(decode_request, path, depth):
 PATHS = st.sampled_from([V2, "/v1/models/m:predict", "/v1/models/m:classify", "/invocations", "/score"])
 CONTENT_TYPES = st.sampled_from(["application/json", "text/csv", "application/octet-stream", ""])
 KEYS = st.sampled_from(
-    ["inputs", "outputs", "instances", "predictions", "results", "examples", "context", "dataframe_split", "dataframe_records", "columns", "data"]
-    + ["name", "shape", "datatype", "parameters", "binary_data_size", "b64", "other"]
+    """inputs outputs instances predictions results examples context dataframe_split dataframe_records columns data
+    name shape datatype parameters binary_data_size b64 other""".split()
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["FP32", "BYTES", "x", "aGk=", "\ud800"])
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20)
