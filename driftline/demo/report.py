@@ -166,7 +166,7 @@ def _when_found(result: Result) -> str:
     if window is None:
         return f"{result.alert_delay_seconds:.1f} s later."
     return (
-        f"{result.alert_delay_seconds:.1f} s later, in the {_ordinal(window.index - result.first_drifted_window + 1)} window of {window.rows:,} rows: "
+        f"{result.alert_delay_seconds:.1f} s later, in the {_ordinal(window.index - result.first_drifted_window + 1)} drifted window ({window.rows:,} rows a window): "
         f"evidence {window.evidence:,.0f}, and the budget of {DriftSettings().budget} asks for {window.threshold:,.0f}."
     )
 

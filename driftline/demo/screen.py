@@ -122,7 +122,7 @@ def plain_line(snapshot: Snapshot) -> str:
     """Return the snapshot in one line."""
     parts = [
         f"{snapshot.elapsed_seconds:.0f} s",
-        f"{snapshot.requests} requests",
+        f"{snapshot.requests:,} of {snapshot.planned:,} requests",
         f"{snapshot.failed} failed",
         f"latency added {_latency(snapshot.latency_added)}",
         f"captured {identity(snapshot.counts)}",
@@ -200,7 +200,7 @@ def _agreement(agreement: AgreementStatus | None) -> str:
 def _evidence(snapshot: Snapshot) -> str:
     if not snapshot.threshold:
         return "—"
-    return f"{_short(snapshot.evidence[-1])}, of {_short(snapshot.threshold)} for an alert"
+    return f"{_short(snapshot.evidence[-1])}; an alert needs {_short(snapshot.threshold)}"
 
 
 def _spark(snapshot: Snapshot) -> Text:

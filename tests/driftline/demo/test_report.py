@@ -104,7 +104,7 @@ def test_the_story_has_five_lines_with_the_numbers():
     told = dict(story(RESULT))
     assert len(told) == 5
     assert told["What drifted"] == "After 30 s an instrument began to read mean area and worst area 15% too high; nothing else changed."
-    assert told["When found"].startswith("2.5 s later, in the 2nd window of 1,000 rows")
+    assert told["When found"].startswith("2.5 s later, in the 2nd drifted window (1,000 rows a window)")
     assert "evidence 12,300" in told["When found"]
     assert "1 per 30 days asks for 4,320" in told["When found"]
     assert told["False alarms"] == "None, in 15 windows of unchanged traffic before the drift."

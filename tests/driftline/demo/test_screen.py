@@ -49,7 +49,7 @@ def test_the_live_table_shows_every_number_of_the_run():
         "p50 +0.21 ms · p99 +0.66 ms",
         "34,000 = 33,100 stored + 5 dropped + 895 pending",
         "agrees in 93.2% of 16,900",
-        "of 4,320 for an alert",
+        "an alert needs 4,320",
         "ModelDataDrift: mean area, worst area",
     ):
         assert shown in text
@@ -79,7 +79,7 @@ def test_plain_lines_are_about_a_dozen_whatever_the_length():
     lines = output.getvalue().splitlines()
     assert lines[0] == "training"
     assert len(lines) == 13
-    assert lines[-1].startswith("34 s, 30000 requests, 0 failed, latency added p50 +0.21 ms")
+    assert lines[-1].startswith("34 s, 30,000 of 30,000 requests, 0 failed, latency added p50 +0.21 ms")
 
 
 def test_the_live_screen_leaves_its_last_state_in_sight():
