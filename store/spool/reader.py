@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from store.spool.cursor import Cursor
+from store.spool.ledger import LedgerView
 from store.spool.listing import writer_names
 from store.spool.tail import Frame, Tail
 
@@ -31,7 +33,7 @@ class Batch(msgspec.Struct, gc=False):
 
 
 class SpoolReader:
-    """One consumer's view of the spool; never blocks, and never writes.
+    """One consumer's view of the spool; never blocks, and never writes. Belongs to one thread.
 
     `cursors` are those of the consumer's last finished batch: reading goes on there. A writer that is not named in them is read from its beginning.
     """
@@ -59,8 +61,8 @@ class SpoolReader:
         return Batch(frames, dict(self._cursors), self._take_lost())
 
     def lag(self) -> dict[str, int]:
-        """Return how many records are still to be read, by writer."""
-        return {writer: tail.lag_records() for writer, tail in self._tails.items()}
+        """Return how many records are still to be read, by writer. May be called from any thread, so that it tells when this one is stuck."""
+        return {writer: max(0, _last_sequence(self._spool / writer) - self._cursors.get(writer, Cursor()).sequence) for writer in writer_names(self._spool)}
 
     def skip_to_bound(self, max_lag_bytes: int) -> int:
         """Pass over the oldest segments until no more than `max_lag_bytes` of full ones are unread; return how many records that skipped.
@@ -134,3 +136,12 @@ class SpoolReader:
         if tail is not None:
             self._turns.remove(tail)
             tail.close()
+
+
+def _last_sequence(directory: Path) -> int:
+    """Return the last sequence that a writer appended, 0 where its ledger cannot be read."""
+    try:
+        with closing(LedgerView(directory)) as ledger:
+            return ledger.sequence()
+    except (FileNotFoundError, ValueError):
+        return 0

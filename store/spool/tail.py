@@ -87,10 +87,6 @@ class Tail:
             self._end(promised)
         return []
 
-    def lag_records(self) -> int:
-        """Return how many records the ledger promises beyond the cursor."""
-        return max(0, self._ledger.sequence() - self._sequence)
-
     def lag_bytes(self) -> int:
         """Return the size of what is unread in the segments before the one in use."""
         sizes = [self._path(index).stat().st_size for index in self._indexes() if index < self._newest()]

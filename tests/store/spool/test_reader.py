@@ -255,10 +255,12 @@ def test_a_body_that_looks_like_frames_from_the_future_is_not_taken_for_them(tmp
 
 
 def test_lag_is_what_the_ledger_has_beyond_the_cursor(tmp_path, start):
-    start().fill(12)
+    start("w1").fill(12)
     reader = SpoolReader(tmp_path, {})
     reader.read(5, NO_LIMIT)
-    assert reader.lag() == {"w1": 7}
+    start("w2").fill(3)
+    (tmp_path / "beginning").mkdir()
+    assert reader.lag() == {"beginning": 0, "w1": 7, "w2": 3}
 
 
 def test_a_lagging_reader_skips_the_oldest_segments_and_says_how_many_records(tmp_path, start):
