@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from config.settings import RouteSettings, Settings
+from config.settings import SERVED_ARM, RouteSettings, Settings
 from config.units import Bytes
 
-RECORD_OVERHEAD: Final = Bytes(128 * 1024)
-"""What a record may take beside its two bodies: the path, header fields, and the frame."""
-
-NO_ROUTE: Final = (
-    "expected at least one route, found none; for example: --upstream http://127.0.0.1:9000, or routes: [{upstream: http://127.0.0.1:9000}] in a file"
-)
+_FRAME: Final = 4096
+"""Bytes of a record beside bodies and heads: ids, times, names, and the frame around it."""
 
 
 def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, str]]:
@@ -25,8 +21,9 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     for index, route in enumerate(settings.routes):
         yield from _route_problems(route, f"routes[{index}]")
     yield from _spool_problems(settings)
-    if settings.drift.window_min_rows > settings.drift.window_rows:
-        yield "drift.window_min_rows", f"expected at most drift.window_rows ({settings.drift.window_rows}), found {settings.drift.window_min_rows}"
+    rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
+    if fewest > rows:
+        yield "drift.window_min_rows", f"expected at most drift.window_rows ({rows}), found {fewest}; for example: window_min_rows: {rows}"
 
 
 def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]:
@@ -34,16 +31,17 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
         yield f"{key}.path", f"expected a path that starts with /, found {route.path!r}; for example: path: /v2/models/fraud"
     if not route.name:
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
-    yield from _duplicates([(f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows)], "name: candidate")
+    arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
+    yield from _duplicates(arms, "name: candidate")
 
 
 def _spool_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    segment, capture = settings.spool.segment_size, settings.proxy.capture
-    if 2 * capture + RECORD_OVERHEAD > segment:
-        example = Bytes(max(0, segment - RECORD_OVERHEAD) // 2)
+    segment, capture, head = settings.spool.segment_size, settings.proxy.capture, settings.proxy.max_head
+    if 2 * (capture + head) + _FRAME > segment:
+        example = Bytes(max(0, (segment - _FRAME) // 2 - head))
         yield (
             "proxy.capture",
-            f"expected two bodies and {RECORD_OVERHEAD} to fit into spool.segment_size ({segment}), found {capture}; for example: capture: {example}",
+            f"expected two bodies and two heads ({head}) to fit into spool.segment_size ({segment}), found {capture}; for example: capture: {example}",
         )
     if settings.spool.max_size < 2 * segment:
         yield "spool.max_size", f"expected at least two segments ({Bytes(2 * segment)}), found {settings.spool.max_size}; for example: max_size: 2 GiB"

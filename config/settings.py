@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
 from config.declare import Section, setting
 from config.units import Budget, Bytes, Seconds, Share
+
+SERVED_ARM: Final = "upstream"
+"""The name of every route's served arm; its shadows have others."""
 
 
 class ShadowSettings(Section, frozen=True):

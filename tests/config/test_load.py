@@ -122,10 +122,13 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "routes: []",
             "driftline.yaml:1: routes: expected at least one route, found none; for example: routes: [{upstream: http://127.0.0.1:9000}]",
         ),
-        (ROUTE + "drift: {window_min_rows: 2000}", "driftline.yaml:2: drift.window_min_rows: expected at most drift.window_rows (1000), found 2000"),
+        (
+            ROUTE + "drift: {window_min_rows: 2000}",
+            "driftline.yaml:2: drift.window_min_rows: expected at most drift.window_rows (1000), found 2000; for example: window_min_rows: 1000",
+        ),
         (
             ROUTE + "proxy: {capture: 2 MiB}",
-            "driftline.yaml:2: proxy.capture: expected two bodies and 128 KiB to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1984 KiB",
+            "driftline.yaml:2: proxy.capture: expected two bodies and two heads (64 KiB) to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1982 KiB",
         ),
         (
             ROUTE + "spool: {max_size: 4 MiB}",
@@ -142,8 +145,9 @@ def test_a_problem_says_file_line_key_what_was_expected_and_an_example(written, 
     assert refusal(written(text)) == [problem]
 
 
-def test_every_example_of_a_capture_that_is_too_large_is_accepted(written) -> None:
-    assert load(written(ROUTE + "proxy: {capture: 1984 KiB}")).proxy.capture == 1984 << 10
+def test_the_example_for_a_capture_that_is_too_large_is_the_largest_that_fits(written) -> None:
+    assert load(written(ROUTE + "proxy: {capture: 1982 KiB}")).proxy.capture == 1982 << 10
+    assert "found 2029569 B" in refusal(written(ROUTE + f"proxy: {{capture: {(1982 << 10) + 1}}}"))[0]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file(written) -> None:
@@ -180,13 +184,14 @@ def test_routes_and_arms_are_told_apart_by_path_and_name(written) -> None:
         routes:
           - {upstream: http://a, name: one, shadows: [{url: http://b, name: shadow-2}, {url: http://c}]}
           - {upstream: http://a, name: one, path: /x}
-          - {upstream: http://a, name: two, path: /x}
+          - {upstream: http://a, name: two, path: /x, shadows: [{url: http://b, name: upstream}]}
         """)
     )
     assert [line.split("; ")[0] for line in lines] == [
         "driftline.yaml:2: routes[0].shadows[1].name: expected values that differ, found 'shadow-2' as in routes[0].shadows[0].name",
         "driftline.yaml:3: routes[1].name: expected values that differ, found 'one' as in routes[0].name",
         "driftline.yaml:4: routes[2].path: expected values that differ, found '/x' as in routes[1].path",
+        "driftline.yaml:4: routes[2].shadows[0].name: expected values that differ, found 'upstream' as in routes[2].upstream",
     ]
 
 
