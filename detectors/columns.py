@@ -192,7 +192,7 @@ class ColumnBuffer:
 
     def _number_column(self, name: str, numbers: Floats) -> Column:
         if self._kinds[name] is _Kind.TEXT:
-            self._count_changes(name, int(np.count_nonzero(~np.isnan(numbers))))
+            self.type_changes[name] += int(np.count_nonzero(~np.isnan(numbers)))
             return _missing_texts(len(numbers))
         self._kinds[name] = _Kind.NUMBER
         return numbers
@@ -205,14 +205,10 @@ class ColumnBuffer:
             if not texts and not numbers:
                 return None
             kind = self._kinds[name] = _Kind.TEXT if texts > numbers else _Kind.NUMBER
-        self._count_changes(name, numbers if kind is _Kind.TEXT else texts)
+        self.type_changes[name] += numbers if kind is _Kind.TEXT else texts
         if kind is _Kind.TEXT:
             return np.array([value if type(value) is str else None for value in values], dtype=np.object_)
         return np.array([None if type(value) is str else value for value in values], dtype=np.float64)
-
-    def _count_changes(self, name: str, values: int) -> None:
-        if values:
-            self.type_changes[name] += values
 
 
 def _column_names(tensor: Tensor, prefix: str) -> Iterator[str]:

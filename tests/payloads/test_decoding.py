@@ -132,10 +132,9 @@ def test_deep_nesting_is_malformed(decode_request, path, depth):
 
 PATHS = st.sampled_from([V2, "/v1/models/m:predict", "/v1/models/m:classify", "/invocations", "/score"])
 CONTENT_TYPES = st.sampled_from(["application/json", "text/csv", "application/octet-stream", ""])
-KEYS = st.sampled_from(
-    """inputs outputs instances predictions results examples context dataframe_split dataframe_records columns data
-    name shape datatype parameters binary_data_size b64 other""".split()
-)
+TENSOR_KEYS = ["name", "shape", "datatype", "data", "parameters", "binary_data_size"]
+FORM_KEYS = ["inputs", "outputs", "instances", "predictions", "results", "examples", "context", "dataframe_split", "dataframe_records", "columns", "b64"]
+KEYS = st.sampled_from([*TENSOR_KEYS, *FORM_KEYS, "other"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["FP32", "BYTES", "x", "aGk=", "\ud800"])
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20)
 
