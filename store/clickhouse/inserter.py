@@ -2,8 +2,8 @@
 
 A row is in doubt when an insert that held it did not end with an acknowledgement: the process died, the connection broke, the server
 answered with an error after it had stored a part. Of rows in doubt the store is asked which positions it has, the others are inserted, and then it
-is asked again: an acknowledgement alone is not enough, because a server that was killed between noting the deduplication token and publishing the
-rows reports success for the same token later, and stores nothing. The token is still sent: should a server that we lost touch with go on with the
+is asked again: a server that was killed between noting the deduplication token and publishing the rows reports success for the same token later, and
+stores nothing. Then they are inserted under a new token. Tokens are still worth sending: should a server that we lost touch with go on with the
 first insert after we asked, the second one adds nothing.
 
 A refused row is found by halving: what the store takes is stored, what it refuses alone goes to `dead_letters` with the engine's reason.
@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Generic, TypeAlias, TypeVar
+from uuid import uuid4
 
 import msgspec
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from store.clickhouse.columns import UNFIT, StoredExchange, StoredOutcome, arrow_stream, exchange_columns, outcome_columns
 
@@ -60,17 +61,11 @@ OUTCOMES: Final = Table[StoredOutcome](
 )
 
 
-class NotStoredError(OperationalError):
-    """The store acknowledged rows and does not have them."""
-
-
 class Inserter:
     """Stores batches over one client."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._generation = 0
-        """Part of every token: a new one where the store acknowledged an old one in vain."""
 
     def store(self, table: Table[_RowT], rows: Sequence[_RowT], doubt: Ranges) -> list[DeadLetter]:
         """Store every row once and return those that were refused. Rows within `doubt` may be there already.
@@ -82,33 +77,31 @@ class Inserter:
         # Apart from each other, so that rows in doubt get the token that they had.
         refused = self._insert(table, self._absent(table, doubtful)) + self._insert(table, fresh)
         set_aside = {(letter.writer, letter.sequence) for letter in refused}
-        if any((row.writer, row.sequence) not in set_aside for row in self._absent(table, doubtful)):
-            self._generation += 1
-            raise NotStoredError("The store acknowledged rows that it does not have.")
-        return refused
+        in_vain = [row for row in self._absent(table, doubtful) if (row.writer, row.sequence) not in set_aside]
+        return refused + self._insert(table, in_vain, salt=uuid4().hex)
 
     def set_aside(self, letters: Sequence[DeadLetter]) -> None:
         """Keep refused frames; doing so twice is the same as once."""
         if letters:
             self._client.insert("dead_letters", [msgspec.structs.astuple(letter) for letter in letters], column_names=DeadLetter.__struct_fields__)
 
-    def _insert(self, table: Table[_RowT], rows: Sequence[_RowT]) -> list[DeadLetter]:
+    def _insert(self, table: Table[_RowT], rows: Sequence[_RowT], salt: str = "") -> list[DeadLetter]:
         """Insert rows that are not there; return those that were refused alone."""
-        reason = self._refusal(table, rows) if rows else ""
+        reason = self._refusal(table, rows, salt) if rows else ""
         if not reason:
             return []
         if len(rows) == 1:
             return [table.dead_letter(rows[0], reason)]
         half = len(rows) // 2
-        return self._insert(table, rows[:half]) + self._insert(table, rows[half:])
+        return self._insert(table, rows[:half], salt) + self._insert(table, rows[half:], salt)
 
-    def _refusal(self, table: Table[_RowT], rows: Sequence[_RowT]) -> str:
+    def _refusal(self, table: Table[_RowT], rows: Sequence[_RowT], salt: str) -> str:
         """Insert the rows; return why they were refused, nothing where they were stored."""
         try:
             columns = table.columns(rows)
         except UNFIT as error:
             return one_line(error)
-        settings = {"insert_deduplication_token": self._token(table, rows)}
+        settings = {"insert_deduplication_token": _token(table, rows, salt)}
         try:
             self._client.raw_insert(table.name, columns.column_names, arrow_stream(columns), settings, "ArrowStream")
         except DatabaseError as error:
@@ -128,11 +121,6 @@ class Inserter:
             ).result_rows
         }
         return [row for row in rows if (row.writer, row.sequence) not in stored]
-
-    def _token(self, table: Table[_RowT], rows: Sequence[_RowT]) -> str:
-        """Name these rows: the same rows get the same token, in whatever process."""
-        positions = "\n".join(f"{row.writer}/{row.sequence}" for row in rows)
-        return f"{table.name}-{blake2b(positions.encode(), digest_size=16).hexdigest()}-{self._generation}"
 
 
 def position_ranges(rows: Iterable[StoredExchange | StoredOutcome | DeadLetter]) -> dict[str, tuple[int, int]]:
@@ -165,3 +153,9 @@ def one_line(error: BaseException) -> str:
 def _within(row: StoredExchange | StoredOutcome, ranges: Ranges) -> bool:
     first, last = ranges.get(row.writer, (1, 0))
     return first <= row.sequence <= last
+
+
+def _token(table: Table[_RowT], rows: Sequence[_RowT], salt: str) -> str:
+    """Name these rows: without a salt the same rows get the same token, in whatever process."""
+    positions = "\n".join(f"{row.writer}/{row.sequence}" for row in rows)
+    return f"{table.name}-{blake2b(positions.encode(), digest_size=16).hexdigest()}{salt}"

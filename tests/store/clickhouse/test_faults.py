@@ -1,0 +1,113 @@
+"""The store fails in every way that it can, seen through clickhouse-connect's real HTTP client: each record is there once in the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.addresses import Endpoint
+from store.clickhouse.client import ServerStore
+from tests.store.clickhouse.parts import make_loader, positions
+from tests.store.clickhouse_server import ClickHouseServer, Fault
+
+
+@pytest.fixture
+def store(server_store):
+    return server_store
+
+
+@pytest.fixture
+def loader(tmp_path, store):
+    loader = make_loader(tmp_path, store)
+    yield loader
+    loader.close()
+
+
+def step_until_stored(loader, count, writer="w1"):
+    """Step through the loader's waits without waiting; return how many attempts it took."""
+    now, attempts = 0.0, 0
+    while loader.state.stored.get(writer, 0) < count:
+        attempts += 1
+        assert attempts < 50
+        now += loader.step(now) + 1e-6
+    return attempts
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in {Fault.HANG, Fault.FORGET}])
+def test_a_failed_insert_is_tried_again_and_stores_every_record_once(fault, loader, server, client, worker):
+    worker.fill(20)
+    worker.amend(3)
+    server.faults.extend([fault] * 3)
+    step_until_stored(loader, 20)
+    assert positions(client) == [*range(1, 21)]
+    assert positions(client, "outcomes") == [3]
+    assert loader.state.intent == {}
+    assert loader.failures > 0
+
+
+def test_an_acknowledgement_in_vain_is_noticed_after_a_failure(loader, server, client, worker):
+    worker.fill(20)
+    server.faults.extend([Fault.ERROR, Fault.FORGET])
+    step_until_stored(loader, 20)
+    assert positions(client) == [*range(1, 21)]
+    tokens = [insert["insert_deduplication_token"] for insert in server.inserts]
+    assert tokens[0] == tokens[1] != tokens[2]
+
+
+def test_a_server_that_hangs_is_given_up_and_asked_again(loader, server, client, worker, monkeypatch):
+    monkeypatch.setattr("store.clickhouse.client.REPLY_TIMEOUT_SECONDS", 1)
+    worker.fill(20)
+    server.faults.append(Fault.HANG)
+    step_until_stored(loader, 20)
+    assert positions(client) == [*range(1, 21)]
+
+
+def test_the_settings_of_an_insert_are_never_left_to_the_server(loader, server, worker):
+    worker.fill(1)
+    loader.step(0.0)
+    (insert,) = server.inserts
+    assert insert["async_insert"] == "0"
+    assert insert["insert_deduplicate"] == "1"
+    assert insert["deduplicate_insert"] == "enable"
+    assert insert["deduplicate_blocks_in_dependent_materialized_views"] == "1"
+    assert insert["database"] == "driftline"
+
+
+def test_what_happens_to_the_store_is_told(loader, server, worker):
+    worker.fill(1)
+    assert loader.status.up
+    server.faults.extend([Fault.ERROR, Fault.ERROR])
+    wait = loader.step(0.0)
+    down = loader.status
+    assert (down.kind, down.up) == ("server", False)
+    assert "Cannot reserve space" in down.error
+    loader.step(wait)
+    assert loader.status.changed_at_ns == down.changed_at_ns
+    assert loader.failures == 2
+    step_until_stored(loader, 1)
+    assert loader.status.up
+    assert loader.status.error == ""
+
+
+def test_while_the_store_is_down_one_batch_is_held_and_the_rest_stays_in_the_spool(tmp_path, store, server, client, worker):
+    loader = make_loader(tmp_path, store, rows=5)
+    worker.fill(50)
+    server.faults.extend([Fault.UNAVAILABLE] * 6)
+    for now in range(0, 600, 100):
+        loader.step(float(now))
+    assert sum(loader.lag().values()) == 45
+    now = 1000.0
+    while loader.state.stored.get("w1", 0) < 50:
+        now += loader.step(now)
+    assert positions(client) == [*range(1, 51)]
+    loader.close()
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path, worker):
+    server = ClickHouseServer(tmp_path / "later")
+    url = server.url
+    server.close()
+    loader = make_loader(tmp_path, ServerStore(Endpoint.parse(url)))
+    worker.fill(3)
+    assert loader.step(0.0) > 0
+    assert not loader.status.up
+    loader.close()
