@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from proxy.flight import Flight
 from proxy.heads import own_reply, usable_request_id
@@ -46,10 +46,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclasses
         # Reading from the upstream goes on when the client has taken everything: then an outcome knows when that was.
-        transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
         address = transport.get_extra_info("peername")
         self.peer_text = str(address[0]) if isinstance(address, tuple) else ""
         self.peer = self.peer_text.encode()

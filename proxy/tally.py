@@ -1,7 +1,4 @@
-"""What is counted per arm, as plain integers in the worker's ledger.
-
-A histogram is one counter per bucket (not cumulative; label `le` in seconds, last) under `<name>_bucket`, and `<name>_sum_nanoseconds`.
-"""
+"""What is counted per arm, as plain integers in the worker's ledger."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ from bisect import bisect_left
 from typing import Final
 
 from records.exchange import ErrorKind, Role
-from records.metrics import DURATION_BUCKETS_SECONDS, Metric, SkipReason
+from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, DURATION_BUCKETS_SECONDS, SUM_NS_SUFFIX, Metric, SkipReason
 from records.ports import Counters
 
 _BUCKETS_NS: Final = tuple(int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS)
-_BUCKET_LABELS: Final = (*(str(seconds) for seconds in DURATION_BUCKETS_SECONDS), "+Inf")
 
 
 class Tally:
@@ -25,8 +21,8 @@ class Tally:
         self._labels = (route, arm, role.value)
         self._by_status: dict[int, int] = {}
         duration = Metric.HTTP_REQUEST_DURATION.metric_name
-        self._buckets = [counters.slot(f"{duration}_bucket", *self._labels, bound) for bound in _BUCKET_LABELS]
-        self._sum = counters.slot(f"{duration}_sum_nanoseconds", *self._labels)
+        self._buckets = [counters.slot(duration + BUCKET_SUFFIX, *self._labels, bound) for bound in BUCKET_LABELS]
+        self._sum = counters.slot(duration + SUM_NS_SUFFIX, *self._labels)
 
     def ended(self, status: int, error: ErrorKind, total_ns: int) -> None:
         """Count one exchange that ended."""

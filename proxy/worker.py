@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from config.settings import ProxySettings, RouteSettings
 from config.addresses import Url
+from config.settings import SERVED_ARM, ProxySettings, RouteSettings
 from proxy.client import ClientConnection
 from proxy.pool import Pool, Target
 from proxy.route import Arm, Route, Shadow
@@ -79,19 +79,19 @@ class Context:
     def _route(self, route: RouteSettings, settings: ProxySettings) -> Route:
         shadows = tuple(
             Shadow(
-                arm=self._arm(route, shadow.name or f"shadow-{number}", Role.SHADOW, shadow.url, settings, shadow.max_in_flight),
+                arm=self._arm(route, shadow.name, Role.SHADOW, shadow.url, settings, shadow.max_in_flight),
                 share=shadow.share,
                 max_in_flight=shadow.max_in_flight,
                 max_body_bytes=int(shadow.max_body),
                 timeout_ns=int(shadow.timeout * 1e9),
             )
-            for number, shadow in enumerate(route.shadows, start=1)
+            for shadow in route.shadows
         )
         return Route(
             name=route.name,
             model=route.model,
             version=route.version,
-            arm=self._arm(route, "upstream", Role.SERVED, route.upstream, settings, settings.max_upstream_connections),
+            arm=self._arm(route, SERVED_ARM, Role.SERVED, route.upstream, settings, settings.max_upstream_connections),
             shadows=shadows,
             kept_request_bytes=max([self.capture_bytes, *(shadow.max_body_bytes for shadow in shadows)]),
         )

@@ -1,0 +1,84 @@
+"""What a child process and its supervisor say to each other.
+
+The supervisor writes one value to the child's standard input and keeps it open: its end means that the supervisor is gone, and the child
+stops as if it had been told to. The child writes one line to its standard output when it serves. Everything else it says goes to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import pickle
+import signal
+import sys
+from typing import Any, Final
+
+READY: Final = b"ready"
+
+BAD_INPUT: Final = 2
+"""The exit status of a child that cannot ever start this way; starting it again would not help."""
+
+
+def read_task() -> Any:
+    """Return what the supervisor wants done."""
+    size = int.from_bytes(sys.stdin.buffer.read(4), "big")
+    return pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 - only the parent process can write to this pipe
+
+
+def write_task(task: object) -> bytes:
+    """Return what `read_task` reads."""
+    pickled = pickle.dumps(task)
+    return len(pickled).to_bytes(4, "big") + pickled
+
+
+def say_ready(detail: str = "") -> None:
+    """Tell the supervisor that this process serves; `detail` is for its own information."""
+    sys.stdout.buffer.write(READY + b" " + detail.encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def stop_event(*, supervised: bool) -> asyncio.Event:
+    """Return an event that is set by SIGTERM, by SIGINT where nobody supervises, or by the supervisor's end where somebody does."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if supervised:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group; the supervisor decides the order
+        loop.add_reader(sys.stdin.fileno(), _supervisor_gone, loop, stop)
+    else:
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+    return stop
+
+
+def _supervisor_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+def log_to_stderr(process: str) -> None:
+    """Log as one JSON object per line; a message that is JSON already stays as it is."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines(process))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class _JsonLines(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        import json  # noqa: PLC0415 - a worker that logs nothing does not load it
+        import time  # noqa: PLC0415 - likewise
+
+        message = record.getMessage()
+        if message.startswith("{"):
+            return message
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        line = {"time": at, "level": record.levelname.lower(), "process": self._process, "logger": record.name, "message": message}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
