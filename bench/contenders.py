@@ -58,7 +58,7 @@ def contenders() -> tuple[Contender, ...]:
         Contender("nginx-mirror-204", "nginx mirror, shadow answers 204", _nginx_mirror_silent, "silent_shadow"),
         Contender("nginx-mirror", "nginx mirror, shadow answers with a body", _nginx_mirror, "shadow"),
         Contender("aiohttp", "aiohttp server and client, uvloop", _aiohttp),
-        Contender("driftline-forward", "Driftline, forward only", _driftline_forward),
+        Contender("driftline-forward", "Driftline, forward only, nothing kept", _driftline_forward),
         Contender("driftline-capture", "Driftline, capture", _driftline_capture, "", 1),
         Contender("driftline-mirror", "Driftline, capture and mirror, both replies captured", _driftline_mirror, "shadow", 2),
     )
@@ -99,7 +99,7 @@ def _aiohttp(place: Place, services: Services) -> list[str]:
 
 
 def _driftline_forward(place: Place, services: Services) -> list[str]:
-    return [sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream)]
+    return [sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream), str(place.room)]
 
 
 def _driftline_capture(place: Place, services: Services) -> list[str]:

@@ -24,6 +24,8 @@ from bench.contenders import Contender, Place, Services, contenders
 from bench.load import apply_load
 from bench.processes import CORES, LOAD_CORE, PROXY_CORE, BenchmarkError, Group, exit_on_sigterm, free_port, program, resident_bytes, running
 from bench.report import machine_sentence, markdown_table, write_json
+from store.spool.counts import take_stock
+from store.spool.state import LoaderState
 
 _WARM_UP_SECONDS = 1
 
@@ -49,7 +51,9 @@ class Sample(msgspec.Struct, frozen=True):
     resident_mb: float
     """Of the process that used the most CPU, after the load; 10⁶ bytes."""
     mirrored_ratio: float
-    """Copies that the shadow answered per request."""
+    """Copies that the shadow answered, per request."""
+    captured_ratio: float
+    """Records found in the spool, of those that there should be."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -89,9 +93,9 @@ def compare(chosen: Sequence[Contender], plan: Plan) -> list[Result]:
         for number in range(plan.rounds):
             for contender in chosen:
                 print(f"round {number + 1} of {plan.rounds}: {contender.title}", file=sys.stderr, flush=True)
-                with _started(contender, services, Path(directory), plan.spool_dir) as (group, port):
+                with _started(contender, services, Path(directory), plan.spool_dir) as (group, place):
                     for connections in plan.connections:
-                        sample = _measure(contender, group, port, services, connections, plan.seconds, Path(directory))
+                        sample = _measure(contender, group, place, services, connections, plan.seconds)
                         samples.setdefault((contender.name, connections), []).append(sample)
     return [_result(contender, connections, samples[contender.name, connections]) for connections in plan.connections for contender in chosen]
 
@@ -109,7 +113,7 @@ def _services(directory: Path) -> Iterator[Services]:
 
 
 @contextmanager
-def _started(contender: Contender, services: Services, directory: Path, spool_dir: Path) -> Iterator[tuple[Group, int]]:
+def _started(contender: Contender, services: Services, directory: Path, spool_dir: Path) -> Iterator[tuple[Group, Place]]:
     with (
         tempfile.TemporaryDirectory(prefix=contender.name, dir=directory) as room,
         tempfile.TemporaryDirectory(prefix="driftline-bench-spool-", dir=spool_dir) as spool,
@@ -117,15 +121,13 @@ def _started(contender: Contender, services: Services, directory: Path, spool_di
         place = Place(Path(room), Path(spool), free_port())
         command = contender.command(place, services)
         with running(contender.title, command, port=place.port, core=PROXY_CORE, log=place.room / "log") as group:
-            yield group, place.port
+            yield group, place
 
 
-def _measure(contender: Contender, group: Group, port: int, services: Services, connections: int, seconds: int, room: Path) -> Sample:
-    apply_load(port, connections, _WARM_UP_SECONDS, room)
-    shadow = getattr(services, contender.mirrors_to) if contender.mirrors_to else 0
-    mirrored = nginx.requests_served(shadow) if shadow else 0
-    before = group.cpu_ns()
-    load = apply_load(port, connections, seconds, room)
+def _measure(contender: Contender, group: Group, place: Place, services: Services, connections: int, seconds: int) -> Sample:
+    apply_load(place.port, connections, _WARM_UP_SECONDS, place.room)
+    mirrored, kept, before = _mirrored(contender, services), _kept(place.spool), group.cpu_ns()
+    load = apply_load(place.port, connections, seconds, place.room)
     after = group.cpu_ns()
     if load.failed or not load.requests:
         raise BenchmarkError(f"{contender.title}: {load.failed} requests failed and {load.requests} were answered; the figures would mean nothing")
@@ -138,8 +140,19 @@ def _measure(contender: Contender, group: Group, port: int, services: Services, 
         p50_us=load.p50_us,
         p99_us=load.p99_us,
         resident_mb=resident_bytes(max(spent, key=spent.__getitem__)) / 1e6,
-        mirrored_ratio=(nginx.requests_served(shadow) - mirrored - 1) / load.requests if shadow else 0.0,
+        mirrored_ratio=(_mirrored(contender, services) - mirrored) / load.requests,
+        captured_ratio=(_kept(place.spool) - kept) / (load.requests * max(contender.records_per_request, 1)),
     )
+
+
+def _mirrored(contender: Contender, services: Services) -> int:
+    """Return how many requests the contender's shadow has answered, those for this count among them."""
+    return nginx.requests_served(getattr(services, contender.mirrors_to)) if contender.mirrors_to else 0
+
+
+def _kept(spool: Path) -> int:
+    """Return how many records lie in a spool that nobody reads."""
+    return take_stock(spool, LoaderState()).counts.pending
 
 
 def _result(contender: Contender, connections: int, samples: list[Sample]) -> Result:
@@ -148,7 +161,7 @@ def _result(contender: Contender, connections: int, samples: list[Sample]) -> Re
 
 
 def _table(results: Sequence[Result], connections: int) -> str:
-    heads = ("proxy", "CPU µs per request", "to nginx", "requests/s", "p50 µs", "p99 µs", "resident MB", "mirrored")
+    heads = ("proxy", "CPU µs per request", "to nginx", "requests/s", "p50 µs", "p99 µs", "resident MB", "mirrored", "captured")
     rows = [
         (
             result.title,
@@ -158,7 +171,8 @@ def _table(results: Sequence[Result], connections: int) -> str:
             f"{result.median.p50_us:.0f}",
             f"{result.median.p99_us:.0f}",
             f"{result.median.resident_mb:.0f}",
-            f"{result.median.mirrored_ratio:.0%}" if result.median.mirrored_ratio else "",
+            _share(result.median.mirrored_ratio),
+            _share(result.median.captured_ratio),
         )
         for result in results
         if result.connections == connections
@@ -185,6 +199,10 @@ def _ratio(results: Sequence[Result], name: str, reference: str, connections: in
 
 def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"× {ratio:.2f}"
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%}" if ratio else ""
 
 
 def _verdict(kept: bool) -> str:
