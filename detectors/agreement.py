@@ -94,9 +94,9 @@ def compare(served: Decoded, shadow: Decoded) -> Comparison | None:
         return Comparison(Rule.LABELS, all(labels), _largest_difference(scores))
     if not scores:
         return None
-    vectors = [pair for pair in scores if _are_probabilities(pair[0]) and _are_probabilities(pair[1])]
-    if vectors:
-        return Comparison(Rule.ARGMAX, all(starmap(_peak_together, vectors)), _largest_difference(scores))
+    peaks = [(ours, theirs) for served_scores, shadow_scores in scores if (ours := _peaks(served_scores)) and (theirs := _peaks(shadow_scores))]
+    if peaks:
+        return Comparison(Rule.ARGMAX, all(ours == theirs for ours, theirs in peaks), _largest_difference(scores))
     return Comparison(Rule.NUMBERS, all(starmap(_are_close, scores)), _largest_difference(scores))
 
 
@@ -119,22 +119,18 @@ def _floats(tensor: Tensor) -> list[Any]:
     return [math.nan if value is None else value for value in tensor.values] if None in tensor.values else tensor.values
 
 
-def _vectors(tensor: Tensor) -> list[list[float]]:
-    """Return the values cut along the last axis."""
+def _peaks(tensor: Tensor) -> list[int]:
+    """Return where each vector of probabilities along the last axis has its largest entry; nothing where one is none."""
     values, width = _floats(tensor), tensor.shape[-1]
-    return [values[start : start + width] for start in range(0, len(values), width)]
-
-
-def _are_probabilities(tensor: Tensor) -> bool:
-    return len(tensor.shape) > 1 and tensor.shape[-1] > 1 and all(map(_is_distribution, _vectors(tensor)))
-
-
-def _is_distribution(vector: list[float]) -> bool:
-    return min(vector) >= 0 and max(vector) <= 1 and abs(sum(vector) - 1) <= PROBABILITY_TOLERANCE
-
-
-def _peak_together(served: Tensor, shadow: Tensor) -> bool:
-    return all(a.index(max(a)) == b.index(max(b)) for a, b in zip(_vectors(served), _vectors(shadow), strict=True))
+    if len(tensor.shape) == 1 or width < 2:
+        return []
+    peaks: list[int] = []
+    for start in range(0, len(values), width):
+        vector = values[start : start + width]
+        if not abs(sum(vector) - 1) <= PROBABILITY_TOLERANCE or min(vector) < 0:  # `not <=` holds for NaN too
+            return []
+        peaks.append(vector.index(max(vector)))
+    return peaks
 
 
 def _are_close(served: Tensor, shadow: Tensor) -> bool:

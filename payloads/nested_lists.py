@@ -12,12 +12,17 @@ from payloads.refusal import MAX_RANK, Refused, require_few_values
 from records.payload import Tensor, Undecodable
 
 _DATATYPES: Final = {
-    frozenset({bool}): "BOOL",
-    frozenset({int}): "INT64",
-    frozenset({float}): "FP64",
-    frozenset({int, float}): "FP64",
-    frozenset({str}): "BYTES",
+    types | missing: datatype
+    for types, datatype in (
+        (frozenset({bool}), "BOOL"),
+        (frozenset({int}), "INT64"),
+        (frozenset({float}), "FP64"),
+        (frozenset({int, float}), "FP64"),
+        (frozenset({str}), "BYTES"),
+    )
+    for missing in ({NoneType}, set())
 }
+"""The types of the values to a datatype. Others are mixed, or of nothing but missing values: JSON."""
 _SCALARS: Final = frozenset({bool, int, float, str, NoneType})
 _BASE64_KEYS: Final = {"b64"}
 
@@ -40,11 +45,11 @@ def flatten(data: list[Any]) -> tuple[tuple[int, ...], list[Any]]:
 def tensor_of(name: str, data: Any) -> Tensor:
     """Return `data`, nested lists or one scalar, as a tensor; a scalar is one row."""
     shape, values = flatten(data if type(data) is list else [data])
-    types = set(map(type, values))
+    types = frozenset(map(type, values))
     if not types <= _SCALARS:
         values = [_scalar(value) for value in values]
-        types = set(map(type, values))
-    return Tensor(name, _DATATYPES.get(frozenset(types - {NoneType}), "JSON"), shape, values)
+        types = frozenset(map(type, values))
+    return Tensor(name, _DATATYPES.get(types, "JSON"), shape, values)
 
 
 def tensors_of_rows(name: str, rows: Any) -> list[Tensor]:
