@@ -50,7 +50,7 @@ class SpoolWriter:
     """One writer's end of the spool; implements `records.ports.Tap`.
 
     `directory` is the writer's own, new and empty; the spool that it lies in, all writers together, is kept within `max_bytes` (and one
-    segment per living writer). Raises OSError where the first segment cannot be made.
+    segment per living writer). Where there is no room even for the first segment, records are dropped until there is.
     """
 
     def __init__(self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int) -> None:
@@ -60,12 +60,11 @@ class SpoolWriter:
         self._segment_bytes = segment_bytes
         self._encode = msgspec.msgpack.Encoder().encode
         self._sequence = 0
+        self._map: mmap.mmap | None = None
+        self._index = 0
+        self._offset = segment_bytes  # no segment is full: the first append takes the first one
         self._preparer = _Preparer(directory, segment_bytes, max_bytes)
-        self._index = 1
-        self._map = _create_segment(directory, 1, segment_bytes)
-        self._map[:24] = pack_segment_header(1, 1)
-        self._offset = SEGMENT_HEADER_BYTES
-        self._preparer.start(2)
+        self._preparer.start()
 
     def append(self, exchange: Exchange) -> int:
         """Append a record; return its sequence, or 0 where it was dropped and counted."""
@@ -86,7 +85,8 @@ class SpoolWriter:
     def close(self) -> None:
         """Stop preparing segments. What was appended stays where it is; the ledger is closed by its owner."""
         self._preparer.stop()
-        self._map.close()
+        if self._map is not None:
+            self._map.close()
 
     def _write(self, frame: bytes) -> DropReason | None:
         end = self._offset + len(frame)
@@ -95,6 +95,7 @@ class SpoolWriter:
             if lost is not None:
                 return lost
             end = self._offset + len(frame)
+        assert self._map is not None
         self._map[self._offset : end] = frame
         self._offset = aligned(end)
         return None
@@ -107,9 +108,10 @@ class SpoolWriter:
             return self._preparer.failure
         self._index += 1
         following[:24] = pack_segment_header(self._index, self._sequence + 1)
-        if self._offset + FRAME_HEADER_BYTES <= self._segment_bytes:
-            self._map[self._offset : self._offset + FRAME_HEADER_BYTES] = pack_frame(self._sequence, FrameKind.SEAL, b"")
-        self._map.close()
+        if self._map is not None:
+            if self._offset + FRAME_HEADER_BYTES <= self._segment_bytes:
+                self._map[self._offset : self._offset + FRAME_HEADER_BYTES] = pack_frame(self._sequence, FrameKind.SEAL, b"")
+            self._map.close()
         self._map = following
         self._offset = SEGMENT_HEADER_BYTES
         return None
@@ -125,14 +127,15 @@ class _Preparer:
         self._ready: deque[mmap.mmap] = deque()
         self._wanted = threading.Event()
         self._stopped = threading.Event()
+        self._index = 1
+        self._thread = threading.Thread(target=self._run, name="spool-preparer", daemon=True)
         self.failure = DropReason.SPOOL_FULL
         """Why there is no segment when there is none; also when the thread is late, for then there is no room at that moment."""
 
-    def start(self, index: int) -> None:
-        """Begin with the segment of this index."""
-        self._index = index
+    def start(self) -> None:
+        """Begin; return when the first segment is ready or could not be made."""
+        self._prepare()
         self._wanted.set()
-        self._thread = threading.Thread(target=self._run, name="spool-preparer", daemon=True)
         self._thread.start()
 
     def take(self) -> mmap.mmap | None:
