@@ -1,8 +1,10 @@
-"""What lies in a spool's directory."""
+"""What lies in a spool's directory. Others create and delete there meanwhile: what has vanished is left out."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from store.spool.format import SEGMENT_SUFFIX
@@ -10,18 +12,29 @@ from store.spool.format import SEGMENT_SUFFIX
 
 def writer_names(spool: Path) -> list[str]:
     """Return the names of all writers, oldest first; none where there is no spool yet."""
-    try:
-        with os.scandir(spool) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except FileNotFoundError:
-        return []
+    return sorted(entry.name for entry in _entries(spool) if entry.is_dir(follow_symlinks=False))
 
 
 def segment_indexes(directory: Path) -> list[int]:
     """Return the indexes of a writer's segments in order; none where the writer is gone."""
+    stems = [entry.name.removesuffix(SEGMENT_SUFFIX) for entry in _entries(directory) if entry.name.endswith(SEGMENT_SUFFIX)]
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+
+def spool_bytes(spool: Path) -> int:
+    """Return the size of all segments of all writers, in bytes."""
+    total = 0
+    for writer in writer_names(spool):
+        for entry in _entries(spool / writer):
+            if entry.name.endswith(SEGMENT_SUFFIX):
+                with suppress(FileNotFoundError):
+                    total += entry.stat().st_size
+    return total
+
+
+def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            stems = [entry.name.removesuffix(SEGMENT_SUFFIX) for entry in entries if entry.name.endswith(SEGMENT_SUFFIX)]
+            yield from entries
     except FileNotFoundError:
-        return []
-    return sorted(int(stem) for stem in stems if stem.isdecimal())
+        return

@@ -157,12 +157,17 @@ class Tail:
 
     def _next_segment(self) -> bool:
         """Move to the next segment where this one is over and there is one."""
-        if self._fd < 0 or not (self._sealed or self._offset + FRAME_HEADER_BYTES > os.fstat(self._fd).st_size):
+        if not self._is_over():
             return False
         following = [index for index in self._indexes() if index > self._segment]
-        if following:
-            self._move(following[0], SEGMENT_HEADER_BYTES)
-        return bool(following)
+        # Asked again, for a file that is still being made looks as if it were over; once there is a following one it is whole.
+        if not following or not self._is_over():
+            return False
+        self._move(following[0], SEGMENT_HEADER_BYTES)
+        return True
+
+    def _is_over(self) -> bool:
+        return self._sealed or (self._fd >= 0 and self._offset + FRAME_HEADER_BYTES > os.fstat(self._fd).st_size)
 
     def _pass_damage(self) -> bool:
         """Move to the next good frame, in this segment or a later one; False where there is none (yet)."""

@@ -23,7 +23,6 @@ from records.outcome import Outcome
 from store.spool.format import (
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
-    SEGMENT_SUFFIX,
     FrameKind,
     aligned,
     pack_frame,
@@ -31,6 +30,7 @@ from store.spool.format import (
     segment_name,
 )
 from store.spool.ledger import SEQUENCE_SLOT, LedgerWriter
+from store.spool.listing import spool_bytes
 
 _RETRY_SECONDS: Final = 0.1
 _ZEROS: Final = bytes(64 * 1024)
@@ -174,18 +174,6 @@ class _Preparer:
             return False
         self._index += 1
         return True
-
-
-def spool_bytes(spool: Path) -> int:
-    """Return the size of all segments of all writers, in bytes. Files that vanish meanwhile do not count."""
-    total = 0
-    for writer in os.scandir(spool):
-        if writer.is_dir():
-            try:
-                total += sum(entry.stat().st_size for entry in os.scandir(writer) if entry.name.endswith(SEGMENT_SUFFIX))
-            except FileNotFoundError:
-                continue
-    return total
 
 
 def _create_segment(directory: Path, index: int, size: int) -> mmap.mmap:
