@@ -68,15 +68,19 @@ def tensors_of_columns(name: str, columns: Any) -> list[Tensor]:
 
 def tensors_of_records(records: Any) -> list[Tensor]:
     """Return one tensor per key in any of `records`; where a record lacks a key, its value is missing."""
-    if type(records) is not list or not all(map(_is_record, records)):
+    return tensors_of_examples(records, {})
+
+
+def tensors_of_examples(examples: Any, context: Any) -> list[Tensor]:
+    """Return one tensor per key; where an example lacks a key, its value is that of `context`, else missing."""
+    if type(examples) is not list or not all(map(_is_record, [context, *examples])):
         raise Refused(Undecodable.MALFORMED)
-    names = list(dict.fromkeys(chain.from_iterable(records)))
-    require_few_values(len(names) * len(records))
-    return _few(tensor_of(name, [record.get(name) for record in records]) for name in names)
+    names = dict.fromkeys(chain(context, *examples))
+    return _few(tensor_of(name, [example.get(name, context.get(name)) for example in examples]) for name in names)
 
 
 def _few(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Collect tensors while their values together are few."""
+    """Collect tensors while their values together are few: names and rows that are both many multiply."""
     kept: list[Tensor] = []
     count = 0
     for tensor in tensors:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 from payloads.json_documents import Forms, load_object, read_form
-from payloads.nested_lists import flatten, tensor_of, tensors_of_columns, tensors_of_records, tensors_of_rows
-from payloads.refusal import Refused, require_few_values
+from payloads.nested_lists import flatten, tensor_of, tensors_of_columns, tensors_of_examples, tensors_of_rows
+from payloads.refusal import Refused
 from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
 
@@ -23,22 +23,14 @@ PATH: Final = re.compile(r".*/v1/models/(?P<model>[^/:]+)(?:/(?:versions|labels)
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
     """Return the inputs; in the row form with objects, and in examples, one tensor per name."""
     document = load_object(content)
-    if "context" in document:
-        document["examples"] = _with_context(document.get("examples"), document["context"])
+    if "examples" in document:
+        return Decoded(NAME, tensors_of_examples(document["examples"], document.get("context", {})), model, version)
     return Decoded(NAME, read_form(document, _REQUEST_FORMS), model, version)
 
 
 def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
     """Return the predictions; a classification gives `classes` and `scores`."""
     return Decoded(NAME, read_form(load_object(content), _REPLY_FORMS), model, version)
-
-
-def _with_context(examples: Any, context: Any) -> list[dict[str, Any]]:
-    """Return the examples with the features that are common to all of them."""
-    if type(examples) is not list or type(context) is not dict or any(type(example) is not dict for example in examples):
-        raise Refused(Undecodable.MALFORMED)
-    require_few_values(len(context) * len(examples))
-    return [context | example for example in examples]
 
 
 def _tensors_of_results(results: Any) -> list[Tensor]:
@@ -59,7 +51,6 @@ def _reshaped(name: str, values: list[Any], shape: tuple[int, ...]) -> Tensor:
 _REQUEST_FORMS: Final[Forms] = {
     "instances": partial(tensors_of_rows, "inputs"),
     "inputs": partial(tensors_of_columns, "inputs"),
-    "examples": tensors_of_records,
 }
 _REPLY_FORMS: Final[Forms] = {
     "predictions": partial(tensors_of_rows, "predictions"),

@@ -18,7 +18,7 @@ class Undecodable(StrEnum):
     MALFORMED = "malformed"  # not what the format's specification allows
     RAGGED = "ragged"  # rows of different lengths
     TOO_LARGE = "too_large"  # more values than are worth decoding
-    NO_DATA = "no_data"  # the values are not on the wire (shared memory regions)
+    NO_DATA = "no_data"  # the values, or what they are, are not on the wire (shared memory regions, raw binary requests)
     ERROR_REPLY = "error_reply"  # a reply with an error status carries no prediction
 
 

@@ -86,6 +86,10 @@ def test_whole_numbers_in_json_beside_floats_are_scores():
     assert compare(said(scores(2, datatype="INT64")), said(scores(2.0, datatype="FP64"))) == Comparison(Rule.NUMBERS, True, 0.0)
 
 
+def test_text_and_a_number_are_labels_that_differ():
+    assert compare(said(label("spam", datatype="BYTES")), said(label(0.5, datatype="FP32"))) == Comparison(Rule.LABELS, False, 0.0)
+
+
 @pytest.mark.parametrize("other", [said(), said(scores(1, name="other")), said(scores(1, 2))], ids=["no output", "another name", "another shape"])
 def test_replies_without_a_common_output_are_incomparable(other):
     assert compare(said(scores(1)), other) is None
@@ -141,6 +145,14 @@ def test_the_oldest_exchange_is_pushed_out_and_a_shadow_that_was_alone_is_counte
     assert (agreement.totals(), agreement.unpaired) == ({}, 1)
     agreement.add(shadow(3), said(label(1)))
     assert agreement.totals()["default", "candidate"].compared == 1
+
+
+def test_a_pair_that_is_pushed_out_was_not_alone():
+    agreement = Agreement(max_exchanges=1)
+    agreement.add(shadow(1), said(label(1)))
+    agreement.add(exchange(1), said(label(1)))
+    agreement.add(exchange(2), said(label(1)))
+    assert agreement.unpaired == 0
 
 
 @pytest.mark.parametrize("reply", [said(scores(*[0.5] * 40)), said(label("a" * 40, datatype="BYTES"))], ids=["numbers", "text"])

@@ -89,7 +89,7 @@ def test_a_binary_body_that_is_cut_or_extended_is_malformed(decode_request, body
     assert decode_request(PATH, binary_body(body, {"inputs": inputs}, other)) == Failed("v2", Undecodable.MALFORMED, "fraud")
 
 
-@pytest.mark.parametrize("length", ["-1", "ten", "1e2", "9999", "9" * 30, "٣", ""])
+@pytest.mark.parametrize("length", ["-1", "ten", "1e2", "9999", "9" * 5_000, "٣", "²", ""])
 def test_a_json_length_that_is_none_is_malformed(decode_request, body, length):
     message = body({"inputs": [described("x", "FP32", [1], data=[1])]}, fields={"inference-header-content-length": length})
     assert decode_request(PATH, message).reason is Undecodable.MALFORMED

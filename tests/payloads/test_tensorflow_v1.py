@@ -115,7 +115,7 @@ def test_regressions_are_predictions(decode_reply):
         ({"instances": [{"b64": "ä"}]}, Undecodable.MALFORMED),
         ({"examples": None}, Undecodable.MALFORMED),
         ({"context": 1, "examples": [{}]}, Undecodable.MALFORMED),
-        ({"context": {}}, Undecodable.MALFORMED),
+        ({"context": {}}, Undecodable.UNKNOWN_FORMAT),
         ({"instances": [[1, 2], [3]]}, Undecodable.RAGGED),
         ({"instances": [1, [2]]}, Undecodable.RAGGED),
         ({"instances": [{"a": [1]}, {}]}, Undecodable.RAGGED),
