@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from store.spool import tail
 from store.spool.cursor import Cursor
 from store.spool.format import SEGMENT_HEADER_BYTES, FrameKind, pack_frame
 from store.spool.reader import SpoolReader
@@ -356,3 +357,21 @@ def test_closing_leaves_no_file_open(tmp_path, start):
     before = len(list(Path("/proc/self/fd").iterdir()))
     reader.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 2
+
+
+def test_a_segment_in_the_making_is_not_taken_for_one_that_is_over(tmp_path, start, monkeypatch):
+    worker = start()
+    worker.fill(30)
+    whole = worker.path(1).read_bytes()
+    worker.path(1).write_bytes(b"")
+    list_segments = tail.segment_indexes
+
+    def finish_meanwhile(directory):
+        worker.path(1).write_bytes(whole)
+        return list_segments(directory)
+
+    reader = SpoolReader(tmp_path, {})
+    following = tail.Tail._next_segment
+    monkeypatch.setattr(tail.Tail, "_next_segment", lambda self: monkeypatch.setattr(tail, "segment_indexes", finish_meanwhile) or following(self))
+    frames, _, lost = read_all(reader)
+    assert (sequences(frames), lost) == (list(range(1, 31)), {})
