@@ -8,6 +8,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `summary`        rows to summaries of counts, which merge
 - `ks`, `wasserstein`, `psi`, `chi_squared`, `rates`
                    one statistic each: how far a window's counts are from the baseline's
+- `statistic`      what they have in common
 - `calibration`    what the statistics do when nothing has changed, by resampling: p-values that allow for the baseline's own error
 - `univariate`     all tests of one feature
 - `effect`         how large a change is, with noise taken off, over the windows since it began

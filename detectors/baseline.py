@@ -1,0 +1,191 @@
+"""Baselines: made from columns, learned from traffic, read and written as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors import design_effect
+from detectors.arrays import Column, Columns, Floats
+from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
+from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
+
+FORMAT: Final = 1
+FEWEST_ROWS: Final = 100
+"""Below this a baseline could not tell anything from anything."""
+
+_LEVELS: Final = 64  # counted one by one
+_RARE_LEVELS: Final = 10_000  # remembered, so that they are not unseen
+
+
+class BaselineError(ValueError):
+    """A baseline that cannot be made, read or used; the text says why and what to do."""
+
+
+def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int) -> Baseline:
+    """Return the baseline of columns of one length, rows in the order of the traffic. Arrays of numbers are numeric features, of objects categorical."""
+    rows = len(next(iter(columns.values()), ()))
+    if rows < FEWEST_ROWS:
+        raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
+    drafts = [_numeric(name, column) if column.dtype != np.object_ else _categorical(name, column) for name, column in columns.items()]
+    effects = design_effect.pooled([draft.design_effect for draft in drafts])
+    features = tuple(msgspec.structs.replace(draft, design_effect=effect) for draft, effect in zip(drafts, effects, strict=True))
+    return Baseline(baseline_id=_identify(features), model=model, version=version, source=source, rows=rows, created_at_ns=created_at_ns, features=features)
+
+
+def _identify(features: Sequence[FeatureBaseline]) -> str:
+    return hashlib.sha256(msgspec.json.encode(features)).hexdigest()[:16]
+
+
+def _numeric(name: str, column: Column) -> NumericBaseline:
+    numbers = column.astype(np.float64)
+    present = np.abs(numbers) <= LARGEST_VALUE  # not so for NaN
+    values = numbers[present]
+    missing = int(np.isnan(numbers).sum())
+    edges = quantile_edges(values)
+    bins = np.zeros(len(numbers), dtype=np.int64)
+    bins[present] = bin_numbers(values, edges)
+    counts = np.bincount(bins[present], minlength=len(edges) + 1)
+    return NumericBaseline(
+        name=name,
+        edges=edges,
+        counts=tuple(counts.tolist()),
+        centres=_centres(values, bins[present], counts, edges),
+        missing=missing,
+        non_finite=len(numbers) - len(values) - missing,
+        mean=float(values.mean()) if len(values) else 0.0,
+        standard_deviation=float(values.std()) if len(values) and values.min() < values.max() else 0.0,
+        minimum=float(values.min()) if len(values) else 0.0,
+        maximum=float(values.max()) if len(values) else 0.0,
+        design_effect=design_effect.of_numbers(bins, present),
+    )
+
+
+def _centres(values: Floats, bins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], edges: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the mean of each bin's rows; where there are none, the edge towards the others."""
+    if not edges:
+        return (0.0,)
+    at_edge = np.array([*edges, edges[-1]])
+    sums = np.bincount(bins, weights=values, minlength=len(counts))
+    return tuple(np.where(counts > 0, sums / np.maximum(counts, 1), at_edge).tolist())
+
+
+def _categorical(name: str, column: Column) -> CategoricalBaseline:
+    levels = [level if type(level) is str else None for level in column.tolist()]
+    rows = Counter(level for level in levels if level is not None)
+    ranked = sorted(rows, key=lambda level: (-rows[level], level))
+    named, rare, forgotten = ranked[:_LEVELS], ranked[_LEVELS : _LEVELS + _RARE_LEVELS], ranked[_LEVELS + _RARE_LEVELS :]
+    position = {level: code for code, level in enumerate(named)}
+    codes = np.array([position.get(level, len(named)) if level is not None else -1 for level in levels], dtype=np.int64)
+    return CategoricalBaseline(
+        name=name,
+        levels=tuple(named),
+        counts=tuple(np.bincount(codes[codes >= 0], minlength=len(named) + 1).tolist()),
+        rare_levels=tuple(rare),
+        singletons=sum(rows[level] == 1 for level in [*named, *rare]) + sum(rows[level] for level in forgotten),
+        missing=levels.count(None),
+        design_effect=design_effect.of_levels(codes, codes >= 0),
+    )
+
+
+class BaselineLearner:
+    """Collects the first rows of traffic until there are enough for a baseline."""
+
+    def __init__(self, *, model: str, version: str = "", rows: int = 5_000) -> None:
+        """`rows` is how many a baseline is learned from; more are in it if the last batch brings them."""
+        self._model = model
+        self._version = version
+        self._wanted = rows
+        self._batches: list[tuple[int, Columns]] = []
+        self.rows = 0
+
+    def add(self, columns: Columns, created_at_ns: int) -> Baseline | None:
+        """Take a batch; return the baseline when there are rows enough. A column absent from a batch is missing in its rows."""
+        rows = len(next(iter(columns.values()), ()))
+        self._batches.append((rows, columns))
+        self.rows += rows
+        if self.rows < self._wanted:
+            return None
+        names = dict.fromkeys(name for _, batch in self._batches for name in batch)
+        whole = {name: self._column(name) for name in names}
+        return build_baseline(whole, model=self._model, version=self._version, source="traffic", created_at_ns=created_at_ns)
+
+    def _column(self, name: str) -> Column:
+        known = next(batch[name] for _, batch in self._batches if name in batch)
+        absent = None if known.dtype == np.object_ else np.nan
+        return np.concatenate([batch.get(name, np.full(rows, absent, dtype=known.dtype)) for rows, batch in self._batches])
+
+
+def save_baseline(baseline: Baseline, path: Path) -> None:
+    """Write a baseline as JSON, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(baseline), indent=1) + b"\n")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise BaselineError(f"cannot write the baseline {path}: {error.strerror}; name a file in a directory that exists and can be written") from None
+
+
+def load_baseline(path: Path, *, model: str = "") -> Baseline:
+    """Read a baseline; where `model` is given, it must be of that model."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BaselineError(f"cannot read the baseline {path}: {error.strerror}; make one with: driftline baseline") from None
+    baseline = _decode(content, path)
+    if model and baseline.model != model:
+        raise BaselineError(
+            f"the baseline {path} is of the model {baseline.model!r}, not of {model!r}: give that model's own, or make one with: driftline baseline --model {model}"
+        )
+    return baseline
+
+
+def _decode(content: bytes, path: Path) -> Baseline:
+    advice = "make it again with: driftline baseline"
+    try:
+        found = msgspec.json.decode(content, type=_AnyFormat).format
+        if found != FORMAT:
+            raise BaselineError(f"{path} is a baseline of format {found}, and this version reads format {FORMAT}: {advice}")
+        baseline = msgspec.json.decode(content, type=Baseline)
+    except msgspec.MsgspecError as error:
+        raise BaselineError(f"{path} is not a baseline: {error}; {advice}") from None
+    fault = _fault(baseline)
+    if fault:
+        raise BaselineError(f"{path} is damaged: {fault}; {advice}")
+    return baseline
+
+
+class _AnyFormat(msgspec.Struct):
+    format: int
+
+
+def _fault(baseline: Baseline) -> str:
+    """Return what contradicts itself in a baseline, or nothing."""
+    if len({feature.name for feature in baseline.features}) < len(baseline.features):
+        return "two features have one name"
+    if not baseline.features:
+        return "it has no features"
+    return next((f"feature {feature.name!r} {fault}" for feature in baseline.features if (fault := _feature_fault(feature, baseline.rows))), "")
+
+
+def _feature_fault(feature: FeatureBaseline, rows: int) -> str:
+    absent = feature.missing + (feature.non_finite if isinstance(feature, NumericBaseline) else 0)
+    if min(feature.counts, default=-1) < 0 or sum(feature.counts) + absent != rows:
+        return f"counts {sum(feature.counts) + absent} rows of {rows}"
+    if feature.design_effect < 1:
+        return "has a design effect below 1"
+    if isinstance(feature, CategoricalBaseline):
+        return "" if len(feature.counts) == len(feature.levels) + 1 else "has other numbers of levels and counts"
+    if not len(feature.counts) == len(feature.centres) == len(feature.edges) + 1:
+        return "has other numbers of bins, centres and counts"
+    return "" if all(low < high for low, high in pairwise(feature.edges)) else "has bin edges that do not increase"

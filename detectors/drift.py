@@ -1,0 +1,201 @@
+"""Drift of one model's features: rows in, a verdict per window out.
+
+    rows → summary → tests of each feature → e-detectors → evidence of the model against the budget → alert, or not
+
+An alert needs evidence past the threshold and a feature that both carries evidence and shows an effect at its floor or above. A feature carries
+evidence from half-way on, in orders of magnitude, to what it needs to raise the alert alone. While the alert fires, evidence of return is gathered;
+when it is complete the alert is resolved and all evidence starts again at nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from detectors.arrays import Columns, Integers
+from detectors.evidence import log_mean
+from detectors.feature import FeatureState, FeatureWatch
+from detectors.summary import WindowAccumulator
+from detectors.tally import Tally
+from detectors.univariate import TESTS_PER_FEATURE
+from detectors.windows import WindowPolicy
+from detectors.words import describe
+from records.baseline import Baseline
+from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
+from records.window import WindowSummary
+
+BASELINE_RISK: Final = 0.05
+"""δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
+
+_LARGEST_LOG_EVIDENCE: Final = math.log(1e15)
+_UNKNOWN_NAMES: Final = 1_000  # counted by name
+
+
+class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restart must not forget."""
+
+    baseline_id: str
+    index: int
+    """Of the open window."""
+    firing: bool
+    open: WindowSummary | None
+    features: dict[str, FeatureState]
+
+
+class DriftDetector:
+    """Watches one model against one baseline."""
+
+    def __init__(self, baseline: Baseline, *, threshold: float, windows: WindowPolicy | None = None) -> None:
+        """`threshold` is the evidence at which an alert may be raised: windows between false alerts, as `budget` gives it."""
+        self.baseline: Final = baseline
+        self.threshold = threshold
+        self._windows = windows or WindowPolicy()
+        risk = BASELINE_RISK / (TESTS_PER_FEATURE * len(baseline.features))
+        self._features = [FeatureWatch(feature, baseline.rows, risk) for feature in baseline.features]
+        self._is_firing = False
+        self._index = 0
+        self._known = frozenset(feature.name for feature in baseline.features)
+        self.unknown_columns: Counter[str] = Counter()
+        """Rows that had a column which the baseline does not know, by its name."""
+        self._open(0)
+
+    @property
+    def open_rows(self) -> int:
+        """Rows in the window that is open."""
+        return self._rows.rows
+
+    def update(self, columns: Columns, times_ns: Integers) -> list[tuple[WindowSummary, Verdict]]:
+        """Add rows in order, with the time of each (Unix nanoseconds); return the windows that closed, tested."""
+        self._count_unknown(columns, len(times_ns))
+        closed: list[tuple[WindowSummary, Verdict]] = []
+        first = 0
+        while first < len(times_ns):
+            if not self.open_rows:
+                self._opened_at_ns = int(times_ns[first])
+            cut = self._windows.cut(self.open_rows, self._opened_at_ns, times_ns[first:])
+            last = first + cut.rows
+            if cut.rows:
+                self._rows.add(columns, first, last)
+                self._latest_ns = int(times_ns[first:last].max())
+            first = last
+            if cut.closes:
+                closed.append(self.close())
+        return closed
+
+    def close_due(self, now_ns: int) -> list[tuple[WindowSummary, Verdict]]:
+        """Close the open window if its time is over and it has rows enough, although no further row has come."""
+        return [self.close()] if self._windows.is_due(self.open_rows, self._opened_at_ns, now_ns) else []
+
+    def close(self) -> tuple[WindowSummary, Verdict]:
+        """Close the open window as it is, and test it."""
+        summary = self._rows.summary(index=self._index, opened_at_ns=self._opened_at_ns, closed_at_ns=self._latest_ns)
+        self._open(self._index + 1)
+        return summary, self.test(summary)
+
+    def test(self, summary: WindowSummary) -> Verdict:
+        """Test a window, its own or one that was merged from several replicas' summaries, and add to the evidence."""
+        if summary.baseline_id != self.baseline.baseline_id:
+            raise ValueError(f"the window is of the baseline {summary.baseline_id}, not of {self.baseline.baseline_id}")
+        tallies = {name: Tally.of(feature) for name, feature in summary.features.items()}
+        self._learn_sizes(tallies)
+        results = {watch.name: watch.update(tallies[watch.name]) for watch in self._features}
+        resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._features)
+        if resolved:
+            self._start_again()
+        verdict = self._verdict(summary, self._feature_verdicts(summary, results), resolved=resolved)
+        if verdict.state is DriftState.FIRING:
+            self._is_firing = True
+            self._await_return(verdict.carriers)
+        return verdict
+
+    def snapshot(self) -> DetectorState:
+        """Return what a restart must not forget."""
+        return DetectorState(
+            baseline_id=self.baseline.baseline_id,
+            index=self._index,
+            firing=self._is_firing,
+            open=self._rows.summary(index=self._index, opened_at_ns=self._opened_at_ns, closed_at_ns=self._latest_ns) if self.open_rows else None,
+            features={watch.name: watch.snapshot() for watch in self._features},
+        )
+
+    def restore(self, state: DetectorState) -> None:
+        """Go on from a snapshot that was taken with the same baseline."""
+        if state.baseline_id != self.baseline.baseline_id:
+            raise ValueError(f"the snapshot is of the baseline {state.baseline_id}, not of {self.baseline.baseline_id}")
+        self._open(state.index)
+        if state.open:
+            self._rows.resume(state.open)
+            self._opened_at_ns, self._latest_ns = state.open.opened_at_ns, state.open.closed_at_ns
+        self._is_firing = state.firing
+        for watch in self._features:
+            watch.restore(state.features[watch.name])
+
+    def _open(self, index: int) -> None:
+        self._index = index
+        self._rows = WindowAccumulator(self.baseline)
+        self._opened_at_ns = self._latest_ns = 0
+
+    def _count_unknown(self, columns: Columns, rows: int) -> None:
+        for name in columns.keys() - self._known:
+            if name in self.unknown_columns or len(self.unknown_columns) < _UNKNOWN_NAMES:
+                self.unknown_columns[name] += rows
+
+    def _learn_sizes(self, tallies: dict[str, Tally]) -> None:
+        """Learn the null distributions that are missing, size by size, so that features share the draws."""
+        missing = {watch: watch.missing_steps(tallies[watch.name]) for watch in self._features}
+        for step in sorted(set().union(*missing.values())):
+            for watch, steps in missing.items():
+                if step in steps:
+                    watch.learn(step)
+
+    def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]]) -> tuple[FeatureVerdict, ...]:
+        """Return the features' verdicts, the largest share of the evidence first."""
+        needed_alone = math.log(self.threshold) + math.log(len(self._features))
+        worth_mention = min(math.log(self.threshold), needed_alone / 2)
+        excess = {watch.name: max(0.0, watch.log_evidence - worth_mention) for watch in self._features}
+        total = sum(excess.values()) or 1.0
+        verdicts = [
+            FeatureVerdict(
+                feature=watch.name,
+                tests=results[watch.name],
+                log_evidence=watch.log_evidence,
+                share=excess[watch.name] / total,
+                effect_above_floor=watch.has_effect,
+                summary=describe(baseline, self.baseline.rows, summary.features[watch.name], summary.rows),
+            )
+            for watch, baseline in zip(self._features, self.baseline.features, strict=True)
+        ]
+        return tuple(sorted(verdicts, key=lambda verdict: -verdict.share))
+
+    def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
+        evidence = math.exp(min(_LARGEST_LOG_EVIDENCE, log_mean([feature.log_evidence for feature in features])))
+        verdict = Verdict(
+            model=summary.model,
+            version=summary.version,
+            baseline_id=summary.baseline_id,
+            index=summary.index,
+            opened_at_ns=summary.opened_at_ns,
+            closed_at_ns=summary.closed_at_ns,
+            rows=summary.rows,
+            state=DriftState.FIRING if self._is_firing else DriftState.OK,
+            resolved=resolved,
+            evidence=evidence,
+            threshold=self.threshold,
+            features=features,
+        )
+        if self._is_firing or evidence < self.threshold or not verdict.carriers:
+            return verdict
+        return msgspec.structs.replace(verdict, state=DriftState.FIRING, alert=True)
+
+    def _start_again(self) -> None:
+        self._is_firing = False
+        for watch in self._features:
+            watch.reset()
+
+    def _await_return(self, carriers: tuple[str, ...]) -> None:
+        for watch in self._features:
+            if watch.name in carriers:
+                watch.await_return()

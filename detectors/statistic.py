@@ -1,0 +1,83 @@
+"""What statistics, tests and effects are, whatever the feature.
+
+A statistic is a function of frequencies in cells, so that it can be calibrated by throwing counts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from detectors.arrays import Floats
+from detectors.tally import Tally
+from records.verdict import TestResult
+
+
+class Spread(NamedTuple):
+    """What one row adds to the noise of a norm, in the worst direction."""
+
+    variance: float
+    largest: float
+    """The largest absolute part of one row."""
+
+
+class Metric(Protocol):
+    """A distance of frequencies for which the triangle inequality holds."""
+
+    def __call__(self, window: Floats, baseline: Floats) -> Floats:
+        """Return the distances of windows (… × cells) from a baseline (cells)."""
+        ...
+
+    def spread(self, frequencies: Floats) -> Spread:
+        """Return the noise of one row drawn with these frequencies."""
+        ...
+
+
+class Divergence(Protocol):
+    """About the square of a Euclidean distance between frequencies."""
+
+    def __call__(self, window: Floats, baseline: Floats, rows: float, baseline_rows: float) -> Floats:
+        """Return the divergences of windows (… × cells) from a baseline (cells)."""
+        ...
+
+    def norm(self, value: Floats, rows: float, baseline_rows: float) -> Floats:
+        """Return the distance, in units that do not grow with the rows."""
+        ...
+
+
+class Effect(Protocol):
+    """The size of a change of one kind, and what to make of it."""
+
+    floor: float
+    """The size that is worth an alert."""
+
+    def size(self, tally: Tally) -> float:
+        """Return the size that the tally shows."""
+        ...
+
+    def can_return(self, tally: Tally) -> bool:
+        """Return whether the tally has rows enough to tell an effect at the floor from none."""
+        ...
+
+    def return_p_value(self, tally: Tally) -> float:
+        """Return the p-value of "the effect is at the floor or above"."""
+        ...
+
+
+class UnivariateTest(Protocol):
+    """One statistic of one feature."""
+
+    name: str
+    effect: Effect | None
+    """What may be worth an alert; None where this test's effect is only shown."""
+
+    def missing_step(self, tally: Tally) -> int | None:
+        """Return the size on the grid of window sizes that must be learned before this tally is tested; None if there is none."""
+        ...
+
+    def learn(self, step: int) -> None:
+        """Learn the null distribution for windows of this size."""
+        ...
+
+    def result(self, tally: Tally) -> TestResult:
+        """Return the statistic, its p-value and its effect."""
+        ...

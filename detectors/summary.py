@@ -1,0 +1,221 @@
+"""Rows to window summaries. Summaries of the same window merge by addition, whatever the split of its rows."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from detectors.arrays import Column, Columns, Floats
+from detectors.binning import LARGEST_VALUE, Binner
+from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
+from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
+
+NEW_VALUES: Final = 32
+"""The heaviest new levels that a summary names."""
+
+_NEW_VALUES_OPEN: Final = 1024  # kept while the window is open, so that the heaviest are found among them
+
+
+class WindowAccumulator:
+    """Counts the rows of one window against the bins and levels of a baseline."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._baseline = baseline
+        self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)])
+        self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
+        self.rows = 0
+
+    def add(self, columns: Columns, first: int, last: int) -> None:
+        """Count rows `first` to `last` − 1. A feature without a column, or with one of the wrong kind, is missing in them."""
+        rows = last - first
+        self._numbers.add(columns, first, rows)
+        for level_counts in self._levels:
+            column = columns.get(level_counts.baseline.name)
+            level_counts.add(Counter({None: rows}) if column is None else _count_levels(column[first:last]))
+        self.rows += rows
+
+    def resume(self, summary: WindowSummary) -> None:
+        """Go on with the window that `summary` tells of; this one must be empty."""
+        self.rows = summary.rows
+        self._numbers.resume(summary.features)
+        for levels in self._levels:
+            levels.resume(summary.features[levels.baseline.name])
+
+    def summary(self, *, index: int, opened_at_ns: int, closed_at_ns: int) -> WindowSummary:
+        """Return what was counted."""
+        features = self._numbers.summaries() | {levels.baseline.name: levels.summary() for levels in self._levels}
+        return WindowSummary(
+            model=self._baseline.model,
+            version=self._baseline.version,
+            baseline_id=self._baseline.baseline_id,
+            index=index,
+            opened_at_ns=opened_at_ns,
+            closed_at_ns=closed_at_ns,
+            rows=self.rows,
+            features=features,
+        )
+
+
+def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
+    """Return the summary of both summaries' rows: of one window, seen by two replicas against one baseline."""
+    if (first.model, first.version, first.baseline_id) != (second.model, second.version, second.baseline_id):
+        raise ValueError(
+            f"cannot merge windows of different baselines: {first.model} {first.version} ({first.baseline_id})"
+            f" and {second.model} {second.version} ({second.baseline_id})"
+        )
+    return WindowSummary(
+        model=first.model,
+        version=first.version,
+        baseline_id=first.baseline_id,
+        index=first.index,
+        opened_at_ns=min(first.opened_at_ns, second.opened_at_ns),
+        closed_at_ns=max(first.closed_at_ns, second.closed_at_ns),
+        rows=first.rows + second.rows,
+        features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
+    )
+
+
+def _merge_feature(first: FeatureSummary, second: FeatureSummary) -> FeatureSummary:
+    counts = tuple(a + b for a, b in zip(first.counts, second.counts, strict=True))
+    if isinstance(first, NumericSummary) and isinstance(second, NumericSummary):
+        return NumericSummary(
+            counts=counts,
+            missing=first.missing + second.missing,
+            non_finite=first.non_finite + second.non_finite,
+            total=first.total + second.total,
+            total_squares=first.total_squares + second.total_squares,
+            minimum=min((value for value in (first.minimum, second.minimum) if value is not None), default=None),
+            maximum=max((value for value in (first.maximum, second.maximum) if value is not None), default=None),
+        )
+    assert isinstance(first, CategoricalSummary)
+    assert isinstance(second, CategoricalSummary)
+    return CategoricalSummary(
+        counts=counts,
+        unseen=first.unseen + second.unseen,
+        missing=first.missing + second.missing,
+        new_values=_heaviest(Counter(first.new_values) + Counter(second.new_values)),
+    )
+
+
+def _heaviest(new_values: Counter[str]) -> dict[str, int]:
+    """Return the most frequent levels; among equals the first by name, so that the order of rows does not matter."""
+    return dict(heapq.nsmallest(NEW_VALUES, new_values.items(), key=lambda item: (-item[1], item[0])))
+
+
+class _NumericCounts:
+    """All numeric features at once: one matrix operation per batch in the place of one per feature."""
+
+    def __init__(self, baselines: list[NumericBaseline]) -> None:
+        self._baselines = baselines
+        self._binner = Binner([baseline.edges for baseline in baselines])
+        features = len(baselines)
+        self._counts = np.zeros((features, self._binner.bins), dtype=np.int64)
+        self._missing = np.zeros(features, dtype=np.int64)
+        self._non_finite = np.zeros(features, dtype=np.int64)
+        self._total = np.zeros(features)
+        self._total_squares = np.zeros(features)
+        self._minimum = np.full(features, np.inf)
+        self._maximum = np.full(features, -np.inf)
+
+    def add(self, columns: Columns, first: int, rows: int) -> None:
+        if not self._baselines or not rows:
+            return
+        values = np.full((len(self._baselines), rows), np.nan)
+        for row, baseline in zip(values, self._baselines, strict=True):
+            column = columns.get(baseline.name)
+            if column is not None and column.dtype != np.object_:
+                row[:] = column[first : first + rows]
+        self._add(values)
+
+    def _add(self, values: Floats) -> None:
+        valid = np.abs(values) <= LARGEST_VALUE  # not so for NaN
+        missing = np.isnan(values).sum(axis=1)
+        self._missing += missing
+        self._non_finite += values.shape[1] - valid.sum(axis=1) - missing
+        whole = valid.all()
+        finite = values if whole else np.where(valid, values, 0.0)
+        self._counts += self._binner.count(finite, valid)
+        self._total += finite.sum(axis=1)
+        self._total_squares += np.einsum("ij,ij->i", finite, finite)
+        np.minimum(self._minimum, (finite if whole else np.where(valid, values, np.inf)).min(axis=1), out=self._minimum)
+        np.maximum(self._maximum, (finite if whole else np.where(valid, values, -np.inf)).max(axis=1), out=self._maximum)
+
+    def resume(self, summaries: Mapping[str, FeatureSummary]) -> None:
+        for row, baseline in enumerate(self._baselines):
+            summary = summaries[baseline.name]
+            assert isinstance(summary, NumericSummary)
+            self._counts[row, : len(summary.counts)] = summary.counts
+            self._missing[row], self._non_finite[row] = summary.missing, summary.non_finite
+            self._total[row], self._total_squares[row] = summary.total, summary.total_squares
+            if summary.minimum is not None and summary.maximum is not None:
+                self._minimum[row], self._maximum[row] = summary.minimum, summary.maximum
+
+    def summaries(self) -> dict[str, FeatureSummary]:
+        return {baseline.name: self._summary(row) for row, baseline in enumerate(self._baselines)}
+
+    def _summary(self, row: int) -> NumericSummary:
+        counts = self._counts[row, : len(self._baselines[row].counts)].tolist()
+        has_values = any(counts)
+        return NumericSummary(
+            counts=tuple(counts),
+            missing=int(self._missing[row]),
+            non_finite=int(self._non_finite[row]),
+            total=float(self._total[row]),
+            total_squares=float(self._total_squares[row]),
+            minimum=float(self._minimum[row]) if has_values else None,
+            maximum=float(self._maximum[row]) if has_values else None,
+        )
+
+
+class _LevelCounts:
+    """One categorical feature."""
+
+    def __init__(self, baseline: CategoricalBaseline) -> None:
+        self.baseline = baseline
+        self._position = {level: position for position, level in enumerate(baseline.levels)}
+        self._rare = frozenset(baseline.rare_levels)
+        self._counts = [0] * len(baseline.counts)
+        self._missing = 0
+        self._unseen = 0
+        self._new_values: Counter[str] = Counter()
+
+    def add(self, levels: Counter[str | None]) -> None:
+        for level, rows in levels.items():
+            if level is None:
+                self._missing += rows
+            else:
+                self._counts[self._position.get(level, -1)] += rows
+                if level not in self._position and level not in self._rare:
+                    self._add_new(level, rows)
+
+    def _add_new(self, level: str, rows: int) -> None:
+        self._unseen += rows
+        if level in self._new_values or len(self._new_values) < _NEW_VALUES_OPEN:
+            self._new_values[level] += rows
+
+    def resume(self, summary: FeatureSummary) -> None:
+        assert isinstance(summary, CategoricalSummary)
+        self._counts = list(summary.counts)
+        self._missing, self._unseen, self._new_values = summary.missing, summary.unseen, Counter(summary.new_values)
+
+    def summary(self) -> CategoricalSummary:
+        return CategoricalSummary(counts=tuple(self._counts), unseen=self._unseen, missing=self._missing, new_values=_heaviest(self._new_values))
+
+
+def _count_levels(column: Column) -> Counter[str | None]:
+    """Return the rows of each level; None where missing."""
+    if column.dtype == np.object_:
+        return Counter(level if type(level) is str else None for level in column.tolist())
+    return Counter(_as_level(number) for number in column.astype(np.float64).tolist())
+
+
+def _as_level(number: float) -> str | None:
+    """Return the level that a number names: a feature with levels may be sent as codes."""
+    if math.isnan(number):
+        return None
+    return str(int(number)) if number.is_integer() else repr(number)
