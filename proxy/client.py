@@ -56,9 +56,12 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        self._reader.receive(data)
         flight = self._flight
-        if flight is None or not flight.request_ended:
+        if flight is None:
+            self._read_whole(data)
+            return
+        self._reader.receive(data)
+        if not flight.request_ended:
             self._read()
         elif self._reader.buffered_bytes > _PIPELINED_BYTES_AT_MOST:
             self.transport.pause_reading()
@@ -128,6 +131,24 @@ class ClientConnection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self._read()
+
+    def _read_whole(self, data: bytes) -> None:
+        """Take the short way where one read holds one request."""
+        try:
+            whole = self._reader.receive_whole(data)
+        except WireError as error:
+            self._refuse(error)
+            return
+        if whole is None:
+            self._read()
+            return
+        head, body = whole
+        flight = self._begin(head)
+        if flight is not None:
+            if body:
+                flight.request_body(body)
+            flight.request_end()
+            flight.request_pause()
 
     def _read(self) -> None:
         reader = self._reader

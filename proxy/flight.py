@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from proxy.capture import BodyCapture
-from proxy.heads import client_head, interim_head, own_reply, trace_context, upstream_fields
+from proxy.heads import client_head, content_fields, interim_head, own_reply, trace_context, upstream_fields
 from proxy.mirror import mirror
 from proxy.route import Route
 from proxy.upstream import UpstreamConnection
@@ -43,53 +43,30 @@ class ReplyState(IntEnum):
 class Flight:
     """Receives the upstream's reply for the client; implements `proxy.upstream.Receiver`."""
 
-    __slots__ = (
-        "_asked",
-        "_client",
-        "_close_after",
-        "_connect_ns",
-        "_connection",
-        "_context",
-        "_first_byte_ns",
-        "_heard_ns",
-        "_queue_ns",
-        "_reply_capture",
-        "_reply_chunked",
-        "_reply_head",
-        "_reply_state",
-        "_request_capture",
-        "_route",
-        "_started_at_ns",
-        "_started_ns",
-        "_to_client",
-        "_to_upstream",
-        "exchange_id",
-        "fields",
-        "head",
-        "request_ended",
-        "request_id",
-    )
+    # Class attributes: most flights never change most of these, and what is not assigned costs nothing.
+    request_ended = False
+    _asked = False
+    _connection: UpstreamConnection | None = None
+    _reply_head: ReplyHead | None = None
+    _reply_state = ReplyState.AWAITED
+    _reply_chunked = False
+    _queue_ns = _connect_ns = _first_byte_ns = -1
 
     def __init__(self, context: Context, client: ClientConnection, route: Route, head: RequestHead, request_id: str | None) -> None:
         self._context = context
         self._client = client
         self._route = route
         self.head = head
-        self._started_at_ns = time.time_ns()
+        self._started_at_ns = now_ns = time.time_ns()
         self._started_ns = self._heard_ns = time.perf_counter_ns()
-        self.exchange_id = new_exchange_id(self._started_at_ns)
-        self.request_id = request_id or self.exchange_id.hex()
-        self.fields = upstream_fields(head, client.peer, self.request_id.encode("latin-1"))
+        self.exchange_id = exchange_id = new_exchange_id(now_ns)
+        self.request_id = request_id = request_id or exchange_id.hex()
+        self._request_id_bytes = id_bytes = request_id.encode("latin-1")
+        self.fields = upstream_fields(head, client.peer, id_bytes)
         self._request_capture = BodyCapture(route.kept_request_bytes)
         self._reply_capture = BodyCapture(context.capture_bytes)
-        self._reply_head: ReplyHead | None = None
-        self._reply_state = ReplyState.AWAITED
-        self._reply_chunked = False
-        self.request_ended = self._asked = False
         self._close_after = not head.keep_alive
-        self._connection: UpstreamConnection | None = None
-        self._queue_ns = self._connect_ns = self._first_byte_ns = -1
-        self._to_upstream: list[bytes] = [b"%b %b%b HTTP/1.1\r\n" % (head.method, route.arm.target.prefix, head.target), self.fields]
+        self._to_upstream: list[bytes] = [b"%b %b%b HTTP/1.1\r\n%b" % (head.method, route.arm.target.prefix, head.target, self.fields)]
         self._to_client: list[bytes] = []
         context.flights.add(self)
 
@@ -156,10 +133,11 @@ class Flight:
         self._first_byte_ns = self._heard_ns - self._started_ns
         self._reply_head = head
         self._reply_state = ReplyState.BEGUN
-        unbounded = head.chunked or head.until_close
-        self._reply_chunked = unbounded and self.head.minor == 1
-        self._close_after = self._close_after or self._context.draining or not self.request_ended or (unbounded and not self._reply_chunked)
-        self._to_client.append(client_head(head, self.request_id.encode("latin-1"), chunked=self._reply_chunked, connection=self._connection_field()))
+        if head.unbounded and self.head.method != b"HEAD":
+            self._reply_chunked = self.head.minor == 1
+            self._close_after = self._close_after or not self._reply_chunked
+        self._close_after = self._close_after or self._context.draining or not self.request_ended
+        self._to_client.append(client_head(head, self._request_id_bytes, chunked=self._reply_chunked, connection=self._connection_field()))
 
     def reply_body(self, piece: bytes) -> None:
         """See Receiver."""
@@ -271,15 +249,15 @@ class Flight:
             connect_ns=self._connect_ns,
             first_byte_ns=self._first_byte_ns,
             total_ns=total_ns,
-            method=head.method.decode("latin-1"),
-            path=head.target.decode("latin-1"),
+            method=head.method_text,
+            path=head.target_text,
             status=status,
             error=error,
             client=self._client.peer_text,
             trace_id=trace_id,
             span_id=span_id,
-            request=self._request_capture.body(head.named, limit),
-            response=NO_BODY if reply is None else self._reply_capture.body(reply.named, limit),
+            request=self._request_capture.body(content_fields(head), limit),
+            response=NO_BODY if reply is None else self._reply_capture.body(content_fields(reply), limit),
         )
 
     def elapsed_ns(self) -> int:

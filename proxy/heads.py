@@ -6,10 +6,11 @@ import json
 from http import HTTPStatus
 from typing import Final
 
-from proxy.wire.fields import Field
+from proxy.wire.fields import ContentFields, Field
 from proxy.wire.grammar import TRACEPARENT
 from proxy.wire.reply import ReplyHead
 from proxy.wire.request import RequestHead
+from records.exchange import KEPT_FIELDS
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -30,7 +31,9 @@ _HOP_BY_HOP: Final = frozenset(
 _OWN: Final = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", b"content-length", b"content-type", b"cache-control"})
 """Fields that the Connection field cannot strip: they are ours, or a message is not the same without them."""
 
-_REWRITTEN: Final = _HOP_BY_HOP | {b"x-forwarded-for", b"via"}
+_REWRITTEN: Final = _HOP_BY_HOP | {b"host", b"via", b"x-forwarded-for", b"x-request-id"}
+
+_KEPT: Final = frozenset(name.encode() for name in KEPT_FIELDS)
 
 MAX_REQUEST_ID_BYTES: Final = 200
 
@@ -40,47 +43,46 @@ def upstream_fields(head: RequestHead, client: bytes, request_id: bytes) -> byte
 
     Hop-by-hop fields are left out; Via (RFC 9110 §7.6.3), X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are added or extended.
     """
+    if not head.forwarded:
+        head.forwarded = _forwarded(head)
+    return b"%b%b\r\nX-Request-Id: %b\r\n\r\n" % (head.forwarded, client, request_id)
+
+
+def _forwarded(head: RequestHead) -> bytes:
+    """Return what goes on of the client's fields, up to the client's address at the end of X-Forwarded-For."""
     named = head.named
-    given_id = named.get(b"x-request-id")
-    if _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host") and given_id in {None, request_id}:
-        fields = head.raw_fields
-    else:
-        given_id = None
-        fields = _joined(head.fields, named, _REWRITTEN | (head.connection - _OWN) | {b"host", b"x-request-id"}) + b"Host: %b\r\n" % head.host
+    fields = _joined(head.fields, named, _REWRITTEN | (head.connection - _OWN)) + b"Host: %b\r\n" % head.host
     via = named.get(b"via")
     forwarded_for = named.get(b"x-forwarded-for")
-    return b"%bVia: %b1.%d driftline\r\nX-Forwarded-For: %b%b\r\n%b%b%b\r\n" % (
+    return b"%bVia: %b1.%d driftline\r\n%b%bX-Forwarded-For: %b" % (
         fields,
         via + b", " if via else b"",
         head.minor,
-        forwarded_for + b", " if forwarded_for else b"",
-        client,
         b"" if b"x-forwarded-proto" in named else b"X-Forwarded-Proto: http\r\n",
         b"Transfer-Encoding: chunked\r\n" if head.chunked else b"",
-        b"" if given_id else b"X-Request-Id: %b\r\n" % request_id,
+        forwarded_for + b", " if forwarded_for else b"",
     )
 
 
 def client_head(reply: ReplyHead, request_id: bytes, *, chunked: bool, connection: bytes) -> bytes:
     """Return the reply's head for the client. `connection` is the Connection field's line, or empty."""
-    named = reply.named
-    if _HOP_BY_HOP.isdisjoint(named):
-        fields = reply.raw_fields
-    else:
-        fields = _joined(reply.fields, named, _HOP_BY_HOP | (reply.connection - _OWN) if reply.connection else _HOP_BY_HOP)
-    return b"HTTP/1.1 %d %b\r\n%b%b%b%b\r\n" % (
-        reply.status,
-        reply.reason,
-        fields,
-        b"" if b"x-request-id" in named else b"X-Request-Id: %b\r\n" % request_id,
-        b"Transfer-Encoding: chunked\r\n" if chunked else b"",
-        connection,
-    )
+    coding = b"Transfer-Encoding: chunked\r\n" if chunked else b""
+    if b"x-request-id" in reply.named:
+        return b"%b%b%b\r\n" % (_returned(reply), coding, connection)
+    return b"%bX-Request-Id: %b\r\n%b%b\r\n" % (_returned(reply), request_id, coding, connection)
 
 
 def interim_head(reply: ReplyHead) -> bytes:
     """Return an interim reply (RFC 9110 §15.2) for the client."""
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (reply.status, reply.reason, _joined(reply.fields, reply.named, _HOP_BY_HOP | (reply.connection - _OWN)))
+    return _returned(reply) + b"\r\n"
+
+
+def _returned(reply: ReplyHead) -> bytes:
+    """Return the status line and what goes back of the upstream's fields."""
+    if not reply.returned:
+        fields = _joined(reply.fields, reply.named, _HOP_BY_HOP | (reply.connection - _OWN))
+        reply.returned = b"HTTP/1.1 %d %b\r\n%b" % (reply.status, reply.reason, fields)
+    return reply.returned
 
 
 def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False) -> bytes:
@@ -109,3 +111,12 @@ def _joined(fields: list[Field], named: dict[bytes, bytes], left_out: frozenset[
     # Without repeats the lower-case names stand in `named` in the fields' own order.
     lowered = named if len(named) == len(fields) else [name.lower() for name, _ in fields]
     return b"".join([b"%b: %b\r\n" % field for field, name in zip(fields, lowered, strict=True) if name not in left_out])
+
+
+def content_fields(head: RequestHead | ReplyHead) -> ContentFields:
+    """Return what is recorded of a message's fields beside its body."""
+    if head.content is None:
+        named = head.named
+        kept = {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
+        head.content = (named.get(b"content-type", b"").decode("latin-1"), named.get(b"content-encoding", b"").decode("latin-1"), kept)
+    return head.content

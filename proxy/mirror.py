@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from proxy.capture import BodyCapture
-from proxy.heads import trace_context
+from proxy.heads import content_fields, trace_context
 from proxy.route import Route, Shadow
 from proxy.upstream import UpstreamConnection
 from proxy.wire.reply import ReplyHead
@@ -143,14 +143,14 @@ class Mirrored:
                 connect_ns=self._connect_ns,
                 first_byte_ns=self._first_byte_ns,
                 total_ns=total_ns,
-                method=flight.head.method.decode("latin-1"),
-                path=flight.head.target.decode("latin-1"),
+                method=flight.head.method_text,
+                path=flight.head.target_text,
                 status=status,
                 error=error,
                 trace_id=trace_id,
                 span_id=span_id,
                 request=self._request.size_only(),
-                response=NO_BODY if reply is None else self._capture.body(reply.named, context.capture_bytes),
+                response=NO_BODY if reply is None else self._capture.body(content_fields(reply), context.capture_bytes),
             )
         )
         arm.tally.ended(status, error, total_ns)

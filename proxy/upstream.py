@@ -80,8 +80,11 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             self.close()  # nobody asked: what comes now could be taken for the next request's reply
             return
-        reader.receive(data)
         try:
+            whole = reader.receive_whole(data)
+            if whole is not None:
+                self._take_whole(receiver, *whole)
+                return
             while (event := reader.next_event()) is not NEED_DATA:
                 if isinstance(event, bytes):
                     receiver.reply_body(event)
@@ -97,6 +100,17 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(ErrorKind.BAD_REPLY, error.reason)
         else:
             receiver.reply_pause()
+
+    def _take_whole(self, receiver: Receiver, head: ReplyHead, body: bytes) -> None:
+        """Take the short way where one read holds one reply."""
+        self._keep_alive = head.keep_alive
+        receiver.reply_head(head)
+        if head.interim:
+            receiver.reply_pause()
+            return
+        if body:
+            receiver.reply_body(body)
+        self._reply_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""

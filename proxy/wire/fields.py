@@ -10,6 +10,9 @@ from proxy.wire.reader import WireError
 
 Field = tuple[bytes, bytes]
 
+ContentFields = tuple[str, str, dict[str, str]]
+"""What is recorded of a message's fields: content type, content encoding, and those without which its body cannot be decoded."""
+
 _SINGLE: Final = frozenset({b"host", b"content-length"})
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 

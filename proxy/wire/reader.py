@@ -8,19 +8,39 @@
     NEED_DATA     nothing more can be said before `receive`
 
 Bytes behind a message stay unread until `start_next`, so that a pipelined request waits its turn in the buffer.
+
+`receive_whole` is the short way for the common case: one read that holds exactly one message.
+
+Heads repeat: a client sends the same fields with most of its requests, and so does a server. Parsing is a pure function of a head's bytes, so
+the last few hundred results are remembered; a head that is not among them costs what it costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
 
-Head = TypeVar("Head")
-
 MAX_CHUNK_LINE_BYTES: Final = 4096
+
+REMEMBERED_HEADS: Final = 512
+REMEMBERED_HEAD_BYTES: Final = 1024
+"""Longer heads are parsed anew each time, which bounds what is remembered to a few megabytes."""
+
+CHUNKED: Final = -1
+UNTIL_CLOSE: Final = -2
+
+
+class MessageHead(Protocol):
+    """What the reader needs to know of a head."""
+
+    body_length: int
+    """Bytes of the body that follows; CHUNKED or UNTIL_CLOSE where only its end tells."""
+
+
+Head = TypeVar("Head", bound=MessageHead)
 
 
 class Signal(Enum):
@@ -59,12 +79,15 @@ _DONE: Final = 7
 class Reader(Generic[Head]):
     """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
 
-    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_remaining", "_searched", "_state", "trailers")
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_remaining", "_searched", "_state", "trailers")
 
     trailers: bytes
     """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
 
-    def __init__(self, max_head_bytes: int) -> None:
+    def __init__(self, max_head_bytes: int, parse: Callable[[bytes], Head], parse_remembered: Callable[[bytes], Head]) -> None:
+        """`parse` takes a head with the end of its last line, is pure, and may raise WireError; `parse_remembered` has its last results at hand."""
+        self._parse = parse
+        self._parse_remembered = parse_remembered
         self._max_head_bytes = max_head_bytes
         self._buffer = b""
         self._at = 0
@@ -106,31 +129,36 @@ class Reader(Generic[Head]):
             return NEED_DATA
         raise WireError(400, "the connection closed in the middle of a message")
 
+    def receive_whole(self, data: bytes) -> tuple[Head, bytes] | None:
+        """Return head and body where nothing was waiting and `data` is exactly one message; else take it as `receive` does, and return None.
+
+        The reader is then ready for the next message at once. Raises WireError.
+        """
+        if self._state == _HEAD and self._at == len(self._buffer):
+            end = data.find(b"\r\n\r\n")
+            if 0 < end <= self._max_head_bytes and not data.startswith(b"\r\n"):
+                head = self._parsed(data[: end + 2])
+                if self.body_length(head) == len(data) - end - 4:
+                    return head, data[end + 4 :]
+        self.receive(data)
+        return None
+
     def start_next(self) -> None:
         """Go on to the message after this one."""
         self._state = _HEAD
         self._searched = self._at
         self.trailers = b""
 
-    def parse_head(self, section: bytes) -> Head:
-        """Parse a head, given with the end of its last line, and set its framing with `_frame`."""
-        raise NotImplementedError
+    def body_length(self, head: Head) -> int:
+        """Return what follows this head: a number of bytes, CHUNKED or UNTIL_CLOSE."""
+        return head.body_length
 
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""
         raise NotImplementedError
 
-    def _frame(self, *, length: int | None = 0, chunked: bool = False) -> None:
-        """Set what follows the head: chunks, `length` bytes, or (None) everything until the connection closes."""
-        if chunked:
-            self._state = _CHUNK_LINE
-        elif length is None:
-            self._state = _UNTIL_CLOSE
-        elif length:
-            self._state = _LENGTH
-            self._remaining = length
-        else:
-            self._state = _DONE
+    def _parsed(self, section: bytes) -> Head:
+        return (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
 
     def _section_end(self) -> int:
         """Return where the empty line begins that ends the section at the buffer's start; −1 while it is incomplete."""
@@ -151,9 +179,21 @@ class Reader(Generic[Head]):
         end = self._section_end()
         if end < 0:
             return NEED_DATA
-        section = self._buffer[self._at : end + 2]
+        head = self._parsed(self._buffer[self._at : end + 2])
         self._at = end + 4
-        return self.parse_head(section)
+        self._expect_body(self.body_length(head))
+        return head
+
+    def _expect_body(self, length: int) -> None:
+        if length == CHUNKED:
+            self._state = _CHUNK_LINE
+        elif length == UNTIL_CLOSE:
+            self._state = _UNTIL_CLOSE
+        elif length:
+            self._state = _LENGTH
+            self._remaining = length
+        else:
+            self._state = _DONE
 
     def _read_length(self) -> Event[Head]:
         piece = self._take(self._remaining)

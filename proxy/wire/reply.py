@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from proxy.wire.fields import Field, connection_options, parse_content_length, parse_fields, require_chunked
+from functools import lru_cache
+
+from proxy.wire.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from proxy.wire.grammar import STATUS_LINE
-from proxy.wire.reader import Reader, WireError
+from proxy.wire.reader import CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
 
 
 class ReplyHead:
-    """A reply's head, checked."""
+    """A reply's head, checked, never changed."""
 
-    __slots__ = ("chunked", "connection", "content_length", "fields", "keep_alive", "minor", "named", "raw_fields", "reason", "status", "until_close")
+    __slots__ = ("body_length", "connection", "content", "fields", "keep_alive", "minor", "named", "reason", "returned", "status")
 
     status: int
     reason: bytes
     minor: int
-    raw_fields: bytes
-    """All field lines as received."""
+    returned: bytes
+    """Status line and fields as they go back; empty until `proxy.heads` makes them, and kept with a remembered head."""
+    content: ContentFields | None
+    """Likewise, what is recorded of them."""
     fields: list[Field]
     named: dict[bytes, bytes]
-    content_length: int | None
-    """As announced, also where there is no body (HEAD, 304); None where it was not."""
-    chunked: bool
-    until_close: bool
-    """The body ends with the connection."""
+    body_length: int
+    """As the fields have it: a reply to HEAD has no body all the same."""
     keep_alive: bool
     connection: frozenset[bytes]
 
@@ -32,6 +33,35 @@ class ReplyHead:
         """Another head follows (RFC 9110 §15.2)."""
         return self.status < 200
 
+    @property
+    def unbounded(self) -> bool:
+        """Only the body's end tells its length."""
+        return self.body_length < 0
+
+
+def parse_reply_head(section: bytes) -> ReplyHead:
+    """Parse a status line and its fields, with the end of the last line. Raises WireError."""
+    line = STATUS_LINE.match(section)
+    if line is None or line[1] != b"1":
+        raise WireError(502, "the status line is malformed")
+    _, minor, status, reason = line.groups()
+    head = ReplyHead()
+    head.status = int(status)
+    head.reason = reason or b""
+    head.minor = 0 if minor == b"0" else 1
+    head.returned = b""
+    head.content = None
+    head.fields, head.named = parse_fields(section, line.end(), 502)
+    head.connection = connection = connection_options(head.named)
+    head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
+    head.body_length = _body_length(head)
+    if head.status == 101:
+        raise WireError(502, "the upstream switched protocols unasked")
+    return head
+
+
+_parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_reply_head)
+
 
 class ReplyReader(Reader[ReplyHead]):
     """Reads the replies of one upstream connection. `expect` says which request the next reply belongs to."""
@@ -39,52 +69,32 @@ class ReplyReader(Reader[ReplyHead]):
     __slots__ = ("_method",)
 
     def __init__(self, max_head_bytes: int) -> None:
-        super().__init__(max_head_bytes)
+        super().__init__(max_head_bytes, parse_reply_head, _parse_remembered)
         self._method = b"GET"
 
     def expect(self, method: bytes) -> None:
         """The next reply answers a request with this method: a reply to HEAD has no body."""
         self._method = method
 
+    def body_length(self, head: ReplyHead) -> int:
+        """RFC 9112 §6.3."""
+        return 0 if self._method == b"HEAD" else head.body_length
+
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""
         return WireError(502, "the reply's head is larger than is accepted")
 
-    def parse_head(self, section: bytes) -> ReplyHead:
-        """Parse a status line and its fields."""
-        line = STATUS_LINE.match(section)
-        if line is None or line[1] != b"1":
-            raise WireError(502, "the status line is malformed")
-        _, minor, status, reason = line.groups()
-        head = ReplyHead()
-        head.status = int(status)
-        head.reason = reason or b""
-        head.minor = 0 if minor == b"0" else 1
-        head.raw_fields = section[line.end() :]
-        head.fields, head.named = parse_fields(section, line.end(), 502)
-        head.connection = connection = connection_options(head.named)
-        head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
-        self._set_framing(head)
-        return head
 
-    def _set_framing(self, head: ReplyHead) -> None:
-        """RFC 9112 §6.3."""
-        length = head.named.get(b"content-length")
-        coding = head.named.get(b"transfer-encoding")
-        head.content_length = None if length is None else parse_content_length(length, 502)
-        head.chunked = coding is not None
-        head.until_close = False
-        if coding is not None:
-            if length is not None or head.minor == 0:
-                raise WireError(502, "the reply's framing is ambiguous")
-            require_chunked(coding, 502)
-        if head.status < 200:
-            if head.status == 101:
-                raise WireError(502, "the upstream switched protocols unasked")
-            self.start_next()
-        elif self._method == b"HEAD" or head.status in {204, 304}:
-            head.chunked = False
-            self._frame(length=0)
-        else:
-            head.until_close = not head.chunked and head.content_length is None
-            self._frame(length=head.content_length, chunked=head.chunked)
+def _body_length(head: ReplyHead) -> int:
+    length = head.named.get(b"content-length")
+    coding = head.named.get(b"transfer-encoding")
+    announced = None if length is None else parse_content_length(length, 502)
+    if coding is not None:
+        if length is not None or head.minor == 0:
+            raise WireError(502, "the reply's framing is ambiguous")
+        require_chunked(coding, 502)
+    if head.status < 200 or head.status in {204, 304}:
+        return 0
+    if coding is not None:
+        return CHUNKED
+    return UNTIL_CLOSE if announced is None else announced

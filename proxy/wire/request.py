@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
-from proxy.wire.fields import Field, connection_options, parse_content_length, parse_fields, require_chunked
+from proxy.wire.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from proxy.wire.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
-from proxy.wire.reader import Reader, WireError
+from proxy.wire.reader import CHUNKED, REMEMBERED_HEADS, Reader, WireError
 
 MAX_TARGET_BYTES: Final = 8192
 
 
 class RequestHead:
-    """A request's head, checked. Bytes are as received, but for the target, which is in origin form."""
+    """A request's head, checked, never changed. Bytes are as received, but for the target, which is in origin form."""
 
-    __slots__ = ("chunked", "connection", "content_length", "fields", "host", "keep_alive", "method", "minor", "named", "raw_fields", "target")
+    __slots__ = (
+        "body_length",
+        "connection",
+        "content",
+        "fields",
+        "forwarded",
+        "host",
+        "keep_alive",
+        "method",
+        "method_text",
+        "minor",
+        "named",
+        "target",
+        "target_text",
+    )
 
     method: bytes
     target: bytes
     """Origin form (`/path?query`), or `*`."""
     minor: int
     """0 for HTTP/1.0, 1 for HTTP/1.1 and later."""
-    raw_fields: bytes
-    """All field lines as received."""
+    method_text: str
+    target_text: str
+    forwarded: bytes
+    """The fields as they go on; empty until `proxy.heads` makes them, and kept with a remembered head."""
+    content: ContentFields | None
+    """Likewise, what is recorded of them."""
     fields: list[Field]
     """All fields in order, names as received, values without surrounding white space."""
     named: dict[bytes, bytes]
     """By lower-case name; repeated fields joined by commas."""
     host: bytes
-    content_length: int
-    """0 where there is no body or its framing is chunked."""
-    chunked: bool
+    body_length: int
     keep_alive: bool
     connection: frozenset[bytes]
     """Lower-case options of the Connection field: names of fields that end here, `close`, `keep-alive`."""
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return self.body_length == CHUNKED
+
+
+def parse_request_head(section: bytes) -> RequestHead:
+    """Parse a request line and its fields, with the end of the last line. Raises WireError."""
+    line = REQUEST_LINE.match(section)
+    if line is None:
+        raise WireError(400, "the request line is malformed")
+    method, target, major, minor = line.groups()
+    if major != b"1":
+        raise WireError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    head = RequestHead()
+    head.method = method
+    head.minor = 0 if minor == b"0" else 1
+    head.method_text = method.decode("latin-1")
+    head.forwarded = b""
+    head.content = None
+    head.fields, head.named = parse_fields(section, line.end(), 400)
+    head.connection = connection = connection_options(head.named)
+    head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
+    head.body_length = _body_length(head.named, head.minor)
+    _set_target(head, target)
+    head.target_text = head.target.decode("latin-1")
+    return head
+
+
+_parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_request_head)
 
 
 class RequestReader(Reader[RequestHead]):
@@ -41,42 +89,26 @@ class RequestReader(Reader[RequestHead]):
 
     __slots__ = ()
 
+    def __init__(self, max_head_bytes: int) -> None:
+        super().__init__(max_head_bytes, parse_request_head, _parse_remembered)
+
     def too_large(self) -> WireError:
         """RFC 6585 §5."""
         return WireError(431, "the request's head is larger than is accepted")
 
-    def parse_head(self, section: bytes) -> RequestHead:
-        """Parse a request line and its fields."""
-        line = REQUEST_LINE.match(section)
-        if line is None:
-            raise WireError(400, "the request line is malformed")
-        method, target, major, minor = line.groups()
-        if major != b"1":
-            raise WireError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-        head = RequestHead()
-        head.method = method
-        head.minor = 0 if minor == b"0" else 1
-        head.raw_fields = section[line.end() :]
-        head.fields, head.named = parse_fields(section, line.end(), 400)
-        head.connection = connection = connection_options(head.named)
-        head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
-        _set_target(head, target)
-        self._set_framing(head)
-        return head
 
-    def _set_framing(self, head: RequestHead) -> None:
-        """RFC 9112 §6.3, refusing what two parsers could read in two ways."""
-        length = head.named.get(b"content-length")
-        coding = head.named.get(b"transfer-encoding")
-        head.content_length = 0 if length is None else parse_content_length(length, 400)
-        head.chunked = coding is not None
-        if coding is not None:
-            if length is not None:
-                raise WireError(400, "a message has either Transfer-Encoding or Content-Length, not both")
-            if head.minor == 0:
-                raise WireError(400, "HTTP/1.0 has no Transfer-Encoding")
-            require_chunked(coding, 400)
-        self._frame(length=head.content_length, chunked=head.chunked)
+def _body_length(named: dict[bytes, bytes], minor: int) -> int:
+    """RFC 9112 §6.3, refusing what two parsers could read in two ways."""
+    length = named.get(b"content-length")
+    coding = named.get(b"transfer-encoding")
+    if coding is None:
+        return 0 if length is None else parse_content_length(length, 400)
+    if length is not None:
+        raise WireError(400, "a message has either Transfer-Encoding or Content-Length, not both")
+    if minor == 0:
+        raise WireError(400, "HTTP/1.0 has no Transfer-Encoding")
+    require_chunked(coding, 400)
+    return CHUNKED
 
 
 def _set_target(head: RequestHead, target: bytes) -> None:
