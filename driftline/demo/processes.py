@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 T = TypeVar("T")
+DRIFTLINE: Final = str(Path(sys.executable).with_name("driftline"))
+"""The command of this installation."""
 _START_SECONDS: Final = 60.0
 _PROBE_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 60.0
@@ -93,3 +98,10 @@ def free_ports(count: int) -> list[int]:
         for listener in sockets:
             listener.bind(("127.0.0.1", 0))
         return [listener.getsockname()[1] for listener in sockets]
+
+
+def driftline_as_typed() -> str:
+    """Return how a user who stands in this directory calls the command of this installation."""
+    if shutil.which("driftline") == DRIFTLINE:
+        return "driftline"
+    return os.path.relpath(DRIFTLINE) if Path(DRIFTLINE).is_relative_to(Path.cwd()) else DRIFTLINE

@@ -10,6 +10,7 @@ from alerts.catalogue import AlertKind
 from config.settings import DriftSettings
 from driftline.demo.measurements import DRIFTED, SCALE
 from driftline.demo.plan import Plan
+from driftline.demo.processes import driftline_as_typed
 from driftline.demo.traffic import Latency
 from driftline.demo.watch import StoredRows, Window
 from driftline.demo.webhook import Received
@@ -151,7 +152,7 @@ def identity(counts: Counts) -> str:
 
 def where_to_look(directory: Path) -> str:
     """Return a command that shows what was kept, to be run after the demo."""
-    return shlex.join(["driftline", "sql", "--data-dir", str(directory / "data"), "--format", "Vertical", "SELECT * FROM alerts"])
+    return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / "data"), "SELECT * FROM alerts"])
 
 
 def _what_drifted(result: Result) -> str:

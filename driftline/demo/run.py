@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from driftline.demo.processes import DemoError
+from driftline.demo.processes import DRIFTLINE, DemoError
 from driftline.demo.report import Result
 from driftline.demo.screen import Screen, Snapshot
-from driftline.demo.start import DATA_DIRECTORY, DRIFTLINE, MODEL, Parts, start
+from driftline.demo.start import DATA_DIRECTORY, MODEL, Parts, start
 from driftline.demo.watch import Observation, count_stored
 
 _LOOK_SECONDS: Final = 0.25

@@ -21,7 +21,7 @@ from driftline.demo.traffic import CLIENTS, Latency
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
 
-_WIDTH: Final = 100
+WIDTH: Final = 100
 _GAP: Final = 2
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _SHOWN_WINDOWS: Final = 60
@@ -140,7 +140,7 @@ def render(snapshot: Snapshot) -> RenderableType:
         subtitle=f"[dim]{CLIENTS} clients ▸ driftline ▸ a model in ONNX Runtime · mirrored to a challenger[/]",
         border_style="cyan",
         padding=(1, 2),
-        width=_WIDTH,
+        width=WIDTH,
     )
 
 

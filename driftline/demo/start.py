@@ -14,7 +14,7 @@ import numpy as np
 from driftline.demo import measurements, models
 from driftline.demo.measurements import Measurements, Rows
 from driftline.demo.plan import Plan, make_plan
-from driftline.demo.processes import Child, child, free_ports
+from driftline.demo.processes import DRIFTLINE, Child, child, free_ports
 from driftline.demo.screen import Screen
 from driftline.demo.traffic import Traffic, measure_capacity
 from driftline.demo.watch import Watch
@@ -22,8 +22,6 @@ from driftline.demo.webhook import Webhook
 
 MODEL: Final = "tumour"
 """The model's name in URLs, records, metrics and alerts."""
-DRIFTLINE: Final = str(Path(sys.executable).with_name("driftline"))
-"""The command of this installation."""
 DATA_DIRECTORY: Final = "data"
 _BASELINE_ROWS: Final = 20_000
 _BASELINE_SEED: Final = 1
