@@ -29,7 +29,7 @@ _NOT_NUMERIC: Final = frozenset({"BYTES", "JSON"})
 class LeftOut(StrEnum):
     """Why something decoded did not become a column's entry."""
 
-    ROWS_DIFFER = "rows_differ"  # exchanges: tensors that disagree on their number of rows; inputs alone are kept if they agree
+    ROWS_DIFFER = "rows_differ"  # exchanges of which a tensor has not as many rows as the first one
     BUFFER_FULL = "buffer_full"  # exchanges
     MAX_FEATURES = "max_features"  # columns, counted once in each batch and layout
 
@@ -67,15 +67,15 @@ class _Layout:
         self.rows = rows  # of each exchange
         self.tensors = tensors  # None where the tensor has another number of rows
         self.rows_differ = None in tensors
-        self.size = 1 + rows * (1 + sum(tensor.width for tensor in tensors if tensor))
+        self.size = rows * (1 + sum(tensor.width for tensor in tensors if tensor))
         self.positions: list[int] = []  # of its rows in the batch
 
 
 class ColumnBuffer:
     """Collects exchanges until `take` returns them as columns, rows in the order in which they were added.
 
-    A column is of numbers or of text: whatever most of its values were in the first batch that had any. Afterwards a value of
-    the other kind is missing and counted in `type_changes`. A column of which no value was seen yet is not there.
+    A column is of numbers or of text: whatever most of its values were when `take` first met any. Afterwards a value of the
+    other kind is missing and counted in `type_changes`. A column of which no value was seen yet is not there.
     """
 
     def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
@@ -104,7 +104,7 @@ class ColumnBuffer:
         inputs = request.tensors if type(request) is Decoded else []
         outputs = response.tensors if type(response) is Decoded else []
         tensors = inputs + outputs
-        if not tensors:
+        if not tensors or not tensors[0].shape[0]:
             return
         if self.is_full:
             self.left_out[LeftOut.BUFFER_FULL] += 1

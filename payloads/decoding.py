@@ -56,12 +56,11 @@ class Target(NamedTuple):
 def decode(exchange: Exchange) -> tuple[DecodeResult, DecodeResult]:
     """Return what the request and the response of `exchange` said. Implements `records.ports.Decode`; never raises."""
     target = recognise(exchange.path)
+    is_error = exchange.status >= 400
     if target is None:
-        return _unrecognised(exchange.request), _unrecognised(exchange.response)
+        return _unrecognised(exchange.request), Failed("", Undecodable.ERROR_REPLY) if is_error else _unrecognised(exchange.response)
     request = _read(target.wire_format.decode_request, exchange.request, target)
-    if exchange.status >= 400:
-        return request, _failed(target, Undecodable.ERROR_REPLY)
-    return request, _read(target.wire_format.decode_reply, exchange.response, target)
+    return request, _failed(target, Undecodable.ERROR_REPLY) if is_error else _read(target.wire_format.decode_reply, exchange.response, target)
 
 
 def recognise(path: str) -> Target | None:

@@ -66,6 +66,7 @@ def test_a_reply_with_an_error_status_carries_no_prediction(decode_bodies, statu
     request, reply = decode_bodies(V2, REQUEST, REPLY, status=status)
     assert isinstance(request, Decoded)
     assert reply == Failed("v2", Undecodable.ERROR_REPLY, "fraud")
+    assert decode_bodies("/score", REQUEST, REPLY, status=status) == (Failed("", Undecodable.UNKNOWN_FORMAT), Failed("", Undecodable.ERROR_REPLY))
 
 
 @pytest.mark.parametrize("content", [REQUEST, REQUEST[:40], b""])

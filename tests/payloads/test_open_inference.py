@@ -144,6 +144,8 @@ def test_null_is_missing_and_nan_is_a_number(decode_request):
         (described("x", "FP32", [2, 2], data=[[1, 2], [3]]), Undecodable.RAGGED),
         (described("x", "FP32", [2, 2], data=[[1, 2], 3, 4]), Undecodable.RAGGED),
         (described("x", "FP32", [2**62, 4], data=[]), Undecodable.TOO_LARGE),
+        (described("x", "FP32", [2**62, 0], data=[]), Undecodable.TOO_LARGE),
+        (described("x", "FP32", [0, 2**62], data=[]), Undecodable.TOO_LARGE),
         ({"name": "x", "data": [1]}, Undecodable.MALFORMED),
     ],
 )
