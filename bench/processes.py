@@ -1,4 +1,4 @@
-"""Processes under measurement: each command in a process group of its own, pinned to a core, with its log at hand."""
+"""Processes under measurement: each command in a process group of its own, pinned to cores, with its log at hand."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class BenchmarkError(Exception):
 class Group:
     """A command and every process that it starts: one process group."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], *, core: int, log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, cores: Sequence[int], log: Path) -> None:
         self.name = name
         self._log = log
         with log.open("wb") as output:
             self._leader = subprocess.Popen(
-                ["taskset", "--cpu-list", str(core), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                ["taskset", "--cpu-list", ",".join(map(str, cores)), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
 
     def processes(self) -> list[int]:
@@ -75,9 +75,9 @@ class Group:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str | Path], *, port: int, core: int, log: Path) -> Iterator[Group]:
+def running(name: str, command: Sequence[str], *, port: int, cores: Sequence[int], log: Path) -> Iterator[Group]:
     """Run a command that listens on `port`; nothing of it is left afterwards, whatever happens."""
-    group = Group(name, command, core=core, log=log)
+    group = Group(name, command, cores=cores, log=log)
     try:
         group.wait_until_listening(port)
         yield group

@@ -108,7 +108,7 @@ def _services(directory: Path) -> Iterator[Services]:
         for name, command in commands.items():
             room, port = directory / name, getattr(services, name)
             room.mkdir()
-            stack.enter_context(running(name, command(room, port), port=port, core=LOAD_CORE, log=room / "log"))
+            stack.enter_context(running(name, command(room, port), port=port, cores=[LOAD_CORE], log=room / "log"))
         yield services
 
 
@@ -120,7 +120,7 @@ def _started(contender: Contender, services: Services, directory: Path, spool_di
     ):
         place = Place(Path(room), Path(spool), free_port())
         command = contender.command(place, services)
-        with running(contender.title, command, port=place.port, core=PROXY_CORE, log=place.room / "log") as group:
+        with running(contender.title, command, port=place.port, cores=[PROXY_CORE], log=place.room / "log") as group:
             yield group, place
 
 
