@@ -45,6 +45,8 @@ class Contender:
     mirrors_to: Literal["", "shadow", "silent_shadow"] = ""
     records_per_request: int = 0
     """Exchange records that each request must leave in the spool."""
+    traced: bool = False
+    """Whether every request carries a trace context of its own."""
 
 
 def contenders() -> tuple[Contender, ...]:
@@ -60,6 +62,7 @@ def contenders() -> tuple[Contender, ...]:
         Contender("aiohttp", "aiohttp server and client, uvloop", _aiohttp),
         Contender("driftline-forward", "Driftline, forward only, nothing kept", _driftline_forward),
         Contender("driftline-capture", "Driftline, capture", _driftline_capture, "", 1),
+        Contender("driftline-traced", "Driftline, capture, every request with its own traceparent", _driftline_capture, "", 1, traced=True),
         Contender("driftline-mirror", "Driftline, capture and mirror, both replies captured", _driftline_mirror, "shadow", 2),
     )
 

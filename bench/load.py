@@ -30,6 +30,16 @@ function done(summary, latency, requests)
 end
 """
 
+_TRACED = """
+local sent = 0
+
+function request()
+  sent = sent + 1
+  wrk.headers["traceparent"] = string.format("00-%032x-%016x-01", sent, sent)
+  return wrk.format()
+end
+"""
+
 
 class Load(msgspec.Struct, frozen=True):
     """What the clients saw."""
@@ -41,10 +51,13 @@ class Load(msgspec.Struct, frozen=True):
     p99_us: float
 
 
-def apply_load(port: int, connections: int, seconds: int, room: Path) -> Load:
-    """Send requests for so many seconds (wrk takes whole ones) and return what came of them; `room` is a directory for the script."""
+def apply_load(port: int, connections: int, seconds: int, room: Path, *, traced: bool = False) -> Load:
+    """Send requests for so many seconds (wrk takes whole ones) and return what came of them.
+
+    `room` is a directory for the script. With `traced` every request carries a `traceparent` of its own, so that no two heads are equal.
+    """
     script = room / "request.lua"
-    script.write_text(_SCRIPT % REQUEST_BODY)
+    script.write_text(_SCRIPT % REQUEST_BODY + (_TRACED if traced else ""))
     wrk = [program("wrk", "wrk"), "--threads=1", f"--connections={connections}", f"--duration={seconds}s", f"--script={script}"]
     command = ["taskset", "--cpu-list", str(LOAD_CORE), *wrk, f"http://127.0.0.1:{port}{REQUEST_PATH}"]
     finished = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -125,9 +125,9 @@ def _started(contender: Contender, services: Services, directory: Path, spool_di
 
 
 def _measure(contender: Contender, group: Group, place: Place, services: Services, connections: int, seconds: int) -> Sample:
-    apply_load(place.port, connections, _WARM_UP_SECONDS, place.room)
+    apply_load(place.port, connections, _WARM_UP_SECONDS, place.room, traced=contender.traced)
     mirrored, kept, before = _mirrored(contender, services), _kept(place.spool), group.cpu_ns()
-    load = apply_load(place.port, connections, seconds, place.room)
+    load = apply_load(place.port, connections, seconds, place.room, traced=contender.traced)
     after = group.cpu_ns()
     if load.failed or not load.requests:
         raise BenchmarkError(f"{contender.title}: {load.failed} requests failed and {load.requests} were answered; the figures would mean nothing")
