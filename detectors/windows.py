@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -19,12 +20,14 @@ class Cut(NamedTuple):
 class WindowPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A window closes at `max_rows`, or once `max_seconds` have passed if it has `min_rows`; else it waits for them.
 
+    Without `max_seconds` it closes by rows alone.
+
     >>> WindowPolicy(max_rows=3).cut(1, 0, np.array([10, 20, 30]))
     Cut(rows=2, closes=True)
     """
 
     max_rows: int = 1_000
-    max_seconds: float = 600.0
+    max_seconds: float | None = 600.0
     min_rows: int = 200
 
     def cut(self, open_rows: int, opened_at_ns: int, times_ns: Integers) -> Cut:
@@ -34,18 +37,17 @@ class WindowPolicy(msgspec.Struct, frozen=True, kw_only=True):
         still waits for its fewest rows.
         """
         wanted = self.max_rows - open_rows
-        expired = times_ns >= opened_at_ns + self._max_ns
+        expired = times_ns >= self._due_ns(opened_at_ns)
         if expired.any():
             wanted = min(wanted, max(int(expired.argmax()), self._fewest_rows - open_rows))
         return Cut(min(wanted, len(times_ns)), wanted <= len(times_ns))
 
     def is_due(self, rows: int, opened_at_ns: int, now_ns: int) -> bool:
         """Return whether a window closes by time although no row comes."""
-        return rows >= self._fewest_rows and now_ns >= opened_at_ns + self._max_ns
+        return rows >= self._fewest_rows and now_ns >= self._due_ns(opened_at_ns)
 
-    @property
-    def _max_ns(self) -> int:
-        return int(self.max_seconds * 1e9)
+    def _due_ns(self, opened_at_ns: int) -> float:
+        return math.inf if self.max_seconds is None else opened_at_ns + int(self.max_seconds * 1e9)
 
     @property
     def _fewest_rows(self) -> int:

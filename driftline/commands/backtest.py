@@ -1,0 +1,161 @@
+"""`driftline backtest`: the same detectors over a table in its order, to see what a budget would have done."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from config.settings import DriftSettings
+from config.units import Budget, QuantityError
+from detectors.baseline import BaselineError, load_baseline
+from detectors.budget import evidence_threshold
+from detectors.drift import DriftDetector
+from detectors.tables import Table, TableError, read_table
+from detectors.windows import WindowPolicy
+from records.baseline import Baseline, NumericBaseline
+from records.verdict import Verdict
+
+HELP: Final = "run the detectors over a table, window by window"
+
+_DEFAULTS: Final = DriftSettings()
+_FEWEST_WINDOW_ROWS: Final = 10
+_NAMES_AT_MOST: Final = 5
+
+
+class Backtest(NamedTuple):
+    """What the detectors said."""
+
+    verdicts: list[Verdict]
+    rows_left_over: int
+    """After the last window, too few for one."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--baseline", required=True, type=Path, metavar="FILE", help="A baseline made by `driftline baseline`.")
+    parser.add_argument("--table", required=True, type=Path, metavar="FILE", help="Rows in the order of the traffic, *.csv or *.parquet.")
+    parser.add_argument("--window-rows", required=True, type=_window_rows, metavar="N", help=f"Rows in a window, at least {_FEWEST_WINDOW_ROWS}.")
+    parser.add_argument(
+        "--time-column", metavar="NAME", help="When each row was: timestamps or Unix seconds. (default: windows are taken to last 10 minutes each)"
+    )
+    parser.add_argument(
+        "--budget",
+        type=_budget,
+        default=_DEFAULTS.budget,
+        metavar="BUDGET",
+        help='How often a false alert is acceptable, for example "1 per 30 days" or "1 per 1000 windows". (default: %(default)s)',
+    )
+    parser.add_argument("--json", action="store_true", help="Print the verdicts as JSON.")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the detectors: 0 whether or not they alert, 2 if what was given cannot be tested."""
+    try:
+        baseline = load_baseline(arguments.baseline)
+        table = _read(arguments, baseline)
+        threshold = _threshold(arguments, table)
+        backtest = _run(baseline, table, arguments.window_rows, threshold)
+    except (BaselineError, TableError) as error:
+        sys.stderr.write(f"driftline backtest: {error}\n")
+        return 2
+    if backtest.rows_left_over:
+        _note(f"{backtest.rows_left_over} rows after the last window are too few for one and were not tested")
+    sys.stdout.write(_as_json(backtest) if arguments.json else "".join(f"{line}\n" for line in _as_text(backtest, arguments.budget)))
+    return 0
+
+
+def _read(arguments: argparse.Namespace, baseline: Baseline) -> Table:
+    numbers = [feature.name for feature in baseline.features if isinstance(feature, NumericBaseline)]
+    levels = [feature.name for feature in baseline.features if not isinstance(feature, NumericBaseline)]
+    table = read_table(arguments.table, numbers=numbers, levels=levels, time_column=arguments.time_column)
+    absent = [name for name in [*numbers, *levels] if name not in table.columns]
+    if len(absent) == len(baseline.features):
+        raise TableError(
+            f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({_names(absent)}); its columns are {_names(list(table.columns))}"
+        )
+    if not table.rows:
+        raise TableError(f"{arguments.table} has no rows")
+    if absent:
+        _note(f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {_names(absent)}")
+    return table
+
+
+def _threshold(arguments: argparse.Namespace, table: Table) -> float:
+    if table.times_ns is None:
+        if not arguments.budget.windows:
+            _note(f"without --time-column each window is taken to last {_DEFAULTS.window_time}")
+        return evidence_threshold(arguments.budget, window_seconds=_DEFAULTS.window_time)
+    seconds = float(table.times_ns.max() - table.times_ns.min()) / 1e9
+    if seconds <= 0:
+        raise TableError(f"{arguments.table}: all rows have the same time in {arguments.time_column!r}")
+    return evidence_threshold(arguments.budget, window_seconds=seconds * min(1.0, arguments.window_rows / table.rows))
+
+
+def _run(baseline: Baseline, table: Table, window_rows: int, threshold: float) -> Backtest:
+    detector = DriftDetector(baseline, threshold=threshold, windows=WindowPolicy(max_rows=window_rows, max_seconds=None))
+    times_ns = np.zeros(table.rows, dtype=np.int64) if table.times_ns is None else table.times_ns
+    verdicts = [verdict for _, verdict in detector.update(table.columns, times_ns)]
+    if detector.open_rows >= min(window_rows, _DEFAULTS.window_min_rows):
+        verdicts.append(detector.close()[1])
+    return Backtest(verdicts, detector.open_rows)
+
+
+def _as_json(backtest: Backtest) -> str:
+    windows = [
+        {
+            "index": verdict.index,
+            "rows": verdict.rows,
+            "state": verdict.state.value,
+            "alert": verdict.alert,
+            "evidence": verdict.evidence,
+            "threshold": verdict.threshold,
+            "features": verdict.carriers,
+        }
+        for verdict in backtest.verdicts
+    ]
+    content: dict[str, Any] = {"alerts": _alerts(backtest), "windows": windows}
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+
+
+def _as_text(backtest: Backtest, budget: Budget) -> Iterator[str]:
+    yield f"{'window':>6}  {'rows':>7}  {'evidence':>13}  {'state':<8}  features"
+    for verdict in backtest.verdicts:
+        state = "ALERT" if verdict.alert else "resolved" if verdict.resolved else verdict.state.value
+        yield f"{verdict.index:>6}  {verdict.rows:>7,}  {verdict.evidence:>13,.4g}  {state:<8}  {_names(list(verdict.carriers))}".rstrip()
+    threshold = backtest.verdicts[-1].threshold if backtest.verdicts else 0.0
+    yield f"{_alerts(backtest)} alerts in {len(backtest.verdicts)} windows; a budget of {budget} asks for evidence of {threshold:,.4g}"
+    for verdict in backtest.verdicts:
+        if verdict.alert:
+            yield f"window {verdict.index}:"
+            yield from (f"  {feature.feature}: {feature.summary}" for feature in verdict.features if feature.feature in verdict.carriers)
+
+
+def _alerts(backtest: Backtest) -> int:
+    return sum(verdict.alert for verdict in backtest.verdicts)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:_NAMES_AT_MOST]) + (f" and {len(names) - _NAMES_AT_MOST} more" if len(names) > _NAMES_AT_MOST else "")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"driftline backtest: {text}\n")
+
+
+def _window_rows(text: str) -> int:
+    if not text.isdecimal() or int(text) < _FEWEST_WINDOW_ROWS:
+        raise argparse.ArgumentTypeError(f"expected a number of rows, at least {_FEWEST_WINDOW_ROWS}, found {text!r}")
+    return int(text)
+
+
+def _budget(text: str) -> Budget:
+    try:
+        return Budget.parse(text)
+    except QuantityError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,102 @@
+"""`driftline baseline`: what a model's traffic will be compared with, from a table or from the store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from config.settings import Settings
+from detectors.arrays import Columns
+from detectors.baseline import BaselineError, build_baseline, save_baseline
+from detectors.tables import TableError, read_table
+from records.baseline import Baseline, NumericBaseline
+
+HELP: Final = "make a baseline from a table or from the store"
+
+_SMALL_ROWS: Final = 2_000
+
+
+class ColumnsFromStore(Protocol):
+    """Reads a model's stored traffic as columns, rows in the order of the traffic."""
+
+    def __call__(self, *, data_dir: Path, model: str, version: str, since_ns: int | None, until_ns: int | None) -> Columns:
+        """Return the columns of the period, or raise `BaselineError`."""
+        ...
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--model", required=True, metavar="NAME", help="The model that the baseline is of.")
+    parser.add_argument("--version", default="", metavar="TEXT", help="The model's version. (default: any)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--from", dest="table", type=Path, metavar="FILE", help="A table, *.csv or *.parquet: a row per prediction, a column per feature.")
+    source.add_argument("--from-store", action="store_true", help="The model's stored traffic.")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="Where to write the baseline, as JSON.")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="COLUMN", help="A column that is not a feature, such as a label or an id; repeatable."
+    )
+    parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
+    parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path(Settings().data_dir), metavar="DIR", help="With --from-store: where the store is. (default: %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace, columns_from_store: ColumnsFromStore | None = None) -> int:
+    """Make the baseline: 0 if it was written, 2 if what was given does not allow one."""
+    try:
+        baseline = _from_store(arguments, columns_from_store) if arguments.from_store else _from_table(arguments)
+        save_baseline(baseline, arguments.out)
+    except (BaselineError, TableError) as error:
+        sys.stderr.write(f"driftline baseline: {error}\n")
+        return 2
+    sys.stdout.write(_summary(baseline, arguments.out))
+    return 0
+
+
+def _from_table(arguments: argparse.Namespace) -> Baseline:
+    if arguments.since is not None or arguments.until is not None:
+        raise BaselineError("--since and --until choose a period of the store: give them with --from-store")
+    table = read_table(arguments.table, excluded=arguments.exclude)
+    if table.left_out:
+        named = ", ".join(f"{name} ({kind})" for name, kind in table.left_out.items())
+        sys.stderr.write(f"driftline baseline: left out, since they are neither numbers nor text: {named}\n")
+    if not table.columns:
+        raise BaselineError(f"{arguments.table} has no column of numbers or text")
+    return _build(arguments, table.columns, arguments.table.name)
+
+
+def _from_store(arguments: argparse.Namespace, columns_from_store: ColumnsFromStore | None) -> Baseline:
+    if columns_from_store is None:
+        raise BaselineError("this installation cannot read baselines from the store: export the traffic to a table and give it with --from")
+    columns = columns_from_store(
+        data_dir=arguments.data_dir, model=arguments.model, version=arguments.version, since_ns=arguments.since, until_ns=arguments.until
+    )
+    return _build(arguments, {name: column for name, column in columns.items() if name not in arguments.exclude}, "store")
+
+
+def _build(arguments: argparse.Namespace, columns: Columns, source: str) -> Baseline:
+    return build_baseline(columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns())
+
+
+def _summary(baseline: Baseline, path: Path) -> str:
+    numeric = sum(isinstance(feature, NumericBaseline) for feature in baseline.features)
+    lines = [f"{path}: {baseline.rows:,} rows of {baseline.model}, {numeric} numeric and {len(baseline.features) - numeric} categorical features"]
+    if baseline.rows < _SMALL_ROWS:
+        lines.append(f"  a small baseline sees only large changes: {_SMALL_ROWS:,} rows or more are better, 5,000 good (docs/drift.md)")
+    dependent = max(baseline.features, key=lambda feature: feature.design_effect)
+    if dependent.design_effect > 2:
+        lines.append(f"  neighbouring rows are alike: {dependent.name} is as noisy as {baseline.rows / dependent.design_effect:,.0f} independent rows")
+    return "\n".join(lines) + "\n"
+
+
+def _time_ns(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a time as in 2026-01-31T12:00, found {text!r}") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
