@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,9 @@ from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
 
 DRIFT_ALERT: Final = AlertKind.MODEL_DATA_DRIFT.value.name
+
+
+_SUPERSCRIPTS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Check(NamedTuple):
@@ -150,6 +154,17 @@ def identity(counts: Counts) -> str:
     return f"{counts.captured:,} {sign} {counts.stored:,} stored + {counts.dropped_total:,} dropped + {counts.pending:,} pending"
 
 
+def readable(evidence: float) -> str:
+    """Return evidence as people read it: its magnitude counts.
+
+    >>> readable(1.23), readable(12_345.6), readable(8.46e14)
+    ('1.2', '12,346', 'over 10¹⁴')
+    """
+    if evidence >= 1e6:
+        return f"over 10{str(math.floor(math.log10(evidence))).translate(_SUPERSCRIPTS)}"
+    return f"{evidence:,.0f}" if evidence >= 10 else f"{evidence:.1f}"
+
+
 def where_to_look(directory: Path) -> str:
     """Return a command that shows what was kept, to be run after the demo."""
     return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / "data"), "SELECT * FROM alerts"])
@@ -168,7 +183,7 @@ def _when_found(result: Result) -> str:
         return f"{result.alert_delay_seconds:.1f} s later."
     return (
         f"{result.alert_delay_seconds:.1f} s later, in the {_ordinal(window.index - result.first_drifted_window + 1)} drifted window ({window.rows:,} rows a window): "
-        f"evidence {window.evidence:,.0f}, and the budget of {DriftSettings().budget} asks for {window.threshold:,.0f}."
+        f"evidence {readable(window.evidence)}, and the budget of {DriftSettings().budget} asks for {readable(window.threshold)}."
     )
 
 

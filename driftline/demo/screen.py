@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from driftline.demo.measurements import DRIFTED, SCALE
-from driftline.demo.report import identity
+from driftline.demo.report import identity, readable
 from driftline.demo.traffic import CLIENTS, Latency
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
@@ -200,7 +200,7 @@ def _agreement(agreement: AgreementStatus | None) -> str:
 def _evidence(snapshot: Snapshot) -> str:
     if not snapshot.threshold:
         return "—"
-    return f"{_short(snapshot.evidence[-1])}; an alert needs {_short(snapshot.threshold)}"
+    return f"{readable(snapshot.evidence[-1])}; an alert needs {readable(snapshot.threshold)}"
 
 
 def _spark(snapshot: Snapshot) -> Text:
@@ -217,10 +217,6 @@ def _alerts(alerts: Sequence[Received]) -> Text:
     if not alerts:
         return Text("none", style="dim")
     return Text("\n").join(Text(f"{alert.name}: {', '.join(alert.features)}", style="bold red") for alert in alerts[-3:])
-
-
-def _short(number: float) -> str:
-    return f"{number:,.1f}" if number < 10 else f"{number:,.0f}" if number < 1e6 else f"{number:.0e}".replace("e+", "e").replace("e0", "e")
 
 
 def _clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from driftline.demo.plan import Plan
-from driftline.demo.report import Result, checks, document, story
+from driftline.demo.report import Result, checks, document, readable, story
 from driftline.demo.traffic import Latency
 from driftline.demo.watch import StoredRows, Window
 from driftline.demo.webhook import Received
@@ -115,3 +115,8 @@ def test_the_story_of_a_run_that_found_nothing_says_so():
     told = dict(story(RESULT._replace(alerts=(), windows=())))
     assert told["When found"] == "It was not found."
     assert told["What was alerted"] == "Nothing."
+
+
+@pytest.mark.parametrize(("evidence", "shown"), [(0.54, "0.5"), (12_345.6, "12,346"), (8.46e14, "over 10¹⁴"), (1e15, "over 10¹⁵")])
+def test_evidence_is_shown_by_its_magnitude(evidence, shown):
+    assert readable(evidence) == shown
