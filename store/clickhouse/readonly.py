@@ -24,7 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 from store.clickhouse.client import Store
 from store.clickhouse.inserter import one_line
-from store.clickhouse.schema import TABLES
+from store.clickhouse.schema import TABLES, NewerStoreError
 
 LIMITS: Final[dict[str, Any]] = {
     "max_execution_time": 30,
@@ -87,7 +87,7 @@ def run_readonly(store: Store, query: str, output_format: str) -> bytes:
         raise QueryRefusedError(f"{output_format!r} is not the name of an output format: use for example JSONEachRow, CSVWithNames or PrettyCompact.")
     try:
         client = store.client()
-    except ClickHouseError as error:
+    except (ClickHouseError, NewerStoreError) as error:
         raise StoreUnavailableError(one_line(error)) from error
     try:
         for name, value in LIMITS.items():
