@@ -43,7 +43,7 @@ def retire(spool: Path, loader: LoaderState, detectors: Mapping[str, Cursor], *,
             continue  # of another version, or damaged: the reader leaves it alone and says so
         else:
             _delete_passed(directory, min(cursors.get(writer, Cursor()).segment for cursors in (loader.cursors, detectors)))
-            if _is_over(directory, ledger, loader, detectors):
+            if _is_over(directory, ledger, loader):
                 retired = _retire_writer(directory, ledger, loader, retired)
 
 
@@ -68,17 +68,10 @@ def _delete_passed(directory: Path, segment: int) -> None:
             (directory / segment_name(index)).unlink()
 
 
-def _is_over(directory: Path, ledger: LedgerSnapshot, loader: LoaderState, detectors: Mapping[str, Cursor]) -> bool:
-    """Whether the writer is dead and both consumers have taken note of all that it left."""
+def _is_over(directory: Path, ledger: LedgerSnapshot, loader: LoaderState) -> bool:
+    """Whether the writer is dead, has nothing left to read, and the loader has settled all that it promised."""
     writer = directory.name
-    return (
-        not ledger.alive
-        and not segment_indexes(directory)
-        and writer in loader.cursors
-        and writer in detectors
-        and writer not in loader.intent
-        and totals_of(writer, ledger, loader).pending == 0
-    )
+    return not ledger.alive and not segment_indexes(directory) and writer not in loader.intent and totals_of(writer, ledger, loader).pending == 0
 
 
 def _retire_writer(directory: Path, ledger: LedgerSnapshot, loader: LoaderState, retired: Retired) -> Retired:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def start(tmp_path):
 
 def sequences(frames):
     return [frame.sequence for frame in frames if frame.kind == FrameKind.RECORD]
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_every_record_is_read_once_in_order_across_segments(tmp_path, start):
@@ -202,6 +207,54 @@ def test_what_a_dead_writer_promised_beyond_its_last_good_frame_is_lost(tmp_path
     assert (cursors["w1"].sequence, cursors["w1"].torn) == (5, 0)
 
 
+@pytest.mark.parametrize("foreign", [pack_frame(2, FrameKind.RECORD, b"an old one"), pack_frame(6, 9, b"of no kind"), pack_frame(6, 0, b"of no kind")])
+def test_a_whole_frame_that_cannot_come_next_is_damage(tmp_path, start, foreign):
+    worker = start()
+    worker.fill(8)
+    place = worker.place(6)
+    with worker.path(1).open("r+b") as file:
+        file.seek(place.begin)
+        file.write(foreign)
+    frames, _, lost = read_all(SpoolReader(tmp_path, {}))
+    assert (sequences(frames), lost) == ([1, 2, 3, 4, 5, 7, 8], {"w1": 1})
+
+
+def test_a_seal_at_the_end_of_a_dead_writer_is_not_a_torn_frame(tmp_path, start):
+    worker = start()
+    worker.fill(30)
+    worker.die()
+    for segment in range(2, worker.writer._index + 9):
+        worker.path(segment).unlink(missing_ok=True)
+    frames, cursors, lost = read_all(SpoolReader(tmp_path, {}))
+    assert (len(frames) + lost["w1"], cursors["w1"].torn) == (30, 0)
+    worker.ledger_of_dead_says(len(frames))
+    assert read_all(SpoolReader(tmp_path, {}))[1]["w1"].torn == 0
+
+
+def test_damage_that_nothing_follows_yet_is_searched_once(tmp_path, start, monkeypatch):
+    worker = start()
+    worker.fill(5)
+    worker.corrupt(1, worker.place(5).begin)
+    searches = []
+    monkeypatch.setattr(tail, "find_frame", lambda *where: searches.append(where))
+    reader = SpoolReader(tmp_path, {})
+    read_all(reader)
+    first = len(searches)
+    for _ in range(5):
+        reader.read(10, NO_LIMIT)
+    assert len(searches) == first > 0
+
+
+def test_a_writer_that_is_over_is_not_asked_again(tmp_path, start, monkeypatch):
+    worker = start()
+    worker.fill(5)
+    worker.die()
+    reader = SpoolReader(tmp_path, {})
+    read_all(reader)
+    monkeypatch.setattr(tail.LedgerView, "alive", lambda _: pytest.fail("it was asked"))
+    assert reader.read(10, NO_LIMIT).frames == []
+
+
 def test_a_damaged_seal_costs_nothing(tmp_path, start):
     worker = start()
     worker.fill(30)
@@ -269,7 +322,9 @@ def test_a_lagging_reader_skips_the_oldest_segments_and_says_how_many_records(tm
     worker.fill(60)
     reader = SpoolReader(tmp_path, {})
     reader.read(3, NO_LIMIT)
+    lag = reader.lag()["w1"]
     skipped = reader.skip_to_bound(2 * 2048)
+    assert reader.lag()["w1"] == lag - skipped
     frames, cursors, lost = read_all(reader)
     assert sequences(frames) == list(range(4 + skipped, 61))
     assert skipped > 0
@@ -299,6 +354,16 @@ def test_a_reader_within_the_bound_skips_nothing(tmp_path, start):
     assert reader.skip_to_bound(0) == 0
 
 
+def test_the_bound_is_of_bytes_unread_in_full_segments(tmp_path, start):
+    worker = start()
+    worker.fill(60)
+    reader = SpoolReader(tmp_path, {})
+    offset = reader.read(3, NO_LIMIT).cursors["w1"].offset
+    unread = (worker.writer._index - 1) * 2048 - offset
+    assert reader.skip_to_bound(unread) == 0
+    assert reader.skip_to_bound(unread - 1) > 0
+
+
 def test_a_writer_whose_ledger_is_unreadable_is_left_alone_and_named(tmp_path, start, caplog):
     worker = start("w1")
     worker.fill(2)
@@ -324,13 +389,13 @@ def test_a_directory_without_a_ledger_yet_is_looked_at_again(tmp_path, start):
 def test_a_writer_whose_directory_was_deleted_is_forgotten(tmp_path, start):
     worker = start()
     worker.fill(1)
+    worker.die()
+    before = open_files()
     reader = SpoolReader(tmp_path, {})
     read_all(reader)
-    worker.die()
-    for path in worker.directory.iterdir():
-        path.unlink()
-    worker.directory.rmdir()
+    shutil.rmtree(worker.directory)
     assert reader.read(1, NO_LIMIT).cursors == {}
+    assert open_files() == before
 
 
 def test_an_idle_poll_costs_less_than_a_tenth_of_a_millisecond(tmp_path, start):
@@ -354,9 +419,9 @@ def test_closing_leaves_no_file_open(tmp_path, start):
     reader = SpoolReader(tmp_path, {})
     reader.read(25, NO_LIMIT)
     worker.die()
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     reader.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before - 2
+    assert open_files() == before - 2
 
 
 def test_a_segment_in_the_making_is_not_taken_for_one_that_is_over(tmp_path, start, monkeypatch):

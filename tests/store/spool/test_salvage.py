@@ -48,3 +48,7 @@ def test_the_first_of_several_good_frames_is_found():
     frames = [pad(pack_frame(sequence, kind, b"payload")) for sequence, kind in ((4, FrameKind.OUTCOME), (5, FrameKind.RECORD), (5, FrameKind.OUTCOME))]
     assert find_frame(b"".join(frames), 4, 9).offset == 0
     assert find_frame(bytes(8) + b"".join(frames[1:]), 4, 9).offset == 8
+
+
+def test_a_frame_that_is_not_aligned_is_not_one():
+    assert find_frame(bytes(4) + pack_frame(7, FrameKind.RECORD, b"x"), 0, 100) is None

@@ -1,5 +1,6 @@
 """A worker's end of the spool for tests: the real writer and ledger, and what a kill or a bad disk does to their files."""
 
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +97,12 @@ class Worker:
         self.ledger.close()
         self.alive = False
         return fits and any(torn)
+
+    def ledger_of_dead_says(self, sequence: int) -> None:
+        """Change the last sequence in the ledger that a dead writer left."""
+        with (self.directory / "ledger").open("r+b") as file:
+            file.seek(64)
+            file.write(sequence.to_bytes(8, sys.byteorder))
 
     def path(self, segment: int) -> Path:
         return self.directory / segment_name(segment)
