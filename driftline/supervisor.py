@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from config.addresses import Address
@@ -73,8 +73,8 @@ class Supervisor:
     def __init__(self, plans: Sequence[ChildPlan]) -> None:
         self._children = [_Child(plan) for plan in plans]
 
-    async def run(self, announce: str) -> int:
-        """Start everything, print `announce` when all of it serves, keep it running; return the exit status after an orderly stop."""
+    async def run(self, announce: Callable[[dict[str, str]], str]) -> int:
+        """Start everything, print what `announce` makes of what each process said when it was ready, keep it running; return the exit status after an orderly stop."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +86,8 @@ class Supervisor:
             await asyncio.wait((started, stopping), return_when=asyncio.FIRST_COMPLETED)
             if started.done():
                 started.result()
-                sys.stderr.write(f"driftline: {announce}\n")
+                details = {child.plan.name: child.ready.result() for child in self._children}
+                sys.stderr.write(f"driftline: {announce(details)}\n")
                 sys.stderr.flush()
                 await stopping
         except StartError as error:
@@ -119,7 +120,7 @@ class _Child:
     def __init__(self, plan: ChildPlan) -> None:
         self.plan = plan
         self.stopping = False
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
         self._stop_requested = asyncio.Event()
 
@@ -174,7 +175,7 @@ class _Child:
         except (TimeoutError, ConnectionError):
             line = b""
         if line.startswith(READY) and not self.ready.done():
-            self.ready.set_result(None)
+            self.ready.set_result(line.removeprefix(READY).strip().decode())
         if self.stopping and process.returncode is None:
             process.terminate()  # it was told to stop before it existed
         status = await process.wait()

@@ -12,14 +12,11 @@ client ──▶ proxy worker ──▶ upstream            (proxy/, one process
 from __future__ import annotations
 
 import os
-from typing import Final
 
 from config.settings import Settings
+from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.supervisor import ChildPlan, listen
 from driftline.worker import WorkerTask
-
-DRAIN_SECONDS: Final = 30.0
-"""How long a stopping monitor may take to bring the spool into the store."""
 
 
 def worker_plans(settings: Settings) -> tuple[list[ChildPlan], str]:
@@ -48,3 +45,8 @@ def worker_plans(settings: Settings) -> tuple[list[ChildPlan], str]:
         for index, listening in enumerate(sockets)
     ]
     return plans, f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def monitor_plan(settings: Settings) -> ChildPlan:
+    """Return the plan of the watching side, which stops after the workers: then it can bring their last records into the store."""
+    return ChildPlan(name="monitor", module="driftline.monitor", task=MonitorTask(settings), stage=1, stop_seconds=DRAIN_SECONDS + 15)

@@ -37,6 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
 
     async def supervise() -> int:
-        return await Supervisor(plans).run(f"listening on {address}, recording to {settings.spool_directory}")
+        return await Supervisor(plans).run(lambda _: f"listening on {address}, recording to {settings.spool_directory}")
 
     return asyncio.run(supervise())

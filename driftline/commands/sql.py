@@ -113,7 +113,7 @@ def _error(reply: http.client.HTTPResponse) -> Exception:
 def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     # Only here: asking the monitor needs none of it, and answers ten times sooner without.
     from store.clickhouse.client import STORE_NAME, StoreHeldError, open_store  # noqa: PLC0415
-    from store.clickhouse.readonly import run_readonly  # noqa: PLC0415
+    from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415
 
     directory, server = Path(settings.data_dir), settings.store.clickhouse
     if server is None and not (directory / STORE_NAME).is_dir():
@@ -123,6 +123,6 @@ def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     except StoreHeldError as error:
         raise StoreUnavailableError(f"{error} It does not answer on {directory / SOCKET_NAME}.") from error
     try:
-        return run_readonly(store, query, output_format)
+        return ReadOnlyQueries(store)(query, output_format)
     finally:
         store.close()

@@ -1,0 +1,66 @@
+"""What was made of the traffic goes to the store too: windows, verdicts, baselines, alerts.
+
+Results wait in the detectors' state until the store has taken them, and the tables know a repeated row: each is there once in the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from store.clickhouse.results import ResultWriter
+
+from driftline.watching import Watching
+from records.alert import Alert
+from records.ports import StoreUnavailableError
+
+_POLL_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 5.0
+_ALERTS_KEPT: Final = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class Archive:
+    """Writes results to the store, in a thread of its own, for the store may hang."""
+
+    def __init__(self, watching: Watching, writer: ResultWriter) -> None:
+        self._watching = watching
+        self._writer = writer
+        self._alerts: deque[Alert] = deque(maxlen=_ALERTS_KEPT)
+        self._baselines_written: set[str] = set()
+
+    def put_alerts(self, changes: Iterable[Alert]) -> None:
+        """Keep these changes of state. Callable from any thread."""
+        self._alerts.extend(changes)
+
+    def run(self, stop: threading.Event) -> None:
+        """Write what there is until `stop` is set."""
+        while not stop.is_set():
+            stop.wait(_POLL_SECONDS if self.step() else _RETRY_SECONDS)
+
+    def step(self) -> bool:
+        """Write what waits; return whether the store took it."""
+        try:
+            self._write()
+        except StoreUnavailableError as error:
+            _log.warning("results wait for the store: %s", error)
+            return False
+        return True
+
+    def _write(self) -> None:
+        for baseline in self._watching.baselines():
+            if baseline.baseline_id not in self._baselines_written:
+                self._writer.write_baseline(baseline)
+                self._baselines_written.add(baseline.baseline_id)
+        if results := self._watching.unstored():
+            self._writer.write_windows([result.summary for result in results])
+            self._writer.write_verdicts([result.verdict for result in results])
+            self._watching.stored(results)
+        if alerts := tuple(self._alerts):
+            self._writer.write_alerts(alerts)
+            for _ in alerts:
+                self._alerts.popleft()

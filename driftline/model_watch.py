@@ -1,0 +1,143 @@
+"""One model under watch: its columns, its baseline (given, or learned from its first rows), its detector."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import msgspec
+
+from config.settings import DriftSettings
+from detectors.arrays import Columns
+from detectors.baseline import BaselineLearner
+from detectors.columns import ColumnBuffer
+from detectors.drift import DetectorState, DriftDetector
+from detectors.windows import WindowPolicy
+from records.baseline import Baseline, NumericBaseline
+from records.status import ModelStatus
+from records.verdict import DriftState, Verdict
+from records.window import WindowSummary
+
+_log = logging.getLogger(__name__)
+
+
+class WindowResult(NamedTuple):
+    """One window, summarised and tested."""
+
+    summary: WindowSummary
+    verdict: Verdict
+
+
+class ModelState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restart must not forget of one model."""
+
+    baseline: Baseline
+    detector: DetectorState
+    rows: int
+    last_verdict: Verdict | None
+
+
+class ModelName(NamedTuple):
+    """Which model and version an exchange was for."""
+
+    model: str
+    version: str
+
+
+class ModelWatch:
+    """One model: its columns, its baseline, its detector."""
+
+    def __init__(self, name: ModelName, settings: DriftSettings, baseline: Baseline | None) -> None:
+        self._name = name
+        self._settings = settings
+        self._windows = WindowPolicy(max_rows=settings.window_rows, max_seconds=settings.window_time, min_rows=settings.window_min_rows)
+        self._learner = BaselineLearner(model=name.model, version=name.version, rows=settings.baseline_rows)
+        self._detector: DriftDetector | None = None
+        self._rows = 0
+        self._last_verdict: Verdict | None = None
+        self.threshold = 1.0
+        self.columns = ColumnBuffer(max_features=settings.max_features)
+        if baseline is not None:
+            self._begin(baseline)
+
+    def resume(self, state: ModelState) -> None:
+        """Go on from where a former process was; anew where another baseline was given since."""
+        if self._detector is None:
+            self._begin(state.baseline)
+        assert self._detector is not None
+        if self._detector.baseline.baseline_id == state.baseline.baseline_id:
+            self._detector.restore(state.detector)
+            self._rows = state.rows
+            self._last_verdict = state.last_verdict
+
+    def set_threshold(self, threshold: float) -> None:
+        """Set the evidence at which an alert may be raised: it grows with the number of models that share the budget."""
+        self.threshold = threshold
+        if self._detector is not None:
+            self._detector.threshold = threshold
+
+    def step(self, now_ns: int) -> list[WindowResult]:
+        """Take the rows that were collected; return the windows that closed."""
+        closed: list[tuple[WindowSummary, Verdict]] = []
+        if len(self.columns):
+            columns, times_ns = self.columns.take()
+            if self._detector is None:
+                self._learn(columns, now_ns)
+            else:
+                self._rows += len(times_ns)
+                closed += self._detector.update(columns, times_ns)
+        if self._detector is not None:
+            closed += self._detector.close_due(now_ns)
+        if closed:
+            self._last_verdict = closed[-1][1]
+        return [WindowResult(*each) for each in closed]
+
+    def state(self) -> ModelState | None:
+        """Return what a restart must not forget; None while the baseline is learned."""
+        detector = self._detector
+        if detector is None:
+            return None
+        return ModelState(baseline=detector.baseline, detector=detector.snapshot(), rows=self._rows, last_verdict=self._last_verdict)
+
+    def status(self) -> ModelStatus:
+        """Return what people are shown."""
+        detector, last = self._detector, self._last_verdict
+        if detector is None:
+            return ModelStatus(
+                model=self._name.model,
+                version=self._name.version,
+                state=DriftState.LEARNING,
+                baseline_rows=self._learner.rows,
+                baseline_rows_wanted=self._settings.baseline_rows,
+                rows=0,
+                windows=0,
+                evidence=0.0,
+                threshold=0.0,
+            )
+        baseline = detector.baseline
+        return ModelStatus(
+            model=self._name.model,
+            version=last.version if last else self._name.version,
+            state=last.state if last else DriftState.OK,
+            baseline_id=baseline.baseline_id,
+            baseline_source=baseline.source,
+            baseline_rows=baseline.rows,
+            baseline_rows_wanted=baseline.rows,
+            rows=self._rows,
+            windows=last.index + 1 if last else 0,
+            open_rows=detector.open_rows,
+            evidence=last.evidence if last else 0.0,
+            threshold=self.threshold,
+            last_verdict=last,
+        )
+
+    def _learn(self, columns: Columns, now_ns: int) -> None:
+        baseline = self._learner.add(columns, now_ns)
+        if baseline is not None:
+            _log.info("learned a baseline for model %s from its first %d rows: %d features", self._name.model, baseline.rows, len(baseline.features))
+            self._begin(baseline)
+
+    def _begin(self, baseline: Baseline) -> None:
+        inputs = tuple(feature.name for feature in baseline.features if isinstance(feature, NumericBaseline) and not feature.name.startswith("output."))
+        self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
+        self._detector = DriftDetector(baseline, threshold=self.threshold, windows=self._windows)

@@ -1,0 +1,224 @@
+"""The process of the watching side: consumers of the spool in threads, the operator's surface on an event loop.
+
+thread store       spool → ClickHouse
+thread detectors   spool → verdicts ─▶ alerts
+thread archive     windows, verdicts, baselines, alerts → ClickHouse
+event loop         admin API, metrics, queries over a unix socket; notifications; deletion of what was read
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from store.clickhouse.queries import StoreQueries
+from store.clickhouse.results import ResultWriter
+
+from alerts.book import Links
+from alerts.desk import AlertDesk, DeskState
+from alerts.log import LogNotifier
+from alerts.webhook import WebhookNotifier
+from config.settings import Settings
+from console.api import build_app
+from console.listening import listen_tcp, listen_unix, serving
+from console.sql import build_sql_app
+from driftline.archive import Archive
+from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, stop_event
+from driftline.model_watch import WindowResult
+from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
+from driftline.naming import Naming, load_baselines
+from driftline.views import MonitorViews
+from driftline.watching import Watching
+from records.ports import Notifier
+from store.clickhouse.batch import BatchLimits
+from store.clickhouse.client import Store, StoreHeldError, open_store
+from store.clickhouse.loader import Loader
+from store.clickhouse.readonly import ReadOnlyQueries
+from store.spool.retire import retire
+from store.spool.state import read_state, write_state
+
+SOCKET_NAME: Final = "monitor.sock"
+LOADER_STATE_NAME: Final = "loader.state"
+DESK_STATE_NAME: Final = "alerts.state"
+
+_STATUS_SECONDS: Final = 5.0
+_RETIRE_SECONDS: Final = 2.0
+_NOTIFY_SECONDS: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """The parts, joined. Raises StoreHeldError, OSError or ValueError, each with a sentence for the user, where it cannot start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._spool = spool = settings.spool_directory
+        self._data_directory = Path(settings.data_dir)
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        baselines = load_baselines(settings.routes)
+        naming = Naming(baselines)
+        self._store: Store = open_store(self._data_directory, settings.store.clickhouse)
+        limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
+        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits)
+        self._watching = Watching(
+            spool,
+            settings.drift,
+            naming,
+            {baseline.model: baseline for baseline in baselines.values()},
+            self._on_result,
+            shadowed={route.name for route in settings.routes if route.shadows},
+            max_lag_bytes=settings.spool.max_size // 2,
+        )
+        self._archive = Archive(self._watching, ResultWriter(self._store))
+        self._desk = AlertDesk(
+            Links(runbook=settings.alerts.runbook_base, console=f"http://{settings.admin}"),
+            _notifiers(settings),
+            read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
+        )
+        self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "archive": self._archive.run})
+        self._queries = StoreQueries(self._store)
+        self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._desk, self._queries, self._threads.running)
+        self._admin = listen_tcp(settings.admin.host, settings.admin.port)
+        self._socket = listen_unix(self._data_directory / SOCKET_NAME)
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> bool:
+        """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
+        self._loop = asyncio.get_running_loop()
+        host, port = self._admin.getsockname()[:2]
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serving(build_app(self._views), self._admin))
+            await stack.enter_async_context(serving(build_sql_app(ReadOnlyQueries(self._store)), self._socket))
+            self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
+            for work in (self._desk.run(), self._look_at_status(), self._retire()):
+                await stack.enter_async_context(_background(work))
+            on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await stop.wait()
+            await asyncio.to_thread(self._drain)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._desk.drained(), _NOTIFY_SECONDS)
+            self._save_desk()
+        return not self._threads.failed
+
+    def _on_result(self, result: WindowResult) -> None:
+        """Called in the detectors' thread."""
+        self._loop.call_soon_threadsafe(self._tell, result)
+
+    def _tell(self, result: WindowResult) -> None:
+        self._archive.put_alerts(self._desk.on_verdict(result.verdict, time.time_ns()))
+        self._save_desk()
+
+    async def _look_at_status(self) -> None:
+        while True:
+            await asyncio.sleep(_STATUS_SECONDS)
+            report = await asyncio.to_thread(self._views.status)
+            self._archive.put_alerts(self._desk.on_status(report))
+            self._save_desk()
+
+    async def _retire(self) -> None:
+        while True:
+            await asyncio.sleep(_RETIRE_SECONDS)
+            try:
+                await asyncio.to_thread(self._retire_once)
+            except (OSError, ValueError) as error:
+                _log.warning("cannot delete what was read from the spool: %s", error)
+
+    def _retire_once(self) -> None:
+        retire(self._spool, self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
+
+    def _save_desk(self) -> None:
+        write_state(self._spool / DESK_STATE_NAME, self._desk.state)
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + DRAIN_SECONDS
+        self._threads.stop()
+        if not self._threads.failed:
+            self._watching.drain(deadline)
+            if not self._loader.drain(deadline):
+                _log.error("the spool could not be brought into the store within %g s; it waits for the next start", DRAIN_SECONDS)
+            self._archive.step()
+            self._watching.save()
+            self._retire_once()
+        self._loader.close()
+        self._watching.close()
+        self._store.close()
+
+
+class _Threads:
+    """The consumers. One that fails ends the process: its successor begins with what is on the disk."""
+
+    def __init__(self, work: dict[str, Callable[[threading.Event], None]]) -> None:
+        self._stop = threading.Event()
+        self._threads = {name: threading.Thread(target=self._run, args=(name, run), name=name, daemon=True) for name, run in work.items()}
+        self.failed = False
+
+    def start(self, on_failure: Callable[[], Any]) -> None:
+        self._on_failure = on_failure
+        for thread in self._threads.values():
+            thread.start()
+
+    def running(self, name: str) -> bool:
+        return self._threads[name].is_alive()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads.values():
+            thread.join()
+
+    def _run(self, name: str, run: Callable[[threading.Event], None]) -> None:
+        try:
+            run(self._stop)
+        except Exception:  # noqa: BLE001 - whatever it was: it is logged, and the process ends
+            _log.exception("the thread %s failed; the monitor starts again", name)
+            self.failed = True
+            self._on_failure()
+
+
+@contextlib.asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _notifiers(settings: Settings) -> dict[str, Notifier]:
+    notifiers: dict[str, Notifier] = {"log": LogNotifier()}
+    if settings.alerts.webhook:
+        notifiers["webhook"] = WebhookNotifier(settings.alerts.webhook.address, f"http://{settings.admin}")
+    return notifiers
+
+
+def run_monitor(settings: Settings, *, supervised: bool, on_ready: Callable[[str], None]) -> int:
+    """Run the watching side until it is told to stop; return the exit status."""
+
+    async def run() -> bool:
+        return await monitor.run(stop_event(supervised=supervised), on_ready)
+
+    try:
+        monitor = Monitor(settings)
+    except (StoreHeldError, OSError, ValueError) as error:
+        sys.stderr.write(f"driftline: {error}\n")
+        return BAD_INPUT
+    return 0 if asyncio.run(run()) else 1
+
+
+def main() -> int:
+    """Run a monitor for a supervisor."""
+    task: MonitorTask = read_task()
+    log_to_stderr("monitor")
+    return run_monitor(task.settings, supervised=True, on_ready=say_ready)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

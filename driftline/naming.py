@@ -1,0 +1,34 @@
+"""Which model an exchange was for, and which baseline a model has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from config.settings import RouteSettings
+from detectors.baseline import load_baseline
+from payloads.decoding import recognise
+from records.baseline import Baseline
+from records.exchange import Exchange
+
+
+def load_baselines(routes: Sequence[RouteSettings]) -> dict[str, Baseline]:
+    """Return the baselines that the routes name, by route. Raises OSError or BaselineError with a sentence for the user."""
+    return {route.name: load_baseline(Path(route.baseline), model=route.model) for route in routes if route.baseline}
+
+
+class Naming:
+    """The model and version of an exchange: what its route says, else what its path says, else the route's baseline, else the route's name."""
+
+    def __init__(self, baselines: Mapping[str, Baseline]) -> None:
+        """`baselines` are by route."""
+        self._models = {route: baseline.model for route, baseline in baselines.items()}
+
+    def __call__(self, exchange: Exchange) -> tuple[str, str]:
+        """Return model and version; the version is empty where nothing tells it."""
+        if exchange.model:
+            return exchange.model, exchange.version
+        target = recognise(exchange.path)
+        if target is not None and target.model:
+            return target.model, target.version or exchange.version
+        return self._models.get(exchange.route, exchange.route), exchange.version

@@ -1,0 +1,101 @@
+"""What the operator's surface shows, gathered from the parts of the monitor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from store.clickhouse.queries import StoreQueries
+
+from alerts.desk import AlertDesk
+from config.settings import RouteSettings
+from driftline.watching import Watching
+from records.alert import Alert
+from records.exchange import Exchange
+from records.metrics import Metric
+from records.status import ConsumerStatus, ModelStatus, RouteStatus, ShadowStatus, StatusReport
+from records.verdict import Verdict
+from store.clickhouse.loader import Loader
+from store.spool.counts import take_stock
+from store.spool.listing import spool_bytes
+
+
+class MonitorViews:
+    """Implements `records.ports.Views`."""
+
+    def __init__(
+        self,
+        spool: Path,
+        routes: Sequence[RouteSettings],
+        loader: Loader,
+        watching: Watching,
+        desk: AlertDesk,
+        queries: StoreQueries,
+        running: Callable[[str], bool],
+    ) -> None:
+        """`running` says whether a consumer's thread is alive, by its name: `store` or `detectors`."""
+        self._spool = spool
+        self._routes = tuple(_route_status(route) for route in routes)
+        self._loader = loader
+        self._watching = watching
+        self._desk = desk
+        self._queries = queries
+        self._running = running
+        self._started_at_ns = time.time_ns()
+
+    def unready(self) -> Sequence[str]:
+        """Return why the watching side does not work now."""
+        reasons = [f"the consumer {name} is not running" for name in ("store", "detectors") if not self._running(name)]
+        if not self._loader.status.up:
+            reasons.append(f"the store does not take records: {self._loader.status.error}")
+        return reasons
+
+    def status(self) -> StatusReport:
+        """Return the counts and the state of every part."""
+        stock = take_stock(self._spool, self._loader.state)
+        return StatusReport(
+            version=metadata.version("driftline"),
+            started_at_ns=self._started_at_ns,
+            reported_at_ns=time.time_ns(),
+            counts=stock.counts,
+            spool_bytes=spool_bytes(self._spool),
+            writers=stock.writers,
+            consumers=(
+                ConsumerStatus(consumer="store", running=self._running("store"), lag_records=sum(self._loader.lag().values())),
+                ConsumerStatus(consumer="detectors", running=self._running("detectors"), lag_records=sum(self._watching.lag().values())),
+            ),
+            store=self._loader.status,
+            routes=self._routes,
+            agreement=self._watching.agreement,
+        )
+
+    def counters(self) -> Mapping[tuple[str, ...], int]:
+        """Return what is counted where it happens."""
+        ledgers = take_stock(self._spool, self._loader.state).counters
+        return {**ledgers, **self._watching.counters(), **self._desk.counters(), **self._loader_counters()}
+
+    def models(self) -> Sequence[ModelStatus]:
+        """Return the watched models."""
+        return self._watching.models
+
+    def alerts(self) -> Sequence[Alert]:
+        """Return pending and firing alerts, then those resolved lately."""
+        return self._desk.alerts
+
+    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
+        """Return the verdicts on the latest windows of a model, newest first."""
+        return self._queries.verdicts(model, limit)
+
+    def exchanges(self, identifier: str) -> Sequence[Exchange]:
+        """Return the stored exchanges with this exchange id or request id."""
+        return self._queries.exchanges_by_id(identifier)
+
+    def _loader_counters(self) -> dict[tuple[str, ...], int]:
+        return {(Metric.STORE_ERRORS.metric_name,): self._loader.failures}
+
+
+def _route_status(route: RouteSettings) -> RouteStatus:
+    shadows = tuple(ShadowStatus(arm=shadow.name, url=str(shadow.url), share=float(shadow.share)) for shadow in route.shadows)
+    return RouteStatus(route=route.name, path=route.path, upstream=str(route.upstream), shadows=shadows)

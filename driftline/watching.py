@@ -1,0 +1,228 @@
+"""The detectors' way through the spool: frames to exchanges, to columns, to verdicts.
+
+    spool → exchange → payload → columns of its model → baseline, learned or given → windows → verdicts
+                          └────→ agreement of shadows with what was served
+
+One file, `detectors.state`, holds the cursors beside everything that was made of what they passed: open windows, evidence, learned baselines,
+and results that the store has yet to take. It is replaced as a whole, so a restart goes on from exactly there and counts no row twice. (Rows
+from which a baseline is still being learned are not in it: learning begins again.)
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from config.settings import DriftSettings
+from detectors.agreement import Agreement
+from detectors.budget import evidence_threshold
+from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
+from payloads.decoding import decode
+from records.baseline import Baseline
+from records.exchange import Exchange, Role
+from records.metrics import Metric
+from records.payload import Decoded, DecodeResult, Failed, Undecodable
+from records.status import AgreementStatus, ModelStatus
+from store.spool.cursor import Cursor
+from store.spool.format import FrameKind
+from store.spool.reader import SpoolReader
+from store.spool.state import read_state, write_state
+
+STATE_NAME: Final = "detectors.state"
+MODELS_AT_MOST: Final = 200
+"""Models are named by paths, and paths by whoever sends requests."""
+
+_FRAMES_PER_READ: Final = 2_000
+_BYTES_PER_READ: Final = 16 * 1024 * 1024
+_IDLE_SECONDS: Final = 0.1
+_SAVE_SECONDS: Final = 1.0
+_RESULTS_KEPT: Final = 2_000
+"""Windows that wait for the store at most; the oldest is forgotten first: it can be made again from the exchanges."""
+
+_log = logging.getLogger(__name__)
+_decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
+
+
+class WatchState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restart must not forget."""
+
+    cursors: dict[str, Cursor] = {}
+    models: dict[str, ModelState] = {}
+    unstored: tuple[WindowResult, ...] = ()
+    skipped: int = 0
+
+
+class Watching:
+    """Consumes the spool for the detectors. Lives in one thread; what is public is replaced whole, and may be read from others."""
+
+    def __init__(
+        self,
+        spool: Path,
+        settings: DriftSettings,
+        name: Callable[[Exchange], tuple[str, str]],
+        baselines: Mapping[str, Baseline],
+        on_result: Callable[[WindowResult], None],
+        *,
+        shadowed: Container[str],
+        max_lag_bytes: int,
+    ) -> None:
+        """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows.
+
+        Raises DamagedStateError.
+        """
+        self.saved = read_state(spool / STATE_NAME, WatchState) or WatchState()
+        self.models: tuple[ModelStatus, ...] = ()
+        self.agreement: tuple[AgreementStatus, ...] = ()
+        self._state_file = spool / STATE_NAME
+        self._settings = settings
+        self._name = name
+        self._baselines = baselines
+        self._on_result = on_result
+        self._shadowed = shadowed
+        self._max_lag_bytes = max_lag_bytes
+        self._reader = SpoolReader(spool, self.saved.cursors)
+        self._cursors = dict(self.saved.cursors)
+        self._agreement = Agreement(max_exchanges=10_000)
+        self._undecodable: Counter[tuple[str, str]] = Counter()
+        self._skipped = self.saved.skipped
+        self._unstored = list(self.saved.unstored)
+        self._results_lock = threading.Lock()
+        self._watches: dict[str, ModelWatch] = {}
+        self._next_save = 0.0
+        for model, baseline in baselines.items():
+            self._watch(ModelName(model, baseline.version))
+        for model, state in self.saved.models.items():
+            self._watch(ModelName(model, state.baseline.version)).resume(state)
+        self._publish()
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until `stop` is set, then save."""
+        while not stop.is_set():
+            if not self.step():
+                stop.wait(_IDLE_SECONDS)
+        self.save()
+
+    def drain(self, deadline: float) -> None:
+        """Read all that the spool holds, as far as the monotonic time `deadline` allows, and save."""
+        while time.monotonic() < deadline and self.step():
+            pass
+        self.save()
+
+    def step(self) -> bool:
+        """Read some frames and act on them; return whether there were any."""
+        batch = self._reader.read(_FRAMES_PER_READ, _BYTES_PER_READ)
+        for frame in batch.frames:
+            if frame.kind == FrameKind.RECORD:
+                self._take(frame.payload)
+        self._cursors = batch.cursors
+        now_ns = time.time_ns()
+        for watch in self._watches.values():
+            self._report(watch.step(now_ns))
+        if time.monotonic() >= self._next_save:
+            self._skipped += self._reader.skip_to_bound(self._max_lag_bytes)
+            self.save()
+        return bool(batch.frames)
+
+    def save(self) -> None:
+        """Replace the state file, if there is anything new."""
+        with self._results_lock:
+            unstored = tuple(self._unstored)
+        models = {model: known for model, watch in self._watches.items() if (known := watch.state())}
+        state = WatchState(cursors=self._cursors, models=models, unstored=unstored, skipped=self._skipped)
+        if state != self.saved:
+            write_state(self._state_file, state)
+            self.saved = state
+        self._publish()
+        self._next_save = time.monotonic() + _SAVE_SECONDS
+
+    def unstored(self) -> list[WindowResult]:
+        """Return the results that the store has yet to take, oldest first."""
+        with self._results_lock:
+            return list(self._unstored)
+
+    def stored(self, results: Iterable[WindowResult]) -> None:
+        """The store has taken these results."""
+        taken = {id(result) for result in results}
+        with self._results_lock:
+            self._unstored = [result for result in self._unstored if id(result) not in taken]
+
+    def baselines(self) -> list[Baseline]:
+        """Return the baselines of all models that have one."""
+        return [model.baseline for model in self.saved.models.values()]
+
+    def counters(self) -> dict[tuple[str, ...], int]:
+        """Return what is counted here, as the metrics page takes it."""
+        counts: dict[tuple[str, ...], int] = {(Metric.UNDECODABLE.metric_name, *key): count for key, count in dict(self._undecodable).items()}
+        return counts | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped}
+
+    def lag(self) -> dict[str, int]:
+        """Return how many records are still to be read, by writer."""
+        return self._reader.lag()
+
+    def close(self) -> None:
+        """Close the spool's files."""
+        self._reader.close()
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            exchange = _decode_exchange(payload)
+        except msgspec.DecodeError:  # counted and set aside by the store's loader
+            return
+        request, response = decode(exchange)
+        if exchange.role is Role.SERVED:
+            self._count(request)
+            self._collect(exchange, request, response)
+        self._count(response)
+        if exchange.route in self._shadowed:
+            self._agreement.add(exchange, response)
+
+    def _collect(self, exchange: Exchange, request: DecodeResult, response: DecodeResult) -> None:
+        if not isinstance(request, Decoded) and not isinstance(response, Decoded):
+            return
+        name = ModelName(*self._name(exchange))
+        if name.model not in self._watches and len(self._watches) >= MODELS_AT_MOST:
+            self._undecodable["", "too_many_models"] += 1
+            return
+        watch = self._watch(name)
+        watch.columns.add(request, response, exchange.started_at_ns)
+        if watch.columns.is_full:
+            self._report(watch.step(time.time_ns()))
+
+    def _watch(self, name: ModelName) -> ModelWatch:
+        watch = self._watches.get(name.model)
+        if watch is None:
+            watch = self._watches[name.model] = ModelWatch(name, self._settings, self._baselines.get(name.model))
+            self._share_budget()
+        return watch
+
+    def _share_budget(self) -> None:
+        threshold = evidence_threshold(self._settings.budget, window_seconds=self._settings.window_time, models=len(self._watches))
+        for watch in self._watches.values():
+            watch.set_threshold(threshold)
+
+    def _report(self, results: list[WindowResult]) -> None:
+        if not results:
+            return
+        with self._results_lock:
+            self._unstored += results
+            del self._unstored[:-_RESULTS_KEPT]
+        for result in results:
+            self._on_result(result)
+        self._publish()
+
+    def _count(self, result: DecodeResult) -> None:
+        if isinstance(result, Failed) and result.reason is not Undecodable.EMPTY:
+            self._undecodable[result.format, result.reason.value] += 1
+
+    def _publish(self) -> None:
+        self.models = tuple(watch.status() for watch in self._watches.values())
+        self.agreement = tuple(
+            AgreementStatus(route=route, arm=arm, compared=totals.compared, agreed=totals.agreed) for (route, arm), totals in self._agreement.totals().items()
+        )
