@@ -105,9 +105,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Take the short way where one read holds one reply."""
         self._keep_alive = head.keep_alive
         receiver.reply_head(head)
-        if head.interim:
-            receiver.reply_pause()
-            return
         if body:
             receiver.reply_body(body)
         self._reply_end()

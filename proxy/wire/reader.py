@@ -31,13 +31,14 @@ REMEMBERED_HEAD_BYTES: Final = 1024
 
 CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
+ANOTHER_HEAD: Final = -3
 
 
 class MessageHead(Protocol):
     """What the reader needs to know of a head."""
 
     body_length: int
-    """Bytes of the body that follows; CHUNKED or UNTIL_CLOSE where only its end tells."""
+    """Bytes of the body that follows; CHUNKED or UNTIL_CLOSE where only its end tells; ANOTHER_HEAD behind an interim reply."""
 
 
 Head = TypeVar("Head", bound=MessageHead)
@@ -150,7 +151,7 @@ class Reader(Generic[Head]):
         self.trailers = b""
 
     def body_length(self, head: Head) -> int:
-        """Return what follows this head: a number of bytes, CHUNKED or UNTIL_CLOSE."""
+        """Return what follows this head, as its `body_length` has it."""
         return head.body_length
 
     def too_large(self) -> WireError:
@@ -189,10 +190,10 @@ class Reader(Generic[Head]):
             self._state = _CHUNK_LINE
         elif length == UNTIL_CLOSE:
             self._state = _UNTIL_CLOSE
-        elif length:
+        elif length > 0:
             self._state = _LENGTH
             self._remaining = length
-        else:
+        elif length == 0:
             self._state = _DONE
 
     def _read_length(self) -> Event[Head]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from proxy.wire.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from proxy.wire.grammar import STATUS_LINE
-from proxy.wire.reader import CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
+from proxy.wire.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
 
 
 class ReplyHead:
@@ -36,7 +36,7 @@ class ReplyHead:
     @property
     def unbounded(self) -> bool:
         """Only the body's end tells its length."""
-        return self.body_length < 0
+        return self.body_length in {CHUNKED, UNTIL_CLOSE}
 
 
 def parse_reply_head(section: bytes) -> ReplyHead:
@@ -78,7 +78,7 @@ class ReplyReader(Reader[ReplyHead]):
 
     def body_length(self, head: ReplyHead) -> int:
         """RFC 9112 §6.3."""
-        return 0 if self._method == b"HEAD" else head.body_length
+        return 0 if self._method == b"HEAD" and not head.interim else head.body_length
 
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""
@@ -93,7 +93,9 @@ def _body_length(head: ReplyHead) -> int:
         if length is not None or head.minor == 0:
             raise WireError(502, "the reply's framing is ambiguous")
         require_chunked(coding, 502)
-    if head.status < 200 or head.status in {204, 304}:
+    if head.interim:
+        return ANOTHER_HEAD
+    if head.status in {204, 304}:
         return 0
     if coding is not None:
         return CHUNKED
