@@ -198,7 +198,7 @@ def _agreement(agreement: AgreementStatus | None) -> str:
 
 
 def _evidence(snapshot: Snapshot) -> str:
-    if not snapshot.threshold:
+    if not snapshot.evidence:
         return "—"
     return f"{readable(snapshot.evidence[-1])}; an alert needs {readable(snapshot.threshold)}"
 

@@ -78,7 +78,7 @@ class Watch:
         """Return True when the watching side works, else None."""
         try:
             await self._get(f"{self._admin_url}/readyz")
-        except aiohttp.ClientError:
+        except DemoError:
             return None
         return True
 
@@ -99,8 +99,11 @@ class Watch:
         return msgspec.json.decode(await self._get(stats_url), type=_Stats).model_stats[0].inference_count
 
     async def _get(self, url: str) -> bytes:
-        async with self._session.get(url, timeout=_TIMEOUT, raise_for_status=True) as response:
-            return await response.read()
+        try:
+            async with self._session.get(url, timeout=_TIMEOUT, raise_for_status=True) as response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DemoError(f"{url} does not answer: {type(error).__name__} {error}") from None
 
 
 class StoredRows(NamedTuple):

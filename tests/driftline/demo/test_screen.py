@@ -63,7 +63,9 @@ def test_evidence_is_drawn_as_one_block_per_window_full_at_the_threshold():
     assert "▁▁▁▄█" in drawn(LATE)
 
 
-@pytest.mark.parametrize("snapshot", [EARLY, LATE, LATE._replace(evidence=tuple(float(n) for n in range(500)), threshold=500.0)])
+@pytest.mark.parametrize(
+    "snapshot", [EARLY, EARLY._replace(threshold=4_320.0), LATE, LATE._replace(evidence=tuple(float(n) for n in range(500)), threshold=500.0)]
+)
 def test_every_state_fits_into_its_frame(snapshot):
     lines = drawn(snapshot).splitlines()
     assert {len(line) for line in lines if line} == {100}
