@@ -92,6 +92,7 @@ def _categorical(name: str, column: Column) -> CategoricalBaseline:
         counts=tuple(np.bincount(codes[codes >= 0], minlength=len(named) + 1).tolist()),
         rare_levels=tuple(rare),
         singletons=sum(rows[level] == 1 for level in [*named, *rare]) + sum(rows[level] for level in forgotten),
+        doubletons=sum(rows[level] == 2 for level in ranked),
         missing=levels.count(None),
         design_effect=design_effect.of_levels(codes, codes >= 0),
     )

@@ -9,7 +9,8 @@ size at the baseline's bins. One set of draws serves all features: rows are thro
 are runs of cells. Sizes are rounded down to a grid eight steps to the doubling: smaller windows are noisier, so the p-value is not too small.
 
 The baseline's error. The truth P lies about the baseline b within a distance τ, exceeded with probability `risk`.
-- For a metric (Kolmogorov–Smirnov, Wasserstein) D(w, b) ≤ D(w, P) + τ, so p = P(D(w, P) ≥ D(w, b) − τ).
+- For a metric (Kolmogorov–Smirnov, Wasserstein) D(w, b) ≤ D(w, P) + τ, so p = P(D(w, P) ≥ D(w, b) − τ). How noisy D(w, P) is is known from
+  the baseline only, so noise is widened to the upper bound of its variance.
 - For a divergence (chi-squared, PSI) error adds in squares: windows are thrown from a truth at the edge of the region, which is the noncentral
   chi-squared of that distance; the direction does not matter to first order, and is taken at random.
 
@@ -149,7 +150,10 @@ class CalibratedMetric(_CalibratedTest):
     def __init__(self, metric: Metric, counts: Floats, baseline_rows: float, risk: float) -> None:
         super().__init__(counts, baseline_rows, risk)
         self.metric: Final = metric
-        self._spread = metric.spread(self._expected)
+        spread = metric.spread(self._expected)
+        wider = 1 - float(special.ndtri(risk)) * spread.variance_error / (spread.variance * math.sqrt(baseline_rows))
+        self._spread = spread._replace(variance=spread.variance * wider)
+        self._wider = math.sqrt(wider)
         thrown = throw(_rough_step_of(baseline_rows))
         null = self._null(thrown)
         self.tolerance: Final = null.exceeded_with(risk) * math.sqrt(thrown.rows / baseline_rows)
@@ -175,7 +179,8 @@ class CalibratedMetric(_CalibratedTest):
         return self.mean_square * (1 / rows + 1 / self._baseline_rows)
 
     def _null(self, thrown: Throw) -> Null:
-        return Null(self.metric(thrown.frequencies(self._boundaries, self._expected), self._expected), thrown.rows, self._spread)
+        norms = self.metric(thrown.frequencies(self._boundaries, self._expected), self._expected)
+        return Null(norms * self._wider, thrown.rows, self._spread)
 
 
 class CalibratedDivergence(_CalibratedTest):
@@ -185,7 +190,7 @@ class CalibratedDivergence(_CalibratedTest):
         super().__init__(counts, baseline_rows, risk)
         self._divergence = divergence
         self._error = math.sqrt(special.chdtri(len(counts) - 1, risk) / baseline_rows)
-        self._spread = Spread(variance=1.0, largest=1 / math.sqrt(self._expected.min()))
+        self._spread = Spread(variance=1.0, variance_error=0.0, largest=1 / math.sqrt(self._expected.min()))
 
     def learn(self, thrown: Throw) -> None:
         """Get ready for windows of the size that was thrown."""

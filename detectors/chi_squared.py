@@ -53,4 +53,4 @@ class TotalVariation:
 
     def spread(self, frequencies: Floats) -> Spread:  # noqa: ARG002 - the bound holds for any
         """Return what one row adds to the noise at most: that of the frequency of one half of the cells."""
-        return Spread(variance=0.25, largest=1.0)
+        return Spread(variance=0.25, variance_error=0.0, largest=1.0)

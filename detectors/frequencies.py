@@ -41,9 +41,22 @@ class Cells(NamedTuple):
         """How many independent rows the baseline is worth."""
         return float(self.counts.sum()) / self.design_effect
 
-    def joined(self, fewest_rows: float) -> Cells:
-        """Return cells that have rows enough to be tested, and at least `fewest_rows`."""
-        return self._replace(first=_joined(self.counts, max(fewest_rows, _MIN_CELL_ROWS, _MIN_CELL_RATIO * self.counts.sum())))
+    def joined(self, fewest_rows: float = 0.0) -> Cells:
+        """Return cells of neighbouring bins that have rows enough to be tested, and at least `fewest_rows`."""
+        return self._replace(first=_joined(self.counts, max(fewest_rows, self._fewest_rows)))
+
+    def frequent(self) -> Cells:
+        """Return, of bins that fall in frequency, a cell for each with rows enough to be tested, and one for all the rest.
+
+        Rare levels are not joined by their frequency: those that were seen by chance would always be seen less.
+        """
+        frequent = int(np.count_nonzero(self.counts[:-1] >= self._fewest_rows))
+        has_rest = self.counts[frequent:].sum() >= self._fewest_rows
+        return self._replace(first=np.arange(max(1, frequent + has_rest)))
+
+    @property
+    def _fewest_rows(self) -> float:
+        return max(_MIN_CELL_ROWS, _MIN_CELL_RATIO * float(self.counts.sum()))
 
     def view(self, tally: Tally) -> tuple[Floats, float]:
         """Return a tally's frequencies in the cells and the number of independent rows that they are worth."""

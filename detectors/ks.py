@@ -8,6 +8,7 @@ Source: Smirnov, "Table for estimating the goodness of fit of empirical distribu
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -34,4 +35,6 @@ class KolmogorovSmirnov:
     def spread(self, frequencies: Floats) -> Spread:
         """Return what one row adds to the noise: that of the distribution function where it varies most."""
         below = np.cumsum(frequencies)
-        return Spread(variance=float(np.max(below * (1 - below))), largest=1.0)
+        share = float(below[np.argmax(below * (1 - below))])
+        variance = share * (1 - share)
+        return Spread(variance=variance, variance_error=abs(1 - 2 * share) * math.sqrt(variance), largest=1.0)

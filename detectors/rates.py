@@ -65,11 +65,11 @@ class _RateTest:
 
     name: str
 
-    def __init__(self, events: float, rows: float, design_effect: float, risk: float) -> None:
-        """`events` of the baseline's `rows`."""
+    def __init__(self, events: float, rows: float, design_effect: float, risk: float, *, baseline_noise: float = 1.0) -> None:
+        """`events` of the baseline's `rows`, whose variance is `baseline_noise` times that of as many independent ones."""
         self.effect: Effect | None = self
         self._design_effect = design_effect
-        self._rate = CalibratedRate(events / design_effect, rows / design_effect, risk)
+        self._rate = CalibratedRate(events / design_effect / baseline_noise, rows / design_effect / baseline_noise, risk)
         self.floor = max(CalibratedRate.floor, self._rate.tolerance)
 
     def missing_step(self, tally: Tally) -> int | None:  # noqa: ARG002 - binomials need no draws
@@ -124,6 +124,11 @@ class UnseenRateTest(_RateTest):
     """Values that the baseline never saw, of all values. Fewer than expected is no news: the baseline was as blind to them."""
 
     name = "unseen_rate"
+
+    def __init__(self, singletons: float, doubletons: float, rows: float, design_effect: float, risk: float) -> None:
+        """The Good–Turing estimate errs with the variance of singletons + 2 · doubletons events (Robbins 1968)."""
+        noise = 1 + 2 * doubletons / singletons if singletons else 1.0
+        super().__init__(singletons, rows, design_effect, risk, baseline_noise=noise)
 
     def _p_value(self, events: float, rows: float) -> float:
         return self._rate.excess_p_value(events, rows)

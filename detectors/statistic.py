@@ -16,6 +16,8 @@ class Spread(NamedTuple):
     """What one row adds to the noise of a norm, in the worst direction."""
 
     variance: float
+    variance_error: float
+    """The standard error of the variance as estimated from one row: it falls with the root of the rows."""
     largest: float
     """The largest absolute part of one row."""
 

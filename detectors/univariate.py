@@ -53,7 +53,7 @@ def _numeric_tests(baseline: NumericBaseline, bins: Cells) -> list[UnivariateTes
     tests: list[UnivariateTest] = [ks_test(bins)]
     if baseline.standard_deviation > 0:
         tests.append(wasserstein_test(bins, np.array(baseline.centres), baseline.standard_deviation))
-    fine, coarse = bins.joined(0), bins.joined(0.9 * bins.counts.sum() / _COARSE_CELLS)  # of 64 equal bins, four make a coarse cell
+    fine, coarse = bins.joined(), bins.joined(0.9 * bins.counts.sum() / _COARSE_CELLS)  # of 64 equal bins, four make a coarse cell
     if len(fine.first) > 1:
         tests.append(psi_test(fine))
     if len(coarse.first) > 1:
@@ -63,10 +63,10 @@ def _numeric_tests(baseline: NumericBaseline, bins: Cells) -> list[UnivariateTes
 
 def _categorical_tests(baseline: CategoricalBaseline, levels: Cells) -> list[UnivariateTest]:
     rows = levels.counts.sum()
-    cells = levels.joined(0)  # levels fall in frequency: the last cell holds the rare ones and the others
-    tests: list[UnivariateTest] = [UnseenRateTest(baseline.singletons, rows, levels.design_effect, levels.risk)]
+    cells = levels.frequent()
+    tests: list[UnivariateTest] = [UnseenRateTest(baseline.singletons, baseline.doubletons, rows, levels.design_effect, levels.risk)]
     if len(cells.first) > 1:
         tests.append(chi_squared_test(cells, is_alertable=True))
-    else:
+    elif levels.counts[0] > rows / 2:
         tests.append(OtherRateTest(rows - levels.counts[0], rows, levels.design_effect, levels.risk))
     return tests

@@ -8,6 +8,7 @@ Source: Vallender, "Calculation of the Wasserstein distance between probability 
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -39,4 +40,6 @@ class Wasserstein:
     def spread(self, frequencies: Floats) -> Spread:
         """Return what one row adds to the noise: the distance that noise makes most of is a shift of the mean."""
         from_mean = self._positions - frequencies @ self._positions
-        return Spread(variance=float(frequencies @ from_mean**2), largest=float(np.abs(from_mean).max()))
+        variance = float(frequencies @ from_mean**2)
+        variance_error = math.sqrt(max(0.0, float(frequencies @ from_mean**4) - variance**2))
+        return Spread(variance=variance, variance_error=variance_error, largest=float(np.abs(from_mean).max()))

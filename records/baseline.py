@@ -42,6 +42,8 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     singletons: int = 0
     """Levels seen exactly once: the Good–Turing estimate of the chance of a level never seen. Rows of levels that
     found no place in the lists count with them."""
+    doubletons: int = 0
+    """Levels seen exactly twice: with the singletons, how sure that estimate is."""
     missing: int = 0
     design_effect: float = 1.0
 
