@@ -101,6 +101,13 @@ class Service:
         self.process.send_signal(number)
         return await asyncio.to_thread(self.process.wait, 40)
 
+    async def ended(self, within_seconds: float = 40) -> None:
+        """Wait until no process of the group is left."""
+        deadline = time.monotonic() + within_seconds
+        while group_members(self.process.pid):
+            assert time.monotonic() < deadline, self.log.read_text()
+            await asyncio.sleep(0.05)
+
     def kill_everything(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -6,13 +6,9 @@ import signal
 import socket
 import subprocess
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
 from aiohttp import ClientSession
-
-pytestmark = pytest.mark.skipif(find_spec("driftline.cli") is None, reason="the command line does not exist yet")
 
 
 def settings_file(directory: Path, text: str) -> str:
@@ -26,6 +22,17 @@ def refusal(finished: subprocess.CompletedProcess[str]) -> str:
     assert finished.returncode not in (0, -signal.SIGKILL)
     assert "Traceback" not in finished.stderr
     return finished.stderr
+
+
+async def assert_all_is_there_after_a_restart(service, clients, upstream):
+    service.start()
+    await service.ready()
+    counts = await service.settled_counts()
+    stored = await service.stored_ids()
+    assert len(clients.answered) > 100
+    assert counts["captured"] == counts["stored"] == stored.total() == len(stored)
+    assert clients.answered <= stored.keys() <= upstream.seen.keys()
+    assert await service.stop() == 0
 
 
 async def test_an_unreachable_upstream_is_answered_with_502_and_recorded(up, free_address):
@@ -47,6 +54,19 @@ async def test_a_dead_shadow_costs_nothing_but_a_count(up, upstream, clients_of,
     assert 'driftline_exchange_errors_total{arm="shadow-1",kind="connect_failed"' in await service.metrics()
     assert await service.stop() == 0
     assert await service.stored_ids() == upstream.seen
+    assert await service.rows("error, count()", "role = 'shadow' GROUP BY error") == [("connect_failed", str(len(clients.answered)))]
+
+
+async def test_a_shadow_that_never_answers_costs_nothing_but_a_count(up, upstream, clients_of):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        service = await up("--upstream", upstream.url, "--shadow", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        async with clients_of(service) as clients:
+            await asyncio.sleep(1)
+        assert not clients.failed
+        assert upstream.seen == Counter(clients.answered)
+        assert 'driftline_mirror_skipped_total{arm="shadow-1",reason="busy"' in await service.metrics()
+        assert await service.stop() == 0
+    assert await service.stored_ids() == upstream.seen
 
 
 async def test_killing_the_monitor_under_load_loses_no_exchange_and_fails_no_request(up, upstream, clients_of):
@@ -65,12 +85,14 @@ async def test_killing_the_monitor_under_load_loses_no_exchange_and_fails_no_req
 
 
 async def test_killing_a_worker_under_load_fails_only_what_it_had_in_flight(up, upstream, clients_of):
+    upstream.delay_seconds = 0.02
     service = await up("--upstream", upstream.url, "--workers", "2")
     async with clients_of(service, clients=8) as clients:
         await asyncio.sleep(1)
         os.kill(service.workers()[0], signal.SIGKILL)
         await asyncio.sleep(1.5)
         assert len(service.workers()) == 2
+    assert len(clients.answered) > 100
     assert len(clients.failed) <= 8
     counts = await service.settled_counts()
     assert counts["captured"] == counts["stored"]
@@ -87,14 +109,16 @@ async def test_killing_everything_loses_nothing_that_a_client_saw_answered(up, u
     async with clients_of(service) as clients:
         await asyncio.sleep(1.5)
         service.kill_everything()
-    service.start()
-    await service.ready()
-    counts = await service.settled_counts()
-    stored = await service.stored_ids()
-    assert len(clients.answered) > 100
-    assert counts["captured"] == counts["stored"] == stored.total() == len(stored)
-    assert clients.answered <= stored.keys() <= upstream.seen.keys()
-    assert await service.stop() == 0
+    await assert_all_is_there_after_a_restart(service, clients, upstream)
+
+
+async def test_killing_the_supervisor_ends_everything_in_order_and_loses_nothing(up, upstream, clients_of):
+    service = await up("--upstream", upstream.url)
+    async with clients_of(service) as clients:
+        await asyncio.sleep(1.5)
+        assert await service.stop(signal.SIGKILL) == -signal.SIGKILL
+        await service.ended()
+    await assert_all_is_there_after_a_restart(service, clients, upstream)
 
 
 async def test_a_full_spool_drops_the_newest_counts_them_and_serves_on(up, upstream, clients_of, tmp_path):
