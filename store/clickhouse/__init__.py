@@ -8,6 +8,7 @@ In the order in which an exchange gets there:
 - `inserter`   stores a batch once, whatever died before, and sets refused rows aside
 - `batch`      frames read and decoded, to be stored together
 - `loader`     from the spool to the tables: batches, waiting, the loader's state
+- `rows`       windows, verdicts, alerts and baselines as JSON, and back
 - `results`    writes windows, verdicts, alerts and baselines
 - `queries`    what the console and `driftline baseline` ask
 - `readonly`   a user's own SQL, which can read these tables and do nothing else

@@ -10,16 +10,20 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from config.addresses import Endpoint
-from store.clickhouse.schema import migrate
+from records.ports import StoreUnavailableError
+from store.clickhouse.schema import NewerStoreError, migrate
 
 DATABASE: Final = "driftline"
 STORE_NAME: Final = "store"
@@ -40,6 +44,10 @@ _SETTINGS: Final[Mapping[str, Any]] = {
 }
 
 
+FAILURES: Final = (ClickHouseError, NewerStoreError, OSError)
+"""What asking the store may raise. It comes and goes: all of these may be over the next time."""
+
+
 class StoreHeldError(Exception):
     """Another process owns the embedded store; the text says which and what to do."""
 
@@ -52,15 +60,17 @@ class Store(ABC):
 
     def __init__(self, database: str) -> None:
         self._database = database
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._schema_lock = threading.Lock()
         self._schema_current = False
 
     def client(self) -> Client:
-        """Return a new client on the store's tables, which are brought to the current schema first. The caller closes it.
+        """Return a new client on the store's tables, which are brought to the current schema first. Close it sooner than the store where you can.
 
-        Raises `ClickHouseError` where the store cannot be reached, `NewerStoreError` where it was written by a newer Driftline.
+        Raises one of `FAILURES` where the store cannot be used.
         """
         client = self._connect()
+        self._clients.add(client)
         try:
             for name, value in _SETTINGS.items():
                 if name in client.server_settings:
@@ -71,8 +81,10 @@ class Store(ABC):
             raise
         return client
 
-    def close(self) -> None:  # noqa: B027 - only the embedded store holds something
-        """Give the store up; clients must have been closed."""
+    def close(self) -> None:
+        """Close all clients and give the store up."""
+        for client in list(self._clients):
+            client.close()
 
     @abstractmethod
     def _connect(self) -> Client: ...
@@ -96,6 +108,33 @@ def open_store(data_directory: Path, server: Endpoint | None = None) -> Store:
     return ServerStore(server) if server else EmbeddedStore(data_directory)
 
 
+class Connection:
+    """One client for any number of threads in turn: made when it is first asked for, and made again after a failure."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Client]:
+        """Yield the client; raise `StoreUnavailableError` where the store cannot be used."""
+        with self._lock:
+            try:
+                self._client = self._client or self._store.client()
+                yield self._client
+            except FAILURES as error:
+                if self._client is not None:
+                    self._client.close()
+                    self._client = None
+                raise StoreUnavailableError(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return an engine's message without line breaks, and not all of a long one."""
+    return " ".join(str(error).split())[:500]
+
+
 class EmbeddedStore(Store):
     """chDB in this process, over `<data directory>/store`. The first client starts the engine, which takes about a second."""
 
@@ -108,7 +147,8 @@ class EmbeddedStore(Store):
         self._lock = _take_lock(data_directory / LOCK_NAME)
 
     def close(self) -> None:
-        """Let another process have the store."""
+        """Close all clients and let another process have the store."""
+        super().close()
         os.close(self._lock)
 
     def _connect(self) -> Client:

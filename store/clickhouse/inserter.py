@@ -20,6 +20,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from store.clickhouse.client import one_line
 from store.clickhouse.columns import UNFIT, StoredExchange, StoredOutcome, arrow_stream, exchange_columns, outcome_columns
 
 Ranges: TypeAlias = Mapping[str, tuple[int, int]]
@@ -143,11 +144,6 @@ def joined(ranges: Ranges, more: Ranges) -> dict[str, tuple[int, int]]:
         other = union.get(writer, (first, last))
         union[writer] = min(first, other[0]), max(last, other[1])
     return union
-
-
-def one_line(error: BaseException) -> str:
-    """Return an engine's message without line breaks and version trailer."""
-    return " ".join(str(error).split())[:500]
 
 
 def _within(row: StoredExchange | StoredOutcome, ranges: Ranges) -> bool:

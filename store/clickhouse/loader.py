@@ -18,20 +18,17 @@ from pathlib import Path
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from records.status import StoreStatus
 from store.clickhouse.batch import BatchLimits, Name, OpenBatch
-from store.clickhouse.client import Store
-from store.clickhouse.inserter import EXCHANGES, OUTCOMES, DeadLetter, Inserter, Ranges, joined, one_line
+from store.clickhouse.client import FAILURES, Store, one_line
+from store.clickhouse.inserter import EXCHANGES, OUTCOMES, DeadLetter, Inserter, Ranges, joined
 from store.spool.reader import SpoolReader
 from store.spool.state import LoaderState, read_state, write_state
 
 POLL_SECONDS: Final = 0.1
 FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 30.0
-
-_FAILURES: Final = (ClickHouseError, OSError)
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +94,7 @@ class Loader:
         try:
             refused = self._insert() if self._batch.frames else []
             self._acknowledge(refused)
-        except _FAILURES as error:
+        except FAILURES as error:
             return self._failed(error, now)
         return 0.0
 

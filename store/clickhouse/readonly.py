@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
-from store.clickhouse.client import Store
-from store.clickhouse.inserter import one_line
-from store.clickhouse.schema import TABLES, NewerStoreError
+from store.clickhouse.client import FAILURES, Store, one_line
+from store.clickhouse.schema import TABLES
 
 LIMITS: Final[dict[str, Any]] = {
     "max_execution_time": 30,
@@ -77,18 +77,28 @@ _COMMON_TABLE: Final = re.compile(r"(\w+) AS \(")
 _LINE: Final = re.compile(r"( *)(?:(Literal) .*|([\w:]+)(?: ([^()]*?))?(?: \(alias [^()]*\))?(?: \(children \d+\))?)")
 
 
-def run_readonly(store: Store, query: str, output_format: str) -> bytes:
-    """Return the result of a user's query in one of ClickHouse's formats, for example `JSONEachRow`.
+class ReadOnlyQueries:
+    """Answers users' queries over a store; implements `records.ports.ReadOnlySql`."""
 
-    Raises `QueryRefusedError` where the query is not one that may be asked, `QueryFailedError` where the engine could not answer it,
-    `StoreUnavailableError` where the store could not be asked.
-    """
-    if not _FORMAT.fullmatch(output_format):
-        raise QueryRefusedError(f"{output_format!r} is not the name of an output format: use for example JSONEachRow, CSVWithNames or PrettyCompact.")
-    try:
-        client = store.client()
-    except (ClickHouseError, NewerStoreError) as error:
-        raise StoreUnavailableError(one_line(error)) from error
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __call__(self, query: str, output_format: str) -> bytes:
+        """Return the result in one of ClickHouse's formats, for example `JSONEachRow`.
+
+        Raises `QueryRefusedError` where the query is not one that may be asked, `QueryFailedError` where the engine could not answer it,
+        `StoreUnavailableError` where the store could not be asked.
+        """
+        if not _FORMAT.fullmatch(output_format):
+            raise QueryRefusedError(f"{output_format!r} is not the name of an output format: use for example JSONEachRow, CSVWithNames or PrettyCompact.")
+        try:
+            with closing(self._store.client()) as client:
+                return _answer(client, query, output_format)
+        except FAILURES as error:
+            raise StoreUnavailableError(one_line(error)) from error
+
+
+def _answer(client: Client, query: str, output_format: str) -> bytes:
     try:
         for name, value in LIMITS.items():
             client.set_client_setting(name, value)
@@ -96,11 +106,9 @@ def run_readonly(store: Store, query: str, output_format: str) -> bytes:
         client.set_client_setting("readonly", 1)  # not before: EXPLAIN in a subquery counts as writing
         return client.raw_query(rendered, fmt=output_format)
     except DatabaseError as error:
-        if error.code is None:
-            raise StoreUnavailableError(one_line(error)) from error
+        if error.code is None:  # not from the engine
+            raise
         raise QueryFailedError(one_line(error)) from error
-    finally:
-        client.close()
 
 
 def checked(client: Client, query: str) -> str:

@@ -179,7 +179,8 @@ CREATE TABLE IF NOT EXISTS baselines
     source String,
     rows UInt64,
     created_at DateTime64(9, 'UTC'),
-    content String CODEC(ZSTD(1)) COMMENT 'The baseline as JSON, as `driftline baseline` writes it'
+    format UInt32,
+    features String CODEC(ZSTD(1)) COMMENT 'JSON, as in the file that `driftline baseline` writes'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (model, version, baseline_id)

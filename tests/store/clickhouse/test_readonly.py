@@ -10,7 +10,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 from store.clickhouse import readonly
 from store.clickhouse.client import EmbeddedStore
-from store.clickhouse.readonly import checked, run_readonly
+from store.clickhouse.readonly import ReadOnlyQueries, checked
 from store.clickhouse.schema import TABLES
 from tests.store.clickhouse.parts import Worker, make_exchange, make_loader
 
@@ -18,10 +18,17 @@ SECRET = "correct-horse-battery-staple"  # in the files that the hostile queries
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("readonly")
-    for name in ("secret.csv", "secret.tsv", "secret"):
-        (directory / name).write_text(f"{SECRET}\n")
+def secret(tmp_path_factory):
+    """The path of a file, which is also there with suffixes that say its format."""
+    path = tmp_path_factory.mktemp("readonly") / "secret"
+    for suffix in ("", ".csv", ".tsv"):
+        path.with_suffix(suffix).write_text(f"{SECRET}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(secret):
+    directory = secret.parent
     store = EmbeddedStore(directory / "data")
     worker = Worker(directory / "spool")
     for number in range(10):
@@ -42,7 +49,7 @@ def client(store):
 
 
 def ask(store, query):
-    return [json.loads(line) for line in run_readonly(store, query, "JSONEachRow").splitlines()]
+    return [json.loads(line) for line in ReadOnlyQueries(store)(query, "JSONEachRow").splitlines()]
 
 
 FRIENDLY = {
@@ -347,13 +354,30 @@ def test_no_place_in_a_query_hides_what_reaches_outside(place, client):
 
 
 @pytest.mark.parametrize("query", HOSTILE)
-def test_hostile_queries_are_refused_before_they_run(query, store, client, tmp_path_factory):
-    directory = next(tmp_path_factory.getbasetemp().glob("readonly*"))
-    text = query.replace("\\n", "\n").replace("\\t", "\t").format(secret=directory / "secret")
+def test_hostile_queries_are_refused(query, client, secret):
+    text = query.replace("\\n", "\n").replace("\\t", "\t").format(secret=secret)
     with pytest.raises(QueryRefusedError, match=r"^Refused: .*Allowed is one SELECT"):
-        run_readonly(store, text, "TSV")
-    assert not list(directory.glob("*.out"))
+        checked(client, text)
+
+
+def test_a_refused_query_has_done_nothing(store, client, secret):
+    for query in (
+        "DROP TABLE exchanges",
+        "SELECT 1; DROP TABLE exchanges",
+        "INSERT INTO FUNCTION file('{secret}.out') SELECT 1",
+        "SELECT 1 INTO OUTFILE '{secret}.out'",
+    ):
+        with pytest.raises(QueryRefusedError):
+            ReadOnlyQueries(store)(query.format(secret=secret), "TSV")
+    assert not list(secret.parent.glob("*.out"))
     assert client.command("SELECT count() FROM exchanges") == 10
+
+
+def test_the_files_are_there_to_be_read_and_the_engine_would(client, secret):
+    for table in (f"file('{secret}.csv')", f"default.`{secret}.csv`", f"'{secret}.csv'"):
+        client.database = "default"
+        assert SECRET in str(client.command(f"SELECT * FROM {table}"))
+    client.database = "driftline"
 
 
 def test_the_text_that_was_checked_is_the_text_that_runs(client):
@@ -375,39 +399,39 @@ def test_literals_cannot_forge_the_syntax_tree(client):
 
 def test_an_unknown_table_is_named_with_those_that_there_are(store):
     with pytest.raises(QueryFailedError, match="There is no table exchange; there are alerts, baselines"):
-        run_readonly(store, "SELECT * FROM exchange", "TSV")
+        ReadOnlyQueries(store)("SELECT * FROM exchange", "TSV")
 
 
 @pytest.mark.parametrize("query", ["SELEC 1", "SELECT nope FROM exchanges", "", "SELECT 1 FROM", "-- nothing", "SELECT 1/"])
 def test_the_engine_s_own_objections_come_in_one_line(query, store):
     with pytest.raises(QueryFailedError, match=r"^[^\n]*Code: \d+") as failure:
-        run_readonly(store, query, "TSV")
+        ReadOnlyQueries(store)(query, "TSV")
     assert "\n" not in str(failure.value)
 
 
 @pytest.mark.parametrize("output_format", ["CSV SETTINGS readonly = 0", "TSV; SELECT 2", "", "a b", "TSV INTO OUTFILE 'x'"])
 def test_a_format_is_a_name(output_format, store):
     with pytest.raises(QueryRefusedError, match="not the name of an output format"):
-        run_readonly(store, "SELECT 1", output_format)
+        ReadOnlyQueries(store)("SELECT 1", output_format)
 
 
 def test_queries_are_bounded_in_time(store, monkeypatch):
     monkeypatch.setitem(readonly.LIMITS, "max_execution_time", 0.2)
     with pytest.raises(QueryFailedError, match="TIMEOUT_EXCEEDED"):
-        run_readonly(store, "SELECT sum(sipHash64(number)) FROM system.numbers", "TSV")
+        ReadOnlyQueries(store)("SELECT sum(sipHash64(number)) FROM system.numbers", "TSV")
 
 
 def test_queries_are_bounded_in_rows_and_memory(store, monkeypatch):
     monkeypatch.setitem(readonly.LIMITS, "max_result_rows", 1000)
     with pytest.raises(QueryFailedError, match="TOO_MANY_ROWS_OR_BYTES"):
-        run_readonly(store, "SELECT number FROM numbers(1001)", "TSV")
+        ReadOnlyQueries(store)("SELECT number FROM numbers(1001)", "TSV")
     monkeypatch.setitem(readonly.LIMITS, "max_memory_usage", 10_000_000)
     with pytest.raises(QueryFailedError, match="MEMORY_LIMIT_EXCEEDED"):
-        run_readonly(store, "SELECT length(groupArray(number)) FROM numbers(100000000)", "TSV")
+        ReadOnlyQueries(store)("SELECT length(groupArray(number)) FROM numbers(100000000)", "TSV")
 
 
 def test_reading_leaves_other_clients_able_to_write(store, client):
-    run_readonly(store, "SELECT 1", "TSV")
+    ReadOnlyQueries(store)("SELECT 1", "TSV")
     client.command("INSERT INTO alerts (name) VALUES ('x')")
     client.command("TRUNCATE TABLE alerts")
 
@@ -415,7 +439,7 @@ def test_reading_leaves_other_clients_able_to_write(store, client):
 def test_a_store_that_cannot_be_asked_says_so(monkeypatch, store):
     monkeypatch.setattr(store, "client", lambda: (_ for _ in ()).throw(OperationalError("refused")))
     with pytest.raises(StoreUnavailableError, match="refused"):
-        run_readonly(store, "SELECT 1", "TSV")
+        ReadOnlyQueries(store)("SELECT 1", "TSV")
 
 
 # Functions that only compute, in the categories of the engine where others reach outside. A new one is judged before it is added here.

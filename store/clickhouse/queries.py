@@ -1,0 +1,117 @@
+"""What the console and `driftline baseline` ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from records.exchange import Body, ErrorKind, Exchange, Role
+from records.ports import StoreUnavailableError
+from records.verdict import Verdict
+from records.window import WindowSummary
+from store.clickhouse.client import FAILURES, Connection, Store, one_line
+from store.clickhouse.rows import results, selected
+
+_ResultT = TypeVar("_ResultT", bound=msgspec.Struct)
+
+_MOST_BY_ID: Final = 100
+"""Exchanges shown for one id: its arms, and those of callers who use a request id more than once."""
+
+_BODY_COLUMNS: Final = ("body", "size_bytes", "truncated", "content_type", "content_encoding", "fields")
+_EXCHANGE: Final = ", ".join(
+    (
+        "exchange_id, request_id, role, route, arm, model, version, toUnixTimestamp64Nano(started_at)",
+        *(f"ifNull({duration}, -1)" for duration in ("queue_ns", "connect_ns", "first_byte_ns", "total_ns")),
+        "method, path, status, error, client, principal, trace_id, span_id, sampling_rate",
+        *(f"{prefix}_{column}" for prefix in ("request", "response") for column in _BODY_COLUMNS),
+    )
+)
+_BODIES_AS_BYTES: Final[dict[str, str | dict[str, str]]] = {"request_body": "bytes", "response_body": "bytes"}
+
+
+class StoreQueries:
+    """Every method raises `StoreUnavailableError` where the store cannot be asked now."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection = Connection(store)
+
+    def exchanges(self, model: str, since_ns: int, until_ns: int) -> Iterator[Exchange]:
+        """Yield the exchanges whose reply was served by a model, started in [since, until), in their order. `model` is set as it was resolved."""
+        statement = (
+            f"SELECT {_EXCHANGE} FROM exchanges WHERE model = {{model:String}} AND role = 'served'"  # noqa: S608 - the column list is ours
+            " AND started_at >= fromUnixTimestamp64Nano({since:Int64}) AND started_at < fromUnixTimestamp64Nano({until:Int64})"
+            " ORDER BY started_at, writer, sequence"
+        )
+        parameters = {"model": model, "since": since_ns, "until": until_ns}
+        try:  # a client of its own: it can do nothing else while rows are taken from it
+            with closing(self._store.client()) as client, client.query_rows_stream(statement, parameters, column_formats=_BODIES_AS_BYTES) as rows:
+                yield from map(_exchange, rows)
+        except FAILURES as error:
+            raise StoreUnavailableError(one_line(error)) from error
+
+    def exchanges_by_id(self, identifier: str) -> list[Exchange]:
+        """Return the exchanges, of all arms, with this exchange id (canonical UUID), else with this request id; the served one first."""
+        found = self._exchanges_where("exchange_id = {identifier:UUID}", identifier) if _is_uuid(identifier) else []
+        return found or self._exchanges_where("request_id = {identifier:String}", identifier)
+
+    def verdicts(self, model: str, limit: int) -> list[Verdict]:
+        """Return the verdicts on a model's latest windows, newest first."""
+        return self._latest("verdicts", Verdict, model, limit)
+
+    def windows(self, model: str, limit: int) -> list[WindowSummary]:
+        """Return the summaries of a model's latest windows, newest first."""
+        return self._latest("windows", WindowSummary, model, limit)
+
+    def _exchanges_where(self, condition: str, identifier: str) -> list[Exchange]:
+        statement = f"SELECT {_EXCHANGE} FROM exchanges WHERE {condition} ORDER BY role, started_at, arm LIMIT {_MOST_BY_ID}"  # noqa: S608 - conditions are ours
+        with self._connection() as client:
+            rows = client.query(statement, {"identifier": identifier}, column_formats=_BODIES_AS_BYTES).result_rows
+        return [_exchange(row) for row in rows]
+
+    def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int) -> list[_ResultT]:
+        statement = f"SELECT {selected(kind)} FROM {table} FINAL WHERE model = {{model:String}} ORDER BY closed_at DESC, window_index DESC LIMIT {limit:d}"  # noqa: S608
+        with self._connection() as client:
+            lines = client.raw_query(statement, {"model": model}, {"output_format_json_quote_denormals": 1}, "JSONEachRow")
+        return results(lines, kind)
+
+
+def _exchange(row: Sequence[Any]) -> Exchange:
+    exchange_id, request_id, role, route, arm, model, version, started_at_ns, queue_ns, connect_ns, first_byte_ns, total_ns, *rest = row
+    method, path, status, error, client, principal, trace_id, span_id, sampling_rate, *bodies = rest
+    return Exchange(
+        exchange_id=exchange_id.bytes,
+        request_id=request_id,
+        role=Role(role),
+        route=route,
+        arm=arm,
+        model=model,
+        version=version,
+        started_at_ns=started_at_ns,
+        queue_ns=queue_ns,
+        connect_ns=connect_ns,
+        first_byte_ns=first_byte_ns,
+        total_ns=total_ns,
+        method=method,
+        path=path,
+        status=status,
+        error=ErrorKind(error),
+        client=client,
+        principal=principal,
+        trace_id=trace_id,
+        span_id=span_id,
+        sampling_rate=sampling_rate,
+        request=Body(*bodies[: len(_BODY_COLUMNS)]),
+        response=Body(*bodies[len(_BODY_COLUMNS) :]),
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,42 @@
+"""Writes what was made of the traffic. Writing a result twice is the same as writing it once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from records.alert import Alert
+from records.baseline import Baseline
+from records.verdict import Verdict
+from records.window import WindowSummary
+from store.clickhouse.client import Connection, Store
+from store.clickhouse.rows import row
+
+
+class ResultWriter:
+    """Every method raises `StoreUnavailableError` where the store cannot take the results now."""
+
+    def __init__(self, store: Store) -> None:
+        self._connection = Connection(store)
+
+    def write_windows(self, summaries: Sequence[WindowSummary]) -> None:
+        """Keep summaries of windows."""
+        self._write("windows", [row(summary) for summary in summaries])
+
+    def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Keep what the detectors said."""
+        self._write("verdicts", [row(verdict) for verdict in verdicts])
+
+    def write_alerts(self, changes: Sequence[Alert]) -> None:
+        """Keep changes of alerts' states."""
+        self._write("alerts", [row(alert) for alert in changes])
+
+    def write_baseline(self, baseline: Baseline) -> None:
+        """Keep a baseline, its features as JSON."""
+        self._write("baselines", [row(baseline, features=msgspec.json.encode(baseline.features).decode())])
+
+    def _write(self, table: str, rows: Sequence[bytes]) -> None:
+        if rows:
+            with self._connection() as client:
+                client.raw_insert(table, None, b"\n".join(rows), fmt="JSONEachRow")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from config.addresses import Endpoint
+from store.clickhouse import schema
+from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, StoreHeldError, open_store
+from store.clickhouse.schema import TABLES, VERSION, NewerStoreError
+
+HOLD = "import pathlib, sys; from store.clickhouse.client import EmbeddedStore; s = EmbeddedStore(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+
+
+def test_the_embedded_store_has_one_owner_who_is_named(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        owner.stdout.readline()
+        with pytest.raises(StoreHeldError, match=rf"held by another process \(process {owner.pid}: .*\): stop that one, or use another --data-dir"):
+            EmbeddedStore(tmp_path)
+        owner.kill()
+    EmbeddedStore(tmp_path).close()
+
+
+def test_an_owner_that_cannot_be_named_is_still_an_owner(tmp_path):
+    store = EmbeddedStore(tmp_path)
+    (tmp_path / "store.lock").write_text("not a number")
+    with pytest.raises(StoreHeldError, match="held by another process: stop"):
+        EmbeddedStore(tmp_path)
+    store.close()
+
+
+def test_a_data_directory_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        open_store(tmp_path / "file" / "data")
+
+
+def test_clients_do_not_share_settings(store):
+    first, second = store.client(), store.client()
+    first.set_client_setting("max_threads", 1)
+    first.set_client_setting("readonly", 1)
+    second.command("INSERT INTO alerts (name) VALUES ('x')")
+    assert first.command("SELECT count() FROM alerts") == 1
+
+
+def test_closing_the_store_closes_its_clients_so_that_another_can_be_opened(tmp_path):
+    for name in ("a", "b"):
+        store = EmbeddedStore(tmp_path / name)
+        store.client()
+        store.close()
+
+
+def test_inserts_are_acknowledged_when_stored(store):
+    assert store.client().command("SELECT getSetting('async_insert')") == "false"
+
+
+def test_the_server_s_database_is_the_path_of_its_url(server):
+    store = ServerStore(Endpoint.parse(f"{server.url}/watching"))
+    client = store.client()
+    assert client.command("SELECT currentDatabase()") == "watching"
+    assert {name for (name,) in client.query("SHOW TABLES").result_rows} == TABLES
+    store.close()
+
+
+def test_a_server_that_is_down_is_found_out_when_a_client_is_asked_for(server):
+    store = open_store(None, Endpoint.parse(server.url))
+    server.close()
+    with pytest.raises(FAILURES):
+        store.client()
+
+
+def test_the_schema_is_made_once_and_its_version_is_written(store):
+    store.client()
+    schema.migrate(store.client())
+    assert store.client().query("SELECT version FROM schema_version").result_rows == [(VERSION,)]
+
+
+def test_an_older_store_is_brought_forward(store, monkeypatch):
+    store.client().command("INSERT INTO alerts (name) VALUES ('x')")
+    monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, ("ALTER TABLE alerts ADD COLUMN IF NOT EXISTS colour String DEFAULT 'red'",)))
+    monkeypatch.setattr(schema, "VERSION", VERSION + 1)
+    schema.migrate(store.client())
+    assert store.client().query("SELECT name, colour FROM alerts").result_rows == [("x", "red")]
+    assert store.client().command("SELECT max(version) FROM schema_version") == VERSION + 1
+
+
+def test_a_migration_that_a_crash_cut_short_is_run_again(store):
+    client = store.client()
+    client.command("DROP TABLE windows")
+    client.command("TRUNCATE TABLE schema_version")
+    schema.migrate(client)
+    assert {name for (name,) in client.query("SHOW TABLES").result_rows} == TABLES
+
+
+def test_a_store_from_a_newer_driftline_is_left_alone(store):
+    client = store.client()
+    client.command(f"INSERT INTO schema_version (version) VALUES ({VERSION + 1})")
+    with pytest.raises(NewerStoreError, match=f"version {VERSION + 1}"):
+        schema.migrate(client)
