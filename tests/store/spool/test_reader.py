@@ -216,7 +216,7 @@ def test_a_whole_frame_that_cannot_come_next_is_damage(tmp_path, start, foreign)
         file.seek(place.begin)
         file.write(foreign)
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
-    assert (sequences(frames), lost) == ([1, 2, 3, 4, 5, 7, 8], {"w1": 1})
+    assert ([frame.sequence for frame in frames], lost) == ([1, 2, 3, 4, 5, 7, 8], {"w1": 1})
 
 
 def test_a_seal_at_the_end_of_a_dead_writer_is_not_a_torn_frame(tmp_path, start):
