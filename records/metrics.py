@@ -94,7 +94,7 @@ class DropReason(StrEnum):
 
     SPOOL_FULL = "spool_full"  # the spool's bound was reached, or the disk was
     TOO_LARGE = "too_large"  # larger than a segment
-    CORRUPT = "corrupt"  # torn by a crash, or damaged on the disk
+    CORRUPT = "corrupt"  # damaged or missing on the disk
     SPOOL_ERROR = "spool_error"  # the spool could not be written
     POISON = "poison"  # the store refused this row
 
