@@ -42,7 +42,7 @@ class _LastSight:
 
 def draw(snapshot: Snapshot, result: Result) -> str:
     """Return the last state of the live table and the story as SVG."""
-    console = Console(file=io.StringIO(), record=True, width=WIDTH + 2, force_terminal=True)
+    console = Console(file=io.StringIO(), record=True, width=WIDTH, force_terminal=True)
     console.print(render(snapshot))
     print_story(console, story(result), succeeded=True)
     return console.export_svg(title="driftline demo", unique_id="demo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-_RATE_PER_SECOND: Final = 500.0
+_RATE_PER_SECOND: Final = 400.0
 _SHARE_OF_CAPACITY: Final = 0.2
 """Clients, service, challenger, proxy and monitor share the machine: latency is measured where it is not saturated."""
 _WINDOWS: Final = 20
@@ -35,7 +35,7 @@ def make_plan(duration_seconds: float, capacity_per_second: float) -> Plan:
     gets fewer than ten: five before the drift, five after.
 
     >>> make_plan(60, 5_000)
-    Plan(requests=30000, rate_per_second=500.0, window_rows=1000, drift_at=15000)
+    Plan(requests=24000, rate_per_second=400.0, window_rows=1000, drift_at=12000)
     >>> make_plan(20, 1_000)
     Plan(requests=4000, rate_per_second=200.0, window_rows=300, drift_at=2000)
     """

@@ -167,7 +167,7 @@ def readable(evidence: float) -> str:
 
 def where_to_look(directory: Path) -> str:
     """Return a command that shows what was kept, to be run after the demo."""
-    return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / "data"), "SELECT * FROM alerts"])
+    return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / "data"), "--format", "Vertical", "SELECT * FROM alerts"])
 
 
 def _what_drifted(result: Result) -> str:

@@ -21,10 +21,10 @@ from driftline.demo.traffic import CLIENTS, Latency
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
 
-WIDTH: Final = 100
+WIDTH: Final = 118
 _GAP: Final = 2
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_SHOWN_WINDOWS: Final = 60
+_SHOWN_WINDOWS: Final = 50
 _PLAIN_LINES: Final = 12
 _REFRESHES_PER_SECOND: Final = 8
 
@@ -176,7 +176,7 @@ def _phase(*, drifting: bool) -> str:
 def _table(snapshot: Snapshot) -> RenderableType:
     table = Table.grid(padding=(0, 3))
     table.add_column(style="bold", no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column()
     failed_style = "red" if snapshot.failed else "green"
     table.add_row("Requests", Text.assemble(f"{snapshot.requests:,} of {snapshot.planned:,} · ", (f"{snapshot.failed:,} failed", failed_style)))
     table.add_row("Latency added", Text.assemble(_latency(snapshot.latency_added), ("  against the same requests sent directly", "dim")))

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from driftline.demo.screen import LiveScreen, PlainScreen, Snapshot, print_story, render
+from driftline.demo.screen import WIDTH, LiveScreen, PlainScreen, Snapshot, print_story, render
 from driftline.demo.traffic import Latency
 from driftline.demo.webhook import Received
 from records.status import AgreementStatus, Counts
@@ -34,8 +34,8 @@ LATE = EARLY._replace(
 )
 
 
-def drawn(snapshot):
-    console = Console(file=io.StringIO(), width=120, record=True)
+def drawn(snapshot, width=120):
+    console = Console(file=io.StringIO(), width=width, record=True)
     console.print(render(snapshot))
     return console.export_text()
 
@@ -63,12 +63,13 @@ def test_evidence_is_drawn_as_one_block_per_window_full_at_the_threshold():
     assert "▁▁▁▄█" in drawn(LATE)
 
 
+@pytest.mark.parametrize("width", [120, 80])
 @pytest.mark.parametrize(
     "snapshot", [EARLY, EARLY._replace(threshold=4_320.0), LATE, LATE._replace(evidence=tuple(float(n) for n in range(500)), threshold=500.0)]
 )
-def test_every_state_fits_into_its_frame(snapshot):
-    lines = drawn(snapshot).splitlines()
-    assert {len(line) for line in lines if line} == {100}
+def test_every_state_fits_into_its_frame(snapshot, width):
+    lines = drawn(snapshot, width).splitlines()
+    assert {len(line) for line in lines if line} == {min(width, WIDTH)}
     assert "…" not in "".join(lines)
 
 
