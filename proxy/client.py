@@ -26,7 +26,7 @@ _HIGH_WATER_BYTES: Final = 64 * 1024
 class ClientConnection(asyncio.Protocol):
     """Reads requests, has each answered by a flight, and begins the next one when it has ended."""
 
-    __slots__ = ("_context", "_flight", "_half_closed", "_reader", "_unread_tail", "peer", "peer_text", "transport", "writing_paused")
+    __slots__ = ("_context", "_flight", "_reader", "_unread_tail", "peer", "peer_text", "transport", "writing_paused")
 
     transport: asyncio.Transport
     peer: bytes
@@ -39,7 +39,6 @@ class ClientConnection(asyncio.Protocol):
         self._reader = RequestReader(context.max_head_bytes)
         self._flight: Flight | None = None
         self._unread_tail: tuple[int, Flight] | None = None
-        self._half_closed = False
         self.writing_paused = False
         self.peer = b""
         self.peer_text = ""
@@ -67,9 +66,8 @@ class ClientConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol. A client may close its sending side and wait for its reply (RFC 9112 §9.6)."""
-        self._half_closed = True
-        return self._flight is not None and self._flight.request_ended
+        """See asyncio.Protocol. A client that closes its sending side has left, as for nginx and Envoy: one that waits looks no different."""
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever the reason, the client is gone
         """See asyncio.Protocol."""
@@ -120,7 +118,7 @@ class ClientConnection(asyncio.Protocol):
         transport = self.transport
         if self.writing_paused and not transport.is_closing():
             self._unread_tail = (sequence, flight)
-        if close or self._half_closed or self._context.draining:
+        if close or self._context.draining:
             transport.close()
             return
         self._reader.start_next()
