@@ -22,7 +22,7 @@ _READS_PER_LOOK: Final = 16
 _log = logging.getLogger(__name__)
 
 
-class Batch(msgspec.Struct, gc=False):
+class Batch(msgspec.Struct):
     """What one read gave. Without frames it can still have moved cursors and lost records, and is to be acknowledged like any other."""
 
     frames: list[Frame]

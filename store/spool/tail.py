@@ -89,7 +89,8 @@ class Tail:
 
     def lag_bytes(self) -> int:
         """Return the size of what is unread in the segments before the one in use."""
-        sizes = [self._path(index).stat().st_size for index in self._indexes() if index < self._newest()]
+        newest = self._newest()
+        sizes = [self._path(index).stat().st_size for index in self._indexes() if index < newest]
         return max(0, sum(sizes) - self._offset)
 
     def skip_segment(self) -> int:
