@@ -13,7 +13,7 @@ from records.exchange import Exchange
 from records.metrics import DropReason
 from records.outcome import Outcome
 from store.clickhouse.columns import StoredExchange, StoredOutcome
-from store.clickhouse.inserter import DeadLetter, position_ranges
+from store.clickhouse.inserter import DeadLetter, joined, position_ranges
 from store.spool.cursor import Cursor
 from store.spool.format import FrameKind
 from store.spool.reader import Batch
@@ -78,9 +78,10 @@ class OpenBatch:
             self._since = min(self._since, now)
 
     def ranges(self) -> dict[str, tuple[int, int]]:
-        """Return the positions that it touches, by writer: from the first row's to the cursor's, which no outcome is beyond."""
-        rows: Sequence[StoredExchange | StoredOutcome] = [*self.exchanges, *self.outcomes]
-        return {writer: (first, self.last_sequence(writer)) for writer, (first, _) in position_ranges(rows).items()}
+        """Return the positions that it touches, by writer: from the first one's to the cursor's, which no outcome is beyond."""
+        passed = {writer: (self._begun_at.get(writer, Cursor()).sequence + 1, cursor.sequence) for writer, cursor in self.cursors.items()}
+        touched = joined(passed, position_ranges(self.outcomes))
+        return {writer: (first, last) for writer, (first, last) in touched.items() if first <= last}
 
     def last_sequence(self, writer: str) -> int:
         """Return the last record that was read from a writer, here or before; 0 for one that is gone."""

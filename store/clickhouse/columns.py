@@ -5,7 +5,7 @@ The functions raise one of `UNFIT` where a value has no place in its column, for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -43,24 +43,24 @@ def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
     exchanges = [row.exchange for row in rows]
     return pa.table(
         {
-            "writer": _levels(row.writer for row in rows),
+            "writer": _levels([row.writer for row in rows]),
             "sequence": pa.array([row.sequence for row in rows], pa.uint64()),
             "exchange_id": pa.array([e.exchange_id for e in exchanges], pa.binary(16)),
             "request_id": pa.array([e.request_id for e in exchanges], pa.string()),
-            "role": _levels(e.role for e in exchanges),
-            "route": _levels(e.route for e in exchanges),
-            "arm": _levels(e.arm for e in exchanges),
-            "model": _levels(row.model for row in rows),
-            "version": _levels(row.version for row in rows),
+            "role": _levels([e.role for e in exchanges]),
+            "route": _levels([e.route for e in exchanges]),
+            "arm": _levels([e.arm for e in exchanges]),
+            "model": _levels([row.model for row in rows]),
+            "version": _levels([row.version for row in rows]),
             "started_at": pa.array([e.started_at_ns for e in exchanges], pa.timestamp("ns", "UTC")),
-            "queue_ns": _durations(e.queue_ns for e in exchanges),
-            "connect_ns": _durations(e.connect_ns for e in exchanges),
-            "first_byte_ns": _durations(e.first_byte_ns for e in exchanges),
-            "total_ns": _durations(e.total_ns for e in exchanges),
-            "method": _levels(e.method for e in exchanges),
+            "queue_ns": _durations([e.queue_ns for e in exchanges]),
+            "connect_ns": _durations([e.connect_ns for e in exchanges]),
+            "first_byte_ns": _durations([e.first_byte_ns for e in exchanges]),
+            "total_ns": _durations([e.total_ns for e in exchanges]),
+            "method": _levels([e.method for e in exchanges]),
             "path": pa.array([e.path for e in exchanges], pa.string()),
             "status": pa.array([e.status for e in exchanges], pa.uint16()),
-            "error": _levels(e.error for e in exchanges),
+            "error": _levels([e.error for e in exchanges]),
             "client": pa.array([e.client for e in exchanges], pa.string()),
             "principal": pa.array([e.principal for e in exchanges], pa.string()),
             "trace_id": pa.array([e.trace_id for e in exchanges], pa.string()),
@@ -77,11 +77,11 @@ def outcome_columns(rows: Sequence[StoredOutcome]) -> pa.Table:
     outcomes = [row.outcome for row in rows]
     return pa.table(
         {
-            "writer": _levels(row.writer for row in rows),
+            "writer": _levels([row.writer for row in rows]),
             "sequence": pa.array([row.sequence for row in rows], pa.uint64()),
             "exchange_id": pa.array([o.exchange_id for o in outcomes], pa.binary(16)),
-            "error": _levels(o.error for o in outcomes),
-            "total_ns": _durations(o.total_ns for o in outcomes),
+            "error": _levels([o.error for o in outcomes]),
+            "total_ns": _durations([o.total_ns for o in outcomes]),
             "received_bytes": pa.array([o.received_bytes for o in outcomes], pa.uint64()),
             "sent_bytes": pa.array([o.sent_bytes for o in outcomes], pa.uint64()),
         }
@@ -102,18 +102,18 @@ def _body_columns(prefix: str, bodies: Sequence[Body]) -> dict[str, Any]:
         f"{prefix}_body": pa.array([b.content for b in bodies], pa.binary()),
         f"{prefix}_size_bytes": pa.array([b.size_bytes for b in bodies], pa.uint64()),
         f"{prefix}_truncated": pa.array([b.truncated for b in bodies], pa.bool_()),
-        f"{prefix}_content_type": _levels(b.content_type for b in bodies),
-        f"{prefix}_content_encoding": _levels(b.content_encoding for b in bodies),
-        f"{prefix}_fields": pa.array([list(b.fields.items()) for b in bodies], _FIELDS),
+        f"{prefix}_content_type": _levels([b.content_type for b in bodies]),
+        f"{prefix}_content_encoding": _levels([b.content_encoding for b in bodies]),
+        f"{prefix}_fields": pa.array([list(b.fields.items()) if b.fields else () for b in bodies], _FIELDS),
     }
 
 
-def _levels(values: Iterable[str]) -> Any:
+def _levels(values: Sequence[str]) -> Any:
     """Few distinct values: sent once each, as ClickHouse's LowCardinality keeps them."""
-    return pa.array(list(values), pa.string()).dictionary_encode()
+    return pa.array(values, pa.string()).dictionary_encode()
 
 
-def _durations(values: Iterable[int]) -> Any:
+def _durations(values: Sequence[int]) -> Any:
     """Nanoseconds; what was not reached is null."""
-    nanoseconds = np.array(list(values), np.int64)
+    nanoseconds = np.array(values, np.int64)
     return pa.array(nanoseconds, mask=nanoseconds < 0)

@@ -73,9 +73,9 @@ class Inserter:
 
         Raises clickhouse-connect's errors where the store is in trouble: then all rows are in doubt.
         """
-        doubtful = [row for row in rows if _within(row, doubt)]
-        fresh = [row for row in rows if not _within(row, doubt)]
         # Apart from each other, so that rows in doubt get the token that they had.
+        doubtful = [row for row in rows if _within(row, doubt)] if doubt else []
+        fresh = [row for row in rows if not _within(row, doubt)] if doubt else rows
         refused = self._insert(table, self._absent(table, doubtful)) + self._insert(table, fresh)
         set_aside = {(letter.writer, letter.sequence) for letter in refused}
         in_vain = [row for row in self._absent(table, doubtful) if (row.writer, row.sequence) not in set_aside]
@@ -102,7 +102,7 @@ class Inserter:
             columns = table.columns(rows)
         except UNFIT as error:
             return one_line(error)
-        settings = {"insert_deduplication_token": _token(table, rows, salt)}
+        settings = {"insert_deduplication_token": _token(table.name, columns, salt)}
         try:
             self._client.raw_insert(table.name, columns.column_names, arrow_stream(columns), settings, "ArrowStream")
         except DatabaseError as error:
@@ -151,7 +151,7 @@ def _within(row: StoredExchange | StoredOutcome, ranges: Ranges) -> bool:
     return first <= row.sequence <= last
 
 
-def _token(table: Table[_RowT], rows: Sequence[_RowT], salt: str) -> str:
-    """Name these rows: without a salt the same rows get the same token, in whatever process."""
-    positions = "\n".join(f"{row.writer}/{row.sequence}" for row in rows)
-    return f"{table.name}-{blake2b(positions.encode(), digest_size=16).hexdigest()}{salt}"
+def _token(table: str, columns: Any, salt: str) -> str:
+    """Name these rows: without a salt the same positions get the same token, in whatever process."""
+    positions = arrow_stream(columns.select(["writer", "sequence"]))
+    return f"{table}-{blake2b(positions, digest_size=16).hexdigest()}{salt}"

@@ -30,6 +30,9 @@ POLL_SECONDS: Final = 0.1
 FIRST_RETRY_SECONDS: Final = 0.1
 LAST_RETRY_SECONDS: Final = 30.0
 
+_FRAMES_AT_ONCE: Final = 250
+"""Read and decoded at a time: more would be out of the processor's cache in between."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -83,10 +86,15 @@ class Loader:
         self._disconnect()
 
     def _fill(self, now: float) -> None:
-        room_rows, room_bytes = self._batch.room(self._limits)
-        if room_rows > 0 and room_bytes > 0:
-            read = self._reader.read(room_rows, room_bytes)
+        """Read what there is, as far as there is room."""
+        while True:
+            room_rows, room_bytes = self._batch.room(self._limits)
+            if room_rows <= 0 or room_bytes <= 0:
+                return
+            read = self._reader.read(min(room_rows, _FRAMES_AT_ONCE), room_bytes)
             self._batch.add(read, self._name, now)
+            if not read.frames:
+                return
 
     def _attempt(self, now: float) -> float:
         if now < self._next_attempt:
