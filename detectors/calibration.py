@@ -16,7 +16,7 @@ The baseline's error. The truth P lies about the baseline b within a distance τ
 
 Tails. Every distance here is a norm of the deviation w − b, to first order Gaussian. By Ehrhard's inequality v ↦ Φ⁻¹(P(norm ≤ v)) is then
 concave, and its slope falls to √n/σ, with σ² the largest variance of a row's part in a linear functional of norm one. So past the resampled range
-a line of that slope in z is no smaller than the truth; Bernstein's inequality widens σ² to σ² + c·v/3 for counts that are not yet Gaussian.
+a line of that slope in z gives p-values that are not too small; Bernstein's inequality widens σ² to σ² + c·v/3 for counts that are not yet Gaussian.
 
 A design effect d divides rows, of the window and of the baseline: n/d independent rows are as noisy as n dependent ones.
 
@@ -56,12 +56,13 @@ _BLOCK: Final = 256  # replicates at a time, so that the counts stay in the cach
 class Null:
     """The distribution of a norm over windows of one size when nothing has changed."""
 
-    __slots__ = ("_rows", "_spread", "_table", "mean_square")
+    __slots__ = ("_rows", "_spread", "_table", "_tail_start", "mean_square")
 
     def __init__(self, norms: Floats, rows: float, spread: Spread) -> None:
         """`norms` are those of the replicates, `spread` is that of one of the window's `rows`."""
         passed_by = np.minimum(_TABLE * len(norms), len(norms) - 1).astype(np.int64)  # replicates that are above each entry
         self._table = array("d", np.sort(norms)[::-1][passed_by])
+        self._tail_start = self._table[-1] + spread.largest / rows  # counts go in steps: one row more than the replicates showed
         self._rows = rows
         self._spread = spread
         self.mean_square: Final = float(np.mean(norms**2))
@@ -71,15 +72,15 @@ class Null:
         step = bisect_left(self._table, norm) - 1
         if step < len(_TABLE) - 1:
             return float(_TABLE[max(step, 0)])
-        z = _TAIL_Z + (norm - self._table[-1]) / self._deviation(norm)
+        z = _TAIL_Z + max(0.0, norm - self._tail_start) / self._deviation(norm)
         return max(float(special.ndtr(-z)), SMALLEST_P_VALUE)
 
     def exceeded_with(self, risk: float) -> float:
         """Return the norm whose p-value is `risk`, which is less than that of the table's end."""
         z = -float(special.ndtri(risk))
-        norm = self._table[-1]
+        norm = self._tail_start
         for _ in range(_ITERATIONS):
-            norm = self._table[-1] + (z - _TAIL_Z) * self._deviation(norm)
+            norm = self._tail_start + (z - _TAIL_Z) * self._deviation(norm)
         return norm
 
     def _deviation(self, norm: float) -> float:

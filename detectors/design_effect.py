@@ -33,8 +33,9 @@ def of_levels(codes: Integers, present: npt.NDArray[np.bool_]) -> float:
 
     The larger of those of its levels' frequencies, all together, and of being missing.
     """
-    indicators = np.array([_scores((codes[present] == code).astype(np.float64), present) for code in np.unique(codes[present])])
-    return max(_of_scores(indicators.reshape(-1, len(codes))), _of_missing(present))
+    seen = codes[present]
+    indicators = [_scores((seen == code).astype(np.float64), present) for code in np.unique(seen)]
+    return max(_of_scores(np.array(indicators)) if indicators else 1.0, _of_missing(present))
 
 
 def pooled(estimates: list[float]) -> list[float]:

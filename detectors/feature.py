@@ -99,7 +99,7 @@ class FeatureWatch:
     def snapshot(self) -> FeatureState:
         """Return what a restart must not forget."""
         return FeatureState(
-            log_evidence=self._log_evidence,
+            log_evidence=dict(self._log_evidence),
             rising=self._rising,
             pool=self._pool.state() if self._pool else None,
             returns={name: returning.snapshot() for name, returning in self._returns.items()},

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,7 +45,7 @@ def test_any_split_of_the_rows_over_replicas_merges_to_the_same_counts(seed, cut
     table = messy(60, seed)
     whole = summarise(table)
     bounds = [0, *sorted(cuts), 60]
-    parts = [summarise(table, first, last) for first, last in zip(bounds, bounds[1:], strict=False)]
+    parts = [summarise(table, first, last) for first, last in itertools.pairwise(bounds)]
     random.shuffle(parts)
     merged = parts[0]
     for part in parts[1:]:
