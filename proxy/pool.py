@@ -34,6 +34,7 @@ class Pool:
         self._ssl = ssl.create_default_context() if target.tls else None
         self._idle: deque[UpstreamConnection] = deque()
         self._open = 0
+        self._now = time.monotonic()
         self._waiting: deque[tuple[Receiver, bytes]] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
 
@@ -55,7 +56,7 @@ class Pool:
     def give_back(self, connection: UpstreamConnection) -> None:
         """The connection has nothing to do any more and may serve the next request."""
         if not self._lend(connection, 0):
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = self._now
             self._idle.append(connection)
 
     def opened(self) -> None:
@@ -70,7 +71,8 @@ class Pool:
         self._connect_for_waiting()
 
     def expire(self, now: float) -> None:
-        """Close what has been idle for too long at this loop time."""
+        """Close what has been idle for too long at this loop time. Called at every tick, which is as exact as idle times need be."""
+        self._now = now
         while self._idle and now - self._idle[0].idle_since > self._idle_seconds:
             self._idle.popleft().close()
 
