@@ -73,7 +73,6 @@ _EXPLAIN: Final = re.compile(r"EXPLAIN (?:(?:AST|SYNTAX|QUERY TREE|PLAN|PIPELINE
 _SELECT: Final = re.compile(r"(?:SELECT|WITH) .*|\(.*", re.DOTALL)
 _ABOUT_TABLES: Final = re.compile(r"SHOW TABLES(?: I?LIKE '[^'\\]*')?|(?:SHOW CREATE|DESCRIBE|EXISTS) TABLE ([\w.]+)")
 _CALL: Final = re.compile(r"(\w+)`?\(")
-_COMMON_TABLE: Final = re.compile(r"(\w+) AS \(")
 _LINE: Final = re.compile(r"( *)(?:(Literal) .*|([\w:]+)(?: ([^()]*?))?(?: \(alias [^()]*\))?(?: \(children \d+\))?)")
 
 
@@ -114,12 +113,12 @@ def _answer(client: Client, query: str, output_format: str) -> bytes:
 def checked(client: Client, query: str) -> str:
     """Return the engine's rendering of a query that may run.
 
-    Raises `QueryRefusedError` where it may not, `QueryFailedError` where a table does not exist, `DatabaseError` where it is not SQL.
+    Raises `QueryRefusedError` where it may not, `DatabaseError` where it is not SQL.
     """
     rendered = _render(client, query)
     _check_quoting(rendered)
     _check_functions(rendered)
-    tables = _Tables(client.database or "", frozenset(_COMMON_TABLE.findall(_QUOTED.sub("", rendered))))
+    tables = _readable_tables(client)
     if about := _ABOUT_TABLES.fullmatch(rendered):
         if about[1]:
             tables.check(about[1])
@@ -166,21 +165,21 @@ class _Tables(NamedTuple):
     """What a query may read."""
 
     database: str
-    common: frozenset[str]
-    """Tables that the query itself defines (WITH name AS …). A server's database that holds more than ours is not hidden from such names."""
+    others: frozenset[str]
+    """Tables in our database that are not ours: a server may have some."""
 
     def check(self, text: str) -> None:
-        """Raise unless this is a table that may be read."""
+        """Raise unless this is a table of ours, one that the query itself defines, or none at all: that is for the engine to say."""
         match = _TABLE.fullmatch(text)
-        if match is None:
+        database, name = match.groups() if match else ("", "")
+        readable = name in _SYSTEM_TABLES if database == "system" else database in {None, self.database} and name not in self.others
+        if not readable:
             raise _refused(f"{text!r} is not a table of ours")
-        database, name = match.groups()
-        if database == "system" and name in _SYSTEM_TABLES:
-            return
-        if database not in {None, self.database}:
-            raise _refused(f"{text!r} is not a table of ours")
-        if name not in TABLES and (database or name not in self.common):
-            raise QueryFailedError(f"There is no table {text}; there are {', '.join(sorted(TABLES))}.")
+
+
+def _readable_tables(client: Client) -> _Tables:
+    names = client.query("SELECT name FROM system.tables WHERE database = currentDatabase()").result_rows
+    return _Tables(client.database or "", frozenset(name for (name,) in names) - TABLES)
 
 
 class _Node(NamedTuple):

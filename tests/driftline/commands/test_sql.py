@@ -86,7 +86,7 @@ def test_a_refused_query_ends_with_2_and_the_engine_s_objection_with_1(data_dire
     assert sql(data_directory, "SELECT nope FROM alerts") == 1
     assert capfd.readouterr().err.count("\n") == 1
     assert sql(data_directory, "SELECT * FROM nope") == 1
-    assert "There is no table nope" in capfd.readouterr().err
+    assert "Unknown table expression identifier 'nope'" in capfd.readouterr().err
 
 
 def test_the_monitor_is_asked_where_it_answers(tmp_path, monitor, capfdbinary):
