@@ -64,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (BaselineError, TableError) as error:
         sys.stderr.write(f"driftline backtest: {error}\n")
         return 2
-    if backtest.rows_left_over:
-        _note(f"{backtest.rows_left_over} rows after the last window are too few for one and were not tested")
+    sys.stderr.writelines(f"driftline backtest: {note}\n" for note in _notes(arguments, baseline, table, backtest))
     sys.stdout.write(_as_json(backtest) if arguments.json else "".join(f"{line}\n" for line in _as_text(backtest, arguments.budget)))
     return 0
 
@@ -75,21 +74,28 @@ def _read(arguments: argparse.Namespace, baseline: Baseline) -> Table:
     levels = [feature.name for feature in baseline.features if not isinstance(feature, NumericBaseline)]
     table = read_table(arguments.table, numbers=numbers, levels=levels, time_column=arguments.time_column)
     absent = [name for name in [*numbers, *levels] if name not in table.columns]
+    if not table.rows:
+        raise TableError(f"{arguments.table} has no rows")
     if len(absent) == len(baseline.features):
         raise TableError(
             f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({_names(absent)}); its columns are {_names(list(table.columns))}"
         )
-    if not table.rows:
-        raise TableError(f"{arguments.table} has no rows")
-    if absent:
-        _note(f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {_names(absent)}")
     return table
+
+
+def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, backtest: Backtest) -> Iterator[str]:
+    """Say what a user might otherwise take for granted."""
+    absent = [feature.name for feature in baseline.features if feature.name not in table.columns]
+    if absent:
+        yield f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {_names(absent)}"
+    if table.times_ns is None and not arguments.budget.windows:
+        yield f"without --time-column each window is taken to last {_DEFAULTS.window_time}"
+    if backtest.rows_left_over:
+        yield f"{backtest.rows_left_over} rows after the last window are too few for one and were not tested"
 
 
 def _threshold(arguments: argparse.Namespace, table: Table) -> float:
     if table.times_ns is None:
-        if not arguments.budget.windows:
-            _note(f"without --time-column each window is taken to last {_DEFAULTS.window_time}")
         return evidence_threshold(arguments.budget, window_seconds=_DEFAULTS.window_time)
     seconds = float(table.times_ns.max() - table.times_ns.min()) / 1e9
     if seconds <= 0:
@@ -142,10 +148,6 @@ def _alerts(backtest: Backtest) -> int:
 
 def _names(names: list[str]) -> str:
     return ", ".join(names[:_NAMES_AT_MOST]) + (f" and {len(names) - _NAMES_AT_MOST} more" if len(names) > _NAMES_AT_MOST else "")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"driftline backtest: {text}\n")
 
 
 def _window_rows(text: str) -> int:

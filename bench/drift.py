@@ -1,0 +1,246 @@
+"""False alarms, delay and cost of the drift detectors: `python -m bench.drift [--quick] [--json FILE] [--markdown FILE]`.
+
+Traffic is synthetic, 30 numbers and 3 categories, independent or autocorrelated, with fixed seeds. False alarms are counted over many
+times the windows that the budget allows one for, against several baselines of each size: the promise is made over both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TypeAlias
+
+import numpy as np
+from scipy import signal, stats
+
+from bench.report import machine_sentence, markdown_table, write_json
+from detectors.arrays import Columns
+from detectors.baseline import build_baseline
+from detectors.drift import DriftDetector
+from detectors.summary import WindowAccumulator
+from detectors.windows import WindowPolicy
+from records.baseline import Baseline
+
+NUMBERS, CATEGORIES = 30, 3
+LEVELS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
+WINDOW_ROWS = 1_000
+BY_ROWS = WindowPolicy(max_rows=WINDOW_ROWS, max_seconds=None)
+Change: TypeAlias = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+BASELINE_ROWS = (500, 2_000, 5_000, 50_000)
+FALSE_ALARM_BUDGET = 100.0  # windows
+DELAY_BUDGET = 1_000.0
+DELAY_LIMIT = 60  # windows after which a shift counts as not found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is run."""
+
+    baselines: int
+    windows: int
+    """Without drift, against each baseline."""
+    shifts: int
+    """Runs of each change, against each baseline."""
+
+
+FULL = Plan(baselines=4, windows=500, shifts=3)
+QUICK = Plan(baselines=1, windows=200, shifts=2)
+
+
+class Traffic:
+    """Rows of unit normal numbers and of categories, each an autoregression of its own over rows."""
+
+    def __init__(self, seed: int, autocorrelation: float) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._filter = ([np.sqrt(1 - autocorrelation**2)], [1.0, -autocorrelation])
+        self._state = self._rng.normal(size=(NUMBERS + CATEGORIES, 1)) * autocorrelation
+
+    def rows(self, count: int) -> dict[str, np.ndarray]:
+        latent, self._state = signal.lfilter(*self._filter, self._rng.normal(size=(NUMBERS + CATEGORIES, count)), axis=1, zi=self._state)
+        thresholds = stats.norm.ppf(np.cumsum(LEVELS)[:-1])
+        names = np.array([f"level {index}" for index in range(len(LEVELS))], dtype=object)
+        numbers = {f"number {index}": latent[index] for index in range(NUMBERS)}
+        return numbers | {f"category {index}": names[np.searchsorted(thresholds, latent[NUMBERS + index])] for index in range(CATEGORIES)}
+
+
+def _shifted(by: float, features: int = 1) -> Change:
+    return lambda rows: rows | {f"number {index}": rows[f"number {index}"] + by for index in range(features)}
+
+
+def _blanked(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    column = rows["number 0"].copy()
+    column[::50] = np.nan
+    return rows | {"number 0": column}
+
+
+def _relabelled(share: float, level: str) -> Change:
+    def change(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        column = rows["category 0"].copy()
+        column[:: round(1 / share)] = level
+        return rows | {"category 0": column}
+
+    return change
+
+
+SHIFTS: dict[str, Change] = {
+    "mean +0.05 sd, 1 feature (below the floor)": _shifted(0.05),
+    "mean +0.1 sd, 1 feature (at the floor)": _shifted(0.1),
+    "mean +0.1 sd, 3 features (at the floor)": _shifted(0.1, 3),
+    "mean +0.15 sd, 1 feature": _shifted(0.15),
+    "mean +0.25 sd, 1 feature": _shifted(0.25),
+    "mean +0.25 sd, 2 features": _shifted(0.25, 2),
+    "variance ×1.5, 1 feature": lambda rows: rows | {"number 0": rows["number 0"] * np.sqrt(1.5)},
+    "2% missing, 1 feature": _blanked,
+    "2% of a level never seen": _relabelled(0.02, "new"),
+    "10% of rows to another level": _relabelled(0.1, "level 5"),
+}
+
+
+def learn(traffic: Traffic, rows: int) -> Baseline:
+    return build_baseline(traffic.rows(rows), model="bench", source="synthetic", created_at_ns=0)
+
+
+def alerts(detector: DriftDetector, windows: Iterator[Columns]) -> Iterator[tuple[bool, tuple[str, ...]]]:
+    times_ns = np.zeros(WINDOW_ROWS, dtype=np.int64)
+    for window in windows:
+        for _, verdict in detector.update(window, times_ns):
+            yield verdict.alert, verdict.carriers
+
+
+def false_alarms(rows: int, autocorrelation: float, plan: Plan) -> int:
+    """Count alerts without drift, against several baselines."""
+    count = 0
+    for seed in range(plan.baselines):
+        traffic = Traffic(1_000 * rows + seed, autocorrelation)
+        detector = DriftDetector(learn(traffic, rows), threshold=FALSE_ALARM_BUDGET, windows=BY_ROWS)
+        count += sum(alert for alert, _ in alerts(detector, (traffic.rows(WINDOW_ROWS) for _ in range(plan.windows))))
+    return count
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Windows until a shift was alerted, over several runs; the limit where it was not."""
+
+    windows: tuple[int, ...]
+    named_exactly: int
+
+    @property
+    def found(self) -> int:
+        return sum(delay <= DELAY_LIMIT for delay in self.windows)
+
+
+def delays(detectors: Sequence[DriftDetector], change: Change, plan: Plan) -> Delays:
+    """Measure how long a change takes to be found, after a few windows without it."""
+    found: list[int] = []
+    named = 0
+    for seed, detector in enumerate(detectors):
+        fresh = detector.snapshot()
+        for run in range(plan.shifts):
+            traffic = Traffic(7_000 + 100 * seed + run, 0.0)
+            truth = _names_changed(change, traffic.rows(WINDOW_ROWS))
+            windows = (traffic.rows(WINDOW_ROWS) if index < 3 else change(traffic.rows(WINDOW_ROWS)) for index in range(3 + DELAY_LIMIT))
+            delay, names = next(((index - 2, names) for index, (alert, names) in enumerate(alerts(detector, windows)) if alert), (DELAY_LIMIT + 1, ()))
+            found.append(delay)
+            named += set(names) == truth
+            detector.restore(fresh)
+    return Delays(tuple(found), named)
+
+
+def _names_changed(change: Change, rows: dict[str, np.ndarray]) -> set[str]:
+    return {name for name, column in change(dict(rows)).items() if not np.array_equal(column, rows[name])}
+
+
+def cost_of_rows(baseline: Baseline, batch: int) -> float:
+    """Measure CPU microseconds per row of summaries, in batches."""
+    rows = Traffic(1, 0.0).rows(20_000)
+    begin = time.process_time()
+    summary = WindowAccumulator(baseline)
+    for first in range(0, 20_000, batch):
+        summary.add(rows, first, first + batch)
+    return (time.process_time() - begin) / 20_000 * 1e6
+
+
+def cost_of_window(detector: DriftDetector) -> float:
+    """Measure CPU milliseconds of the tests and the evidence of one window."""
+    accumulator = WindowAccumulator(detector.baseline)
+    accumulator.add(Traffic(2, 0.0).rows(WINDOW_ROWS), 0, WINDOW_ROWS)
+    summary = accumulator.summary(index=0, opened_at_ns=0, closed_at_ns=0)
+    detector.test(summary)
+    begin = time.process_time()
+    for _ in range(50):
+        detector.test(summary)
+    return (time.process_time() - begin) / 50 * 1e3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer baselines, windows and runs")
+    parser.add_argument("--json", type=Path, default=Path("bench/results/drift.json"), help="where to write the figures (default: %(default)s)")
+    parser.add_argument("--markdown", type=Path, help="where to write the tables as well")
+    arguments = parser.parse_args()
+    plan = QUICK if arguments.quick else FULL
+    begin = time.process_time()
+    quiet = {(rows, autocorrelation): false_alarms(rows, autocorrelation, plan) for rows in BASELINE_ROWS for autocorrelation in (0.0, 0.5)}
+    detectors = [DriftDetector(learn(Traffic(seed, 0.0), 5_000), threshold=DELAY_BUDGET, windows=BY_ROWS) for seed in range(plan.baselines)]
+    found = {name: delays(detectors, change, plan) for name, change in SHIFTS.items()}
+    costs = {f"µs per row, batches of {batch:,}": cost_of_rows(detectors[0].baseline, batch) for batch in (1_000, 100)}
+    costs["ms per window, tests and evidence"] = cost_of_window(detectors[0])
+    text = report(plan, quiet, found, costs, time.process_time() - begin)
+    print(text)
+    if arguments.markdown:
+        arguments.markdown.write_text(text + "\n")
+    write_json(
+        arguments.json,
+        {
+            "false_alarms": [{"baseline_rows": rows, "autocorrelation": rho, "alerts": count} for (rows, rho), count in quiet.items()],
+            "windows_per_row": plan.baselines * plan.windows,
+            "delay_windows": {name: shift.windows for name, shift in found.items()},
+            "named_exactly": {name: shift.named_exactly for name, shift in found.items()},
+            "costs": costs,
+        },
+    )
+
+
+def report(plan: Plan, quiet: dict[tuple[int, float], int], found: dict[str, Delays], costs: dict[str, float], seconds: float) -> str:
+    windows, runs = plan.baselines * plan.windows, plan.baselines * plan.shifts
+    allowed = windows / FALSE_ALARM_BUDGET
+    bound = int(stats.poisson.ppf(0.99, allowed))
+    about = f"Made by `python -m bench.drift` in {seconds:.0f} s of CPU on {machine_sentence()}. 30 numeric and 3 categorical features, windows of 1,000 rows."
+    about_alarms = (
+        f"Traffic that does not drift, {windows:,} windows in each cell ({plan.baselines} baselines × {plan.windows}). The budget is one alert per"
+        f" {FALSE_ALARM_BUDGET:.0f} windows: {allowed:.0f} are allowed, and up to {bound} are within the 99% bound of a Poisson count."
+    )
+    about_delays = (
+        f"Independent rows, {plan.baselines} baselines of 5,000, a budget of one alert per {DELAY_BUDGET:,.0f} windows; {runs} runs of {DELAY_LIMIT} windows at most."
+        " A delay of 1 is the first window that has the change in it. A shift below the floor is not to be alerted."
+    )
+    alarm_rows = [[f"{rows:,}", str(quiet[rows, 0.0]), str(quiet[rows, 0.5])] for rows in BASELINE_ROWS]
+    delay_rows = [
+        [name, f"{shift.found}/{runs}", _delay(median(shift.windows)), _delay(max(shift.windows)), f"{shift.named_exactly}/{runs}"]
+        for name, shift in found.items()
+    ]
+    parts = [
+        "# Drift, as measured",
+        about,
+        "## False alarms",
+        about_alarms,
+        markdown_table(["rows in the baseline", "independent rows: alerts", "AR(1) 0.5: alerts"], alarm_rows),
+        "## Delay",
+        about_delays,
+        markdown_table(["change", "found", "median delay", "longest", "names exactly what changed"], delay_rows),
+        "## Cost",
+        markdown_table(["what", "CPU"], [[name, f"{value:.2f}"] for name, value in costs.items()]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _delay(windows: float) -> str:
+    return f"{windows:g}" if windows <= DELAY_LIMIT else f"over {DELAY_LIMIT}"
+
+
+if __name__ == "__main__":
+    main()

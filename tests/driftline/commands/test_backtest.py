@@ -1,0 +1,135 @@
+import argparse
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from detectors.baseline import build_baseline, save_baseline
+from driftline.commands import backtest as command
+
+POOL = np.random.default_rng(1).lognormal(size=(400, 3))  # resampled with replacement: values repeat
+NAMES = ("a", "b", "c")
+
+
+def draw(rows, seed):
+    sample = POOL[np.random.default_rng(seed).integers(0, len(POOL), rows)].copy()
+    return {name: sample[:, index] for index, name in enumerate(NAMES)}
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory):
+    path = tmp_path_factory.mktemp("baseline") / "b.json"
+    save_baseline(build_baseline(draw(3_000, 0), model="m", source="test", created_at_ns=0), path)
+    return path
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+def write(path, columns):
+    (parquet.write_table if path.suffix == ".parquet" else csv.write_csv)(pa.table(columns), path)
+    return path
+
+
+def backtest(capsys, baseline, table, *words):
+    status = command.run(arguments("--baseline", baseline, "--table", table, "--window-rows", 500, *words))
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def test_a_table_like_the_baseline_has_no_alert(tmp_path, baseline, capsys):
+    status, out, _ = backtest(capsys, baseline, write(tmp_path / "t.parquet", draw(10_000, 2)), "--json")
+    result = json.loads(out)
+    assert status == 0
+    assert result["alerts"] == 0
+    assert [window["index"] for window in result["windows"]] == list(range(20))
+    assert all(window["rows"] == 500 and window["state"] == "ok" and not window["alert"] and window["features"] == [] for window in result["windows"])
+    assert all(0 < window["evidence"] < window["threshold"] == 4_320 for window in result["windows"])
+
+
+def test_a_change_is_alerted_in_the_features_that_changed(tmp_path, baseline, capsys):
+    table = draw(8_000, 3)
+    table["b"][4_000:] *= 1.4
+    status, out, _ = backtest(capsys, baseline, write(tmp_path / "t.csv", table), "--json", "--budget", "1 per 1000 windows")
+    result = json.loads(out)
+    assert status == 0
+    assert result["alerts"] == 1
+    [alert] = [window for window in result["windows"] if window["alert"]]
+    assert 8 <= alert["index"] <= 10
+    assert alert["features"] == ["b"]
+    assert alert["threshold"] == 1_000
+    assert all(window["state"] == ("firing" if window["index"] >= alert["index"] else "ok") for window in result["windows"])
+
+
+def test_people_get_a_table_and_what_changed(tmp_path, baseline, capsys):
+    table = draw(4_000, 4)
+    table["b"][2_000:] *= 1.6
+    status, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", table))
+    assert status == 0
+    assert "ALERT     b" in out
+    assert "1 alerts in 8 windows; a budget of 1 per 30 days asks for evidence of 4,320" in out
+    assert "  b: mean " in out
+    assert "each window is taken to last 10m" in err
+
+
+def test_a_last_window_with_too_few_rows_is_left_over(tmp_path, baseline, capsys):
+    _, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", draw(1_199, 5)), "--json")
+    assert [window["rows"] for window in json.loads(out)["windows"]] == [500, 500]
+    assert "199 rows after the last window" in err
+    _, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", draw(1_200, 5)), "--json")
+    assert [window["rows"] for window in json.loads(out)["windows"]] == [500, 500, 200]
+    assert "after the last window" not in err
+
+
+def test_times_of_the_rows_say_how_long_windows_last(tmp_path, baseline, capsys):
+    table = {"at": np.linspace(1.7e9, 1.7e9 + 36_000, 5_000)} | draw(5_000, 6)  # ten hours, ten windows
+    _, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", table), "--json", "--time-column", "at", "--budget", "1 per 10 days")
+    assert json.loads(out)["windows"][0]["threshold"] == pytest.approx(240, rel=0.01)
+    assert err == ""
+
+
+def test_features_that_the_table_lacks_count_as_missing_and_are_named(tmp_path, baseline, capsys):
+    table = draw(1_000, 7)
+    del table["c"]
+    status, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", table), "--json")
+    assert status == 0
+    assert "lacks 1 of the baseline's 3 features, which count as missing: c" in err
+    assert json.loads(out)["windows"][-1]["features"] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words", "complaint"),
+    [
+        ({"z": [1.0] * 300}, (), "has none of the features of the baseline"),
+        ({"a": [1.0] * 300, "at": [5] * 300}, ("--time-column", "at"), "all rows have the same time in 'at'"),
+        ({"a": [1.0] * 300}, ("--time-column", "at"), "there is no column 'at'"),
+        ({"a": [], "b": []}, (), "has no rows"),
+        ({"a": ["word"] * 300}, (), "'word'"),
+    ],
+)
+def test_a_table_that_cannot_be_tested_is_refused_in_one_sentence(tmp_path, baseline, capsys, columns, words, complaint):
+    status, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", columns), "--json", *words)
+    assert status == 2
+    assert out == ""
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_an_absent_baseline_is_refused_in_one_sentence(tmp_path, capsys):
+    status, out, err = backtest(capsys, tmp_path / "absent.json", write(tmp_path / "t.csv", draw(500, 8)))
+    assert (status, out) == (2, "")
+    assert "cannot read the baseline" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("--window-rows", "9"), ("--window-rows", "many"), ("--window-rows", "500", "--budget", "rarely")])
+def test_a_wrong_question_is_refused_by_the_parser(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        arguments("--baseline", "b.json", "--table", "t.csv", *words)
+    assert stopped.value.code == 2
+    assert "expected" in capsys.readouterr().err

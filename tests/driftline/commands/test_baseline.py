@@ -1,0 +1,110 @@
+import argparse
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from detectors.baseline import BaselineError, load_baseline
+from driftline.commands import baseline as command
+
+
+def arguments(*words):
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return parser.parse_args([str(word) for word in words])
+
+
+def table(rows=300):
+    return pa.table({"x": np.arange(float(rows)), "level": ["a", "b"] * (rows // 2), "label": [0] * rows})
+
+
+@pytest.fixture
+def rows_csv(tmp_path):
+    csv.write_csv(table(), tmp_path / "rows.csv")
+    return tmp_path / "rows.csv"
+
+
+def test_a_table_becomes_a_baseline(tmp_path, rows_csv, capsys):
+    out = tmp_path / "b.json"
+    assert command.run(arguments("--model", "fraud", "--version", "3", "--from", rows_csv, "--out", out, "--exclude", "label")) == 0
+    baseline = load_baseline(out, model="fraud")
+    assert (baseline.version, baseline.rows, baseline.source) == ("3", 300, "rows.csv")
+    assert [feature.name for feature in baseline.features] == ["x", "level"]
+    told = capsys.readouterr()
+    assert "300 rows of fraud, 1 numeric and 1 categorical features" in told.out
+    assert "sees only large changes" in told.out
+    assert told.err == ""
+
+
+def test_csv_and_parquet_give_the_same_features(tmp_path, rows_csv):
+    parquet.write_table(table(), tmp_path / "rows.parquet")
+    for source in (rows_csv, tmp_path / "rows.parquet"):
+        assert command.run(arguments("--model", "m", "--from", source, "--out", tmp_path / f"{source.suffix}.json")) == 0
+    assert load_baseline(tmp_path / ".csv.json").baseline_id == load_baseline(tmp_path / ".parquet.json").baseline_id
+
+
+def test_columns_that_are_no_features_are_left_out_and_named(tmp_path, capsys):
+    parquet.write_table(pa.table({"x": np.arange(200.0), "when": pa.array(range(200), pa.timestamp("ms"))}), tmp_path / "t.parquet")
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json")) == 0
+    assert "left out, since they are neither numbers nor text: when (timestamp[ms])" in capsys.readouterr().err
+
+
+def test_rows_that_are_alike_are_told(tmp_path, capsys):
+    csv.write_csv(pa.table({"x": np.repeat(np.random.default_rng(1).normal(size=100), 30)}), tmp_path / "t.csv")
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.csv", "--out", tmp_path / "b.json")) == 0
+    assert "neighbouring rows are alike: x is as noisy as" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "complaint"),
+    [
+        ("x\n1\n2\n", (), "needs at least 100 rows"),
+        ("x\n" + "1\n" * 200, ("--exclude", "y"), "there is no column 'y'"),
+        ("x\n" + "1\n" * 200, ("--exclude", "x"), "has no column of numbers or text"),
+        ("x\n" + "1\n" * 200, ("--since", "2026-01-01"), "give them with --from-store"),
+    ],
+)
+def test_a_table_that_gives_no_baseline_is_refused_in_one_sentence(tmp_path, capsys, content, words, complaint):
+    (tmp_path / "t.csv").write_text(content)
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.csv", "--out", tmp_path / "b.json", *words)) == 2
+    told = capsys.readouterr()
+    assert complaint in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_the_store_is_read_for_the_period_that_was_asked_for(tmp_path, monkeypatch):
+    asked = {}
+
+    def columns_from_store(**question):
+        asked.update(question)
+        return {"x": np.arange(200.0), "secret": np.zeros(200)}
+
+    monkeypatch.setattr(command, "columns_from_store", columns_from_store)
+    given = arguments(
+        *("--model", "m", "--from-store", "--since", "2026-01-01", "--until", "2026-01-02T00:00+02:00"),
+        *("--data-dir", tmp_path, "--out", tmp_path / "b.json", "--exclude", "secret"),
+    )
+    assert command.run(given) == 0
+    assert asked == {"data_dir": tmp_path, "model": "m", "version": "", "since_ns": 1_767_225_600 * 10**9, "until_ns": (1_767_312_000 - 7_200) * 10**9}
+    baseline = load_baseline(tmp_path / "b.json")
+    assert ([feature.name for feature in baseline.features], baseline.source) == (["x"], "store")
+
+
+def test_a_store_without_the_model_is_told(tmp_path, monkeypatch, capsys):
+    def columns_from_store(**_):
+        raise BaselineError("the store has no rows of the model 'm'")
+
+    monkeypatch.setattr(command, "columns_from_store", columns_from_store)
+    assert command.run(arguments("--model", "m", "--from-store", "--out", tmp_path / "b.json")) == 2
+    assert "the store has no rows of the model 'm'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--from", "a.csv", "--from-store"], ["--from", "a.csv", "--since", "yesterday"]])
+def test_a_wrong_question_is_refused_by_the_parser(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        arguments("--model", "m", "--out", "b.json", *words)
+    assert stopped.value.code == 2
+    assert "error:" in capsys.readouterr().err
