@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from store.clickhouse.results import ResultWriter
-
 from driftline.watching import Watching
 from records.alert import Alert
 from records.ports import StoreUnavailableError
+from store.clickhouse.results import ResultWriter
 
 _POLL_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 5.0

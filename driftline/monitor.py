@@ -19,9 +19,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from store.clickhouse.queries import StoreQueries
-from store.clickhouse.results import ResultWriter
-
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
 from alerts.log import LogNotifier
@@ -35,17 +32,19 @@ from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, s
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
+from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
 from records.ports import Notifier
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, StoreHeldError, open_store
 from store.clickhouse.loader import Loader
+from store.clickhouse.queries import StoreQueries
 from store.clickhouse.readonly import ReadOnlyQueries
+from store.clickhouse.results import ResultWriter
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
-SOCKET_NAME: Final = "monitor.sock"
 LOADER_STATE_NAME: Final = "loader.state"
 DESK_STATE_NAME: Final = "alerts.state"
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from store.clickhouse.queries import StoreQueries
-
 from alerts.desk import AlertDesk
 from config.settings import RouteSettings
 from driftline.watching import Watching
@@ -18,6 +16,7 @@ from records.metrics import Metric
 from records.status import ConsumerStatus, ModelStatus, RouteStatus, ShadowStatus, StatusReport
 from records.verdict import Verdict
 from store.clickhouse.loader import Loader
+from store.clickhouse.queries import StoreQueries
 from store.spool.counts import take_stock
 from store.spool.listing import spool_bytes
 

@@ -7,25 +7,18 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from config.settings import Settings
 from detectors.arrays import Columns
 from detectors.baseline import BaselineError, build_baseline, save_baseline
 from detectors.tables import TableError, read_table
+from driftline.stored_columns import columns_from_store
 from records.baseline import Baseline, NumericBaseline
 
 HELP: Final = "make a baseline from a table or from the store"
 
 _SMALL_ROWS: Final = 2_000
-
-
-class ColumnsFromStore(Protocol):
-    """Reads a model's stored traffic as columns, rows in the order of the traffic."""
-
-    def __call__(self, *, data_dir: Path, model: str, version: str, since_ns: int | None, until_ns: int | None) -> Columns:
-        """Return the columns of the period, or raise `BaselineError`."""
-        ...
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace, columns_from_store: ColumnsFromStore | None = None) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Make the baseline: 0 if it was written, 2 if what was given does not allow one."""
     try:
-        baseline = _from_store(arguments, columns_from_store) if arguments.from_store else _from_table(arguments)
+        baseline = _from_store(arguments) if arguments.from_store else _from_table(arguments)
         save_baseline(baseline, arguments.out)
     except (BaselineError, TableError) as error:
         sys.stderr.write(f"driftline baseline: {error}\n")
@@ -70,9 +63,7 @@ def _from_table(arguments: argparse.Namespace) -> Baseline:
     return _build(arguments, table.columns, arguments.table.name)
 
 
-def _from_store(arguments: argparse.Namespace, columns_from_store: ColumnsFromStore | None) -> Baseline:
-    if columns_from_store is None:
-        raise BaselineError("this installation cannot read baselines from the store: export the traffic to a table and give it with --from")
+def _from_store(arguments: argparse.Namespace) -> Baseline:
     columns = columns_from_store(
         data_dir=arguments.data_dir, model=arguments.model, version=arguments.version, since_ns=arguments.since, until_ns=arguments.until
     )

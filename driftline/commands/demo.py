@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,8 @@ HELP: Final = "show the product on real input: a model, a shadow, traffic that d
 
 _EXTRAS: Final = ("aiohttp", "chdb", "clickhouse_connect", "numpy", "onnxruntime", "orjson", "pyarrow", "rich", "scipy", "skl2onnx", "sklearn")
 """Packages of the extra `[demo]` that a part of the demo needs."""
+_INTERRUPTED: Final = 130
+"""The exit code of a command that SIGINT ended, by convention of shells."""
 _MIN_DURATION: Final = Seconds(20)
 
 
@@ -36,9 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
         return _refused(f"the demo needs packages that are not installed ({', '.join(missing)}); install them with: pip install 'driftline[demo]'")
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         return _refused(f"--json {arguments.json}: there is no directory {arguments.json.absolute().parent}; make it first")
-    from driftline.demo.main import main  # noqa: PLC0415 - loads scikit-learn, which only a demo should pay for
+    try:
+        from driftline.demo.main import main  # noqa: PLC0415 - loads scikit-learn, which only a demo should pay for
 
-    return main(arguments.duration, headless=arguments.headless, json_file=arguments.json)
+        return main(arguments.duration, headless=arguments.headless, json_file=arguments.json)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stderr.write("driftline demo: interrupted; everything that was started has been stopped\n")
+        return _INTERRUPTED
 
 
 def _duration(text: str) -> Seconds:

@@ -7,7 +7,6 @@ import json
 import signal
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
@@ -17,12 +16,12 @@ from driftline.demo.run import run_demo
 from driftline.demo.screen import LiveScreen, PlainScreen, Screen, print_story
 from driftline.demo.workspace import workspace
 
-INTERRUPTED: Final = 130
-"""The exit code of a command that SIGINT ended, by convention of shells."""
-
 
 def main(duration_seconds: float, *, headless: bool, json_file: Path | None) -> int:
-    """Run the demo and say what happened; return 0 only if every check held."""
+    """Run the demo and say what happened; return 0 only if every check held.
+
+    Whatever was started has been stopped when KeyboardInterrupt (Ctrl-C) or asyncio.CancelledError (SIGTERM) leaves it.
+    """
     console = Console()
     live = console.is_terminal and not headless
     screen: Screen = LiveScreen(console) if live else PlainScreen(console)
@@ -31,14 +30,11 @@ def main(duration_seconds: float, *, headless: bool, json_file: Path | None) -> 
             result = asyncio.run(_interruptible(directory, duration_seconds, screen))
         except DemoError as error:
             return _failed([str(error)], directory)
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            _say(Console(stderr=True), "interrupted; everything that was started has been stopped")
-            return INTERRUPTED
         return conclude(result, console, live=live, json_file=json_file)
 
 
 async def _interruptible(directory: Path, duration_seconds: float, screen: Screen) -> Result:
-    """Let SIGTERM end the run as Ctrl-C does: whatever was started is stopped."""
+    """Let SIGTERM end the run as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

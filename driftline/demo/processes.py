@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-T = TypeVar("T")
 DRIFTLINE: Final = str(Path(sys.executable).with_name("driftline"))
 """The command of this installation."""
 _START_SECONDS: Final = 60.0
@@ -46,20 +45,15 @@ class Child:
         tail = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         return DemoError("\n  ".join([f"{self.name} {what}", *tail]))
 
-    async def ready(self, probe: Callable[[], Awaitable[T | None]]) -> T:
-        """Return what `probe` returns as soon as it is not None; raise DemoError if the process ends first, or after a minute."""
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Return the first match in its log; raise DemoError if the process ends before there is one, or in a minute there is none."""
         deadline = time.monotonic() + _START_SECONDS
-        while (answer := await probe()) is None:
+        while (match := re.search(pattern, self.log.read_text(errors="replace"))) is None:
             self.check()
             if time.monotonic() > deadline:
                 raise self.failure(f"was not ready after {_START_SECONDS:.0f} s")
             await asyncio.sleep(_PROBE_SECONDS)
-        return answer
-
-    async def first_line(self) -> str | None:
-        """Return the first line of its log, once it is whole."""
-        line, end, _ = self.log.read_text(errors="replace").partition("\n")
-        return line if end else None
+        return match
 
     async def succeed(self) -> None:
         """Wait for its end; raise DemoError unless its exit code is 0."""
@@ -89,15 +83,6 @@ async def child(name: str, command: Sequence[str], directory: Path) -> AsyncIter
         yield running
     finally:
         await asyncio.shield(running.stop())
-
-
-def free_ports(count: int) -> list[int]:
-    """Return TCP ports of loopback that are free now, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
 
 
 def driftline_as_typed() -> str:

@@ -15,11 +15,10 @@ from driftline.demo.processes import driftline_as_typed
 from driftline.demo.traffic import Latency
 from driftline.demo.watch import StoredRows, Window
 from driftline.demo.webhook import Received
+from driftline.demo.workspace import DATA
 from records.status import AgreementStatus, Counts
 
 DRIFT_ALERT: Final = AlertKind.MODEL_DATA_DRIFT.value.name
-
-
 _SUPERSCRIPTS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -58,12 +57,12 @@ class Result(NamedTuple):
     @property
     def drift_alert(self) -> Received | None:
         """The first alert about drift that came after the drift began."""
-        return next((alert for alert in self.alerts if self._true(alert)), None)
+        return next((alert for alert in self.alerts if self._is_true(alert)), None)
 
     @property
     def false_alerts(self) -> int:
         """Alerts about anything else, or before the drift began."""
-        return sum(not self._true(alert) for alert in self.alerts)
+        return sum(not self._is_true(alert) for alert in self.alerts)
 
     @property
     def alert_delay_seconds(self) -> float | None:
@@ -80,7 +79,7 @@ class Result(NamedTuple):
         """The index of the window in which the drift began."""
         return self.plan.drift_at // self.plan.window_rows
 
-    def _true(self, alert: Received) -> bool:
+    def _is_true(self, alert: Received) -> bool:
         return alert.name == DRIFT_ALERT and alert.at_seconds >= self.drift_began_at_seconds
 
 
@@ -167,7 +166,7 @@ def readable(evidence: float) -> str:
 
 def where_to_look(directory: Path) -> str:
     """Return a command that shows what was kept, to be run after the demo."""
-    return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / "data"), "--format", "Vertical", "SELECT * FROM alerts"])
+    return shlex.join([driftline_as_typed(), "sql", "--data-dir", str(directory / DATA), "--format", "Vertical", "SELECT * FROM alerts"])
 
 
 def _what_drifted(result: Result) -> str:

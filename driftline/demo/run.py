@@ -12,8 +12,9 @@ from typing import Final
 from driftline.demo.processes import DRIFTLINE, DemoError
 from driftline.demo.report import Result
 from driftline.demo.screen import Screen, Snapshot
-from driftline.demo.start import DATA_DIRECTORY, MODEL, Parts, start
+from driftline.demo.start import MODEL, Parts, start
 from driftline.demo.watch import Observation, count_stored
+from driftline.demo.workspace import DATA
 
 _LOOK_SECONDS: Final = 0.25
 _SETTLE_SECONDS: Final = 30.0
@@ -81,7 +82,7 @@ class _Run:
             began_at_seconds=self._began_at_seconds,
             drift_began_at_seconds=traffic.drift_began_at_seconds,
             counts=seen.counts,
-            stored=await count_stored(DRIFTLINE, parts.directory / DATA_DIRECTORY),
+            stored=await count_stored(DRIFTLINE, parts.directory / DATA),
             challenger_answered=challenger_answered,
             agreement=seen.agreement,
             windows=tuple(windows),

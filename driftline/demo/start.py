@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,15 +15,15 @@ import numpy as np
 from driftline.demo import measurements, models
 from driftline.demo.measurements import Measurements, Rows
 from driftline.demo.plan import Plan, make_plan
-from driftline.demo.processes import DRIFTLINE, Child, child, free_ports
+from driftline.demo.processes import DRIFTLINE, Child, child
 from driftline.demo.screen import Screen
 from driftline.demo.traffic import Traffic, measure_capacity
 from driftline.demo.watch import Watch
 from driftline.demo.webhook import Webhook
+from driftline.demo.workspace import DATA
 
 MODEL: Final = "tumour"
 """The model's name in URLs, records, metrics and alerts."""
-DATA_DIRECTORY: Final = "data"
 _BASELINE_ROWS: Final = 20_000
 _BASELINE_SEED: Final = 1
 _TRAFFIC_SEED: Final = 2
@@ -51,19 +52,10 @@ async def start(stack: AsyncExitStack, directory: Path, duration_seconds: float,
     await _make_baseline(directory)
     screen.step("putting Driftline in front: driftline up")
     webhook = await stack.enter_async_context(Webhook())
-    proxy_port, admin_port = free_ports(2)
-    settings = directory / "driftline.yaml"
-    settings.write_text(f"drift:\n  window_rows: {plan.window_rows}\n")
-    command = [
-        *(DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA_DIRECTORY)),
-        *("--listen", f"127.0.0.1:{proxy_port}", "--admin", f"127.0.0.1:{admin_port}"),
-        *("--upstream", service_url, "--shadow", challenger_url),
-        *("--baseline", str(_baseline(directory)), "--alert-webhook", webhook.url),
-    ]
-    driftline = await stack.enter_async_context(child("driftline", command, directory))
-    watch = Watch(await stack.enter_async_context(aiohttp.ClientSession()), f"http://127.0.0.1:{admin_port}")
-    await driftline.ready(watch.ready)
-    traffic = Traffic(plan, _rows(data, plan), proxy_url=_infer_url(f"http://127.0.0.1:{proxy_port}"), service_url=_infer_url(service_url))
+    options = ["--upstream", service_url, "--shadow", challenger_url, "--alert-webhook", webhook.url]
+    driftline, proxy_url, admin_url = await _start_driftline(stack, directory, plan.window_rows, options)
+    watch = Watch(await stack.enter_async_context(aiohttp.ClientSession()), admin_url)
+    traffic = Traffic(plan, _rows(data, plan), proxy_url=_infer_url(proxy_url), service_url=_infer_url(service_url))
     return Parts(directory, traffic, webhook, watch, driftline, f"{challenger_url}/v2/models/{MODEL}/stats")
 
 
@@ -86,13 +78,27 @@ async def _start_service(stack: AsyncExitStack, name: str, directory: Path) -> s
     """Return the URL of a service for one of the models, in a process of its own."""
     command = [sys.executable, "-m", "driftline.demo.service", "--model", str(_onnx(directory, name)), "--name", MODEL]
     service = await stack.enter_async_context(child(name, command, directory))
-    return await service.ready(service.first_line)
+    return (await service.says(r"(?m)^(http://\S+)$"))[1]
 
 
 async def _make_baseline(directory: Path) -> None:
     command = [DRIFTLINE, "baseline", "--model", MODEL, "--from", str(_baseline_table(directory)), "--out", str(_baseline(directory))]
     async with child("baseline", command, directory) as making:
         await making.succeed()
+
+
+async def _start_driftline(stack: AsyncExitStack, directory: Path, window_rows: int, options: Sequence[str]) -> tuple[Child, str, str]:
+    """Return the process, where its clients connect, and its admin address. It takes free ports, and says which when it is ready."""
+    settings = directory / "driftline.yaml"
+    settings.write_text(f"drift:\n  window_rows: {window_rows}\n")
+    command = [
+        *(DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA), "--baseline", str(_baseline(directory))),
+        *("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"),
+        *options,
+    ]
+    driftline = await stack.enter_async_context(child("driftline", command, directory))
+    said = await driftline.says(r"listening on (http://\S+) .*admin on (http://[^\s;]+)")
+    return driftline, said[1], said[2]
 
 
 def _infer_url(service_url: str) -> str:

@@ -74,14 +74,6 @@ class Watch:
         self._session = session
         self._admin_url = admin_url
 
-    async def ready(self) -> bool | None:
-        """Return True when the watching side works, else None."""
-        try:
-            await self._get(f"{self._admin_url}/readyz")
-        except DemoError:
-            return None
-        return True
-
     async def look(self) -> Observation:
         """Return the counts, the agreement and the model as they are now."""
         status = msgspec.json.decode(await self._get(f"{self._admin_url}/api/v1/status"), type=_Status)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+DATA: Final = "data"
+"""What Driftline keeps, in that directory."""
 _PREFIX: Final = "driftline-demo-"
 
 

@@ -13,7 +13,7 @@ from socketserver import ThreadingUnixStreamServer
 import pytest
 
 from driftline.cli import main
-from driftline.commands.sql import SOCKET_NAME
+from driftline.store_access import SOCKET_NAME
 from store.clickhouse.client import LOCK_NAME, EmbeddedStore
 
 

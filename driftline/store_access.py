@@ -1,0 +1,91 @@
+"""Questions to the store from a command: through the monitor that holds it, else from the store itself.
+
+The embedded store has one owner: while a monitor holds it, a query goes to the monitor's unix socket.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from config.settings import Settings
+from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
+
+SOCKET_NAME: Final = "monitor.sock"
+"""In the data directory: where a monitor that holds the store answers `POST /sql`."""
+
+_TIMEOUT_SECONDS: Final = 120  # the store gives up first
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+def ask(settings: Settings, query: str, output_format: str) -> Iterator[bytes]:
+    """Return the answer to a read-only query, in pieces, in a format of ClickHouse's.
+
+    Raises QueryRefusedError, QueryFailedError, StoreUnavailableError or OSError, each with a sentence for the user.
+    """
+    if settings.store.clickhouse is None:
+        connection = _MonitorConnection(Path(settings.data_dir) / SOCKET_NAME)
+        try:
+            connection.connect()
+        except (FileNotFoundError, ConnectionRefusedError):  # no monitor holds the store
+            connection.close()
+        else:
+            return _ask_monitor(connection, query, output_format)
+    return iter([_ask_store(settings, query, output_format)])
+
+
+class _MonitorConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("monitor", timeout=_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+def _ask_monitor(connection: _MonitorConnection, query: str, output_format: str) -> Iterator[bytes]:
+    try:
+        connection.request("POST", "/sql", json.dumps({"query": query, "format": output_format}), {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        if reply.status != http.client.OK:
+            raise _error(reply)
+        while chunk := reply.read(_CHUNK_BYTES):
+            yield chunk
+        if reply.length:
+            raise http.client.IncompleteRead(b"", reply.length)
+    except http.client.HTTPException as error:
+        raise StoreUnavailableError(f"the monitor broke off its answer ({type(error).__name__}); see its log") from error
+    finally:
+        connection.close()
+
+
+def _error(reply: http.client.HTTPResponse) -> Exception:
+    text = str(json.loads(reply.read())["error"])
+    return QueryRefusedError(text) if reply.status == http.client.BAD_REQUEST else QueryFailedError(text)
+
+
+def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
+    # Only here: asking the monitor needs none of it, and answers ten times sooner without.
+    from store.clickhouse.client import STORE_NAME, StoreHeldError, open_store  # noqa: PLC0415
+    from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415
+
+    directory, server = Path(settings.data_dir), settings.store.clickhouse
+    if server is None and not (directory / STORE_NAME).is_dir():
+        raise StoreUnavailableError(f"there is no store in {directory}: name the directory with --data-dir, or a server with --clickhouse")
+    try:
+        store = open_store(directory, server)
+    except StoreHeldError as error:
+        raise StoreUnavailableError(f"{error} It does not answer on {directory / SOCKET_NAME}.") from error
+    try:
+        return ReadOnlyQueries(store)(query, output_format)
+    finally:
+        store.close()
