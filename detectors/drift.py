@@ -31,6 +31,7 @@ BASELINE_RISK: Final = 0.05
 """δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
 
 _LARGEST_LOG_EVIDENCE: Final = math.log(1e15)
+_LEAST_SECONDS: Final = 1e-3  # a window whose rows all came at once still counts something
 _UNKNOWN_NAMES: Final = 1_000  # counted by name
 
 
@@ -48,11 +49,15 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
 class DriftDetector:
     """Watches one model against one baseline."""
 
-    def __init__(self, baseline: Baseline, *, threshold: float, windows: WindowPolicy | None = None) -> None:
-        """`threshold` is the evidence at which an alert may be raised: windows between false alerts, as `budget` gives it."""
+    def __init__(self, baseline: Baseline, *, threshold: float, windows: WindowPolicy | None = None, window_seconds: float | None = None) -> None:
+        """`threshold` is the evidence at which an alert may be raised: windows between false alerts, as `budget` gives it.
+
+        With `window_seconds`, windows of that duration: shorter and longer ones count in proportion. Without, every window counts as one.
+        """
         self.baseline: Final = baseline
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
+        self._window_seconds = window_seconds
         risk = BASELINE_RISK / (TESTS_PER_FEATURE * len(baseline.features))
         self._features = [FeatureWatch(feature, baseline.rows, risk) for feature in baseline.features]
         self._is_firing = False
@@ -101,7 +106,8 @@ class DriftDetector:
             raise ValueError(f"the window is of the baseline {summary.baseline_id}, not of {self.baseline.baseline_id}")
         tallies = {name: Tally.of(feature) for name, feature in summary.features.items()}
         self._learn_sizes(tallies)
-        results = {watch.name: watch.update(tallies[watch.name]) for watch in self._features}
+        weight = self._weight(summary)
+        results = {watch.name: watch.update(tallies[watch.name], weight) for watch in self._features}
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._features)
         if resolved:
             self._start_again()
@@ -132,6 +138,12 @@ class DriftDetector:
         self._is_firing = state.firing
         for watch in self._features:
             watch.restore(state.features[watch.name])
+
+    def _weight(self, summary: WindowSummary) -> float:
+        """Return what the window counts against a budget: 1, or its duration in units of the usual one."""
+        if self._window_seconds is None:
+            return 1.0
+        return max(_LEAST_SECONDS, (summary.closed_at_ns - summary.opened_at_ns) / 1e9) / self._window_seconds
 
     def _open(self, index: int) -> None:
         self._index = index

@@ -6,10 +6,14 @@ An e-value is a bet against "nothing has changed": its expectation is at most 1 
 
 which needs no tuning: it is the average of κ·p^(κ−1) over κ from 0 to 1. A Shiryaev–Roberts e-detector adds the bets up:
 
-    M_t = (M_{t−1} + 1) · e_t
+    M_t = (M_{t−1} + w_t) · e_t
+
+where w_t is what the window counts: 1 where the budget counts windows, its duration where the budget counts time, so that many short windows are no more
+chances for a false alert than a few long ones. (As long as w_t is known before the window's e-value, E[M at any stopping time] ≤ E[sum of w so far], by the same
+argument as for w = 1; when a window closes depends on how many rows came, not on what they say.)
 
 An average of e-detectors is an e-detector whatever the dependence between them, and the first time that it reaches c is at
-least c windows away on average (Shin, Ramdas and Rinaldo, "E-detectors", 2023). So c is the budget, and neither more features nor a look after every
+least c of w's units away on average (Shin, Ramdas and Rinaldo, "E-detectors", 2023). So c is the budget, and neither more features nor a look after every
 window costs anything. M is kept as its logarithm.
 """
 
@@ -35,9 +39,9 @@ def log_e_value(p_value: float) -> float:
     return x + math.log1p(-(1 + x) * math.exp(-x)) - 2 * math.log(x)
 
 
-def accumulate(log_evidence: float, p_value: float) -> float:
-    """Return ln M after a window with this p-value."""
-    return log_add(log_evidence, 0.0) + log_e_value(p_value)
+def accumulate(log_evidence: float, p_value: float, weight: float = 1.0) -> float:
+    """Return ln M after a window with this p-value, which counts `weight`."""
+    return log_add(log_evidence, math.log(weight)) + log_e_value(p_value)
 
 
 def log_add(first: float, second: float) -> float:

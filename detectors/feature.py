@@ -66,14 +66,14 @@ class FeatureWatch:
         for test in self._tests.values():
             test.learn(step)
 
-    def update(self, tally: Tally) -> dict[str, TestResult]:
-        """Test a window and add to the evidence; return the results by test."""
+    def update(self, tally: Tally, weight: float = 1.0) -> dict[str, TestResult]:
+        """Test a window, which counts `weight`, and add to the evidence; return the results by test."""
         results = {name: test.result(tally) for name, test in self._tests.items()}
         self._pool = tally if self._pool is None or self._rising == 0 else self._pool.scaled(min(1.0, self._pooled_rows / self._pool.rows)).plus(tally)
         if results:
             self._rising = max(0.0, self._rising + log_mean([log_e_value(result.p_value) for result in results.values()]))
         for name, result in results.items():
-            self._log_evidence[name] = accumulate(self._log_evidence.get(name, NO_EVIDENCE), result.p_value)
+            self._log_evidence[name] = accumulate(self._log_evidence.get(name, NO_EVIDENCE), result.p_value, weight)
         for returning in self._returns.values():
             returning.update(tally)
         return results

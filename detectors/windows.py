@@ -22,6 +22,7 @@ class WindowPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     Without `max_seconds` it closes by rows alone.
 
+    >>> import numpy as np
     >>> WindowPolicy(max_rows=3).cut(1, 0, np.array([10, 20, 30]))
     Cut(rows=2, closes=True)
     """

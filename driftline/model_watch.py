@@ -140,4 +140,5 @@ class ModelWatch:
     def _begin(self, baseline: Baseline) -> None:
         inputs = tuple(feature.name for feature in baseline.features if isinstance(feature, NumericBaseline) and not feature.name.startswith("output."))
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
-        self._detector = DriftDetector(baseline, threshold=self.threshold, windows=self._windows)
+        window_seconds = None if self._settings.budget.windows else self._settings.window_time
+        self._detector = DriftDetector(baseline, threshold=self.threshold, windows=self._windows, window_seconds=window_seconds)

@@ -59,8 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         baseline = load_baseline(arguments.baseline)
         table = _read(arguments, baseline)
-        threshold = _threshold(arguments, table)
-        backtest = _run(baseline, table, arguments.window_rows, threshold)
+        backtest = _run(_detector(arguments, baseline, table), table, arguments.window_rows)
     except (BaselineError, TableError) as error:
         sys.stderr.write(f"driftline backtest: {error}\n")
         return 2
@@ -94,17 +93,20 @@ def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, back
         yield f"{backtest.rows_left_over} rows after the last window are too few for one and were not tested"
 
 
-def _threshold(arguments: argparse.Namespace, table: Table) -> float:
-    if table.times_ns is None:
-        return evidence_threshold(arguments.budget, window_seconds=_DEFAULTS.window_time)
-    seconds = float(table.times_ns.max() - table.times_ns.min()) / 1e9
-    if seconds <= 0:
+def _detector(arguments: argparse.Namespace, baseline: Baseline, table: Table) -> DriftDetector:
+    """Return the detector that a monitor would have; without times every window counts as one of the usual duration."""
+    if table.times_ns is not None and table.times_ns.max() <= table.times_ns.min():
         raise TableError(f"{arguments.table}: all rows have the same time in {arguments.time_column!r}")
-    return evidence_threshold(arguments.budget, window_seconds=seconds * min(1.0, arguments.window_rows / table.rows))
+    window_seconds = _DEFAULTS.window_time
+    return DriftDetector(
+        baseline,
+        threshold=evidence_threshold(arguments.budget, window_seconds=window_seconds),
+        windows=WindowPolicy(max_rows=arguments.window_rows, max_seconds=None),
+        window_seconds=None if table.times_ns is None or arguments.budget.windows else window_seconds,
+    )
 
 
-def _run(baseline: Baseline, table: Table, window_rows: int, threshold: float) -> Backtest:
-    detector = DriftDetector(baseline, threshold=threshold, windows=WindowPolicy(max_rows=window_rows, max_seconds=None))
+def _run(detector: DriftDetector, table: Table, window_rows: int) -> Backtest:
     times_ns = np.zeros(table.rows, dtype=np.int64) if table.times_ns is None else table.times_ns
     verdicts = [verdict for _, verdict in detector.update(table.columns, times_ns)]
     if detector.open_rows >= min(window_rows, _DEFAULTS.window_min_rows):

@@ -237,3 +237,11 @@ def test_a_summary_or_snapshot_of_another_baseline_is_refused(detector):
         detector.test(accumulator.summary(index=0, opened_at_ns=0, closed_at_ns=0))
     with pytest.raises(ValueError, match="baseline"):
         detector.restore(msgspec.structs.replace(FRESH, baseline_id="another"))
+
+
+def test_a_budget_in_time_counts_short_windows_for_less(detector):
+    timed = DriftDetector(BASELINE, threshold=THRESHOLD, windows=POLICY, window_seconds=600.0)
+    rows = traffic(ROWS, 1)
+    ((_, usual),) = detector.update(rows, at(ROWS))
+    ((_, short),) = timed.update(rows, np.linspace(0, 6e9, ROWS).astype(np.int64))
+    assert usual.evidence / short.evidence == pytest.approx(100)
