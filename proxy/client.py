@@ -26,7 +26,7 @@ _HIGH_WATER_BYTES: Final = 64 * 1024
 class ClientConnection(asyncio.Protocol):
     """Reads requests, has each answered by a flight, and begins the next one when it has ended."""
 
-    __slots__ = ("_context", "_flight", "_reader", "_unread_tail", "peer", "peer_text", "transport", "writing_paused")
+    __slots__ = ("_context", "_flight", "_reader", "_reading_paused", "_unread_tail", "peer", "peer_text", "transport", "writing_paused")
 
     transport: asyncio.Transport
     peer: bytes
@@ -39,6 +39,7 @@ class ClientConnection(asyncio.Protocol):
         self._reader = RequestReader(context.max_head_bytes)
         self._flight: Flight | None = None
         self._unread_tail: tuple[int, Flight] | None = None
+        self._reading_paused = False
         self.writing_paused = False
         self.peer = b""
         self.peer_text = ""
@@ -63,7 +64,7 @@ class ClientConnection(asyncio.Protocol):
         if not flight.request_ended:
             self._read()
         elif self._reader.buffered_bytes > _PIPELINED_BYTES_AT_MOST:
-            self.transport.pause_reading()
+            self.pause_reading()
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol. A client that closes its sending side has left, as for nginx and Envoy: one that waits looks no different."""
@@ -92,12 +93,15 @@ class ClientConnection(asyncio.Protocol):
             self._amend(ErrorKind.NONE)
 
     def pause_reading(self) -> None:
-        """Take no more of the request for now."""
+        """Take no more from the client for now."""
+        self._reading_paused = True
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on taking the request."""
-        self.transport.resume_reading()
+        """Go on taking what the client sends."""
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
         """Send a part of the reply."""
@@ -121,13 +125,13 @@ class ClientConnection(asyncio.Protocol):
         if close or self._context.draining:
             transport.close()
             return
+        self.resume_reading()
         self._reader.start_next()
         if self._reader.buffered_bytes:
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def _read_next(self) -> None:
         if not self.transport.is_closing():
-            self.transport.resume_reading()
             self._read()
 
     def _read_whole(self, data: bytes) -> None:

@@ -472,6 +472,26 @@ async def test_what_outlasts_the_grace_period_is_broken_off_and_on_record(bench)
     assert (await proxy.tap.recorded(1))[0].error is ErrorKind.SHUTDOWN
 
 
+async def test_a_reply_that_comes_before_the_request_was_taken_leaves_the_connection_usable(bench):
+    async def handle(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
+        await asyncio.sleep(0.3)
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r")[0]))
+
+    proxy = await bench.proxy(await bench.upstream(handle))
+    reader, writer = await proxy.connect()
+    for _ in range(2):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n" + bytes(8_000_000))
+        async with asyncio.timeout(10):
+            answered = await reader.readuntil(b"early")
+        if b"Connection: close" in answered:  # the request was still on its way when the reply came
+            writer.close()
+            reader, writer = await proxy.connect()
+    writer.close()
+    assert [exchange.status for exchange in await proxy.tap.recorded(2)] == [200, 200]
+
+
 async def test_requests_beyond_the_connection_limit_wait_their_turn(bench):
     at_once = most = 0
 
