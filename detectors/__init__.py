@@ -6,14 +6,18 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `windows`        which rows make a window
 - `binning`        the bins of numeric features, and their fast look-up
 - `summary`        rows to summaries of counts, which merge
+- `tally`          the counts of one feature as the tests see them
 - `ks`, `wasserstein`, `psi`, `chi_squared`, `rates`
                    one statistic each: how far a window's counts are from the baseline's
-- `statistic`      what they have in common
+- `statistic`      what statistics, tests and effects are, whatever the feature
 - `calibration`    what the statistics do when nothing has changed, by resampling: p-values that allow for the baseline's own error
+- `effect`         how large a change is, with noise taken off
+- `frequencies`    tests of frequencies: cells, statistic, effect
 - `univariate`     all tests of one feature
-- `effect`         how large a change is, with noise taken off, over the windows since it began
 - `evidence`       p-values to e-values to an e-detector
-- `recovery`       evidence that the traffic has returned
+- `recovery`       evidence that an effect has gone
+- `feature`        one feature over its windows: evidence, and the effect since the change began
+- `words`          baseline against now, in a few words
 - `budget`         "1 per 30 days" to the evidence that an alert needs
 - `drift`          all of it for one model: `update` with rows, or `test` a merged summary; a verdict per window
 
@@ -23,7 +27,8 @@ What is compared with:
 - `design_effect`  how much noisier the baseline is than independent rows
 - `tables`         columns from CSV and Parquet files (I/O)
 
-And beside drift:
+And beside them:
 
 - `agreement`      served replies against the shadows' replies
+- `arrays`         the types of arrays
 """

@@ -3,8 +3,8 @@
     rows → summary → tests of each feature → e-detectors → evidence of the model against the budget → alert, or not
 
 An alert needs evidence past the threshold and a feature that both carries evidence and shows an effect at its floor or above. A feature carries
-evidence from half-way on, in orders of magnitude, to what it needs to raise the alert alone. While the alert fires, evidence of return is gathered;
-when it is complete the alert is resolved and all evidence starts again at nothing.
+evidence when its own is more than chance gives any of so many features. While the alert fires, evidence of return is gathered; when it is
+complete the alert is resolved and all evidence starts again at nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from records.window import WindowSummary
 BASELINE_RISK: Final = 0.05
 """δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
 
+_WORTH_MENTION: Final = 20.0  # a feature's evidence, or the number of features if there are more
 _LARGEST_LOG_EVIDENCE: Final = math.log(1e15)
 _LEAST_SECONDS: Final = 1e-3  # a window whose rows all came at once still counts something
 _UNKNOWN_NAMES: Final = 1_000  # counted by name
@@ -165,9 +166,8 @@ class DriftDetector:
 
     def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]]) -> tuple[FeatureVerdict, ...]:
         """Return the features' verdicts, the largest share of the evidence first."""
-        needed_alone = math.log(self.threshold) + math.log(len(self._features))
-        worth_mention = min(math.log(self.threshold), needed_alone / 2)
-        excess = {watch.name: max(0.0, watch.log_evidence - worth_mention) for watch in self._features}
+        worth_mention = min(self.threshold, max(len(self._features), _WORTH_MENTION))
+        excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._features}
         total = sum(excess.values()) or 1.0
         verdicts = [
             FeatureVerdict(
