@@ -14,6 +14,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -143,8 +144,10 @@ class EmbeddedStore(Store):
     def __init__(self, data_directory: Path) -> None:
         super().__init__(DATABASE)
         data_directory.mkdir(parents=True, exist_ok=True)
-        self._path = data_directory / STORE_NAME
+        self._path = data_directory.resolve() / STORE_NAME
         self._lock = _take_lock(data_directory / LOCK_NAME)
+        # Its import changes the working directory for a moment: here and not with the first client, when threads may use relative paths.
+        import_module("chdb")
 
     def close(self) -> None:
         """Close all clients and let another process have the store."""

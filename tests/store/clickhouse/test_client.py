@@ -36,6 +36,15 @@ def test_a_data_directory_that_cannot_be_made_is_an_error_of_the_system(tmp_path
         open_store(tmp_path / "file" / "data")
 
 
+def test_the_engine_is_imported_before_threads_can_notice_that_it_changes_the_working_directory(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from store.clickhouse.client import EmbeddedStore; assert 'chdb' not in sys.modules;"
+        "store = EmbeddedStore(Path('data')); assert 'chdb' in sys.modules; os.chdir('/'); store.client(); assert not Path('data').exists()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert (tmp_path / "data" / "store").is_dir()
+
+
 def test_clients_do_not_share_settings(store):
     first, second = store.client(), store.client()
     first.set_client_setting("max_threads", 1)
