@@ -1,4 +1,4 @@
-"""Exchanges and outcomes as Arrow, the form in which they are inserted: columns cost a third of what rows cost.
+"""Exchanges and outcomes as Arrow, the form in which they are inserted: columns cost half of what rows cost.
 
 The functions raise one of `UNFIT` where a value has no place in its column, for example a status above 65,535.
 """
