@@ -7,10 +7,12 @@ from typing import Final, NamedTuple
 _RATE_PER_SECOND: Final = 400.0
 _SHARE_OF_CAPACITY: Final = 0.2
 """Clients, service, challenger, proxy and monitor share the machine: latency is measured where it is not saturated."""
-_WINDOWS: Final = 20
-_MIN_WINDOWS: Final = 10
-_WINDOW_ROWS: Final = range(300, 1_000)
-"""The default, and the fewest that show this drift within three windows."""
+_WINDOWS: Final = 10
+"""At least: five before the drift, five after."""
+_WINDOW_ROWS: Final = 1_000
+"""The product's default."""
+_FEWEST_WINDOW_ROWS: Final = 500
+"""Smaller windows would need more than three to show this drift within a budget of one false alert in 30 days."""
 
 
 class Plan(NamedTuple):
@@ -31,15 +33,13 @@ class Plan(NamedTuple):
 def make_plan(duration_seconds: float, capacity_per_second: float) -> Plan:
     """Return the traffic for a duration on a machine whose service alone answers `capacity_per_second` requests.
 
-    A slow machine gets fewer requests and smaller windows before it gets fewer windows, and a longer run before it
-    gets fewer than ten: five before the drift, five after.
+    A slow machine gets fewer requests and smaller windows, and below a limit a longer run.
 
     >>> make_plan(60, 5_000)
     Plan(requests=24000, rate_per_second=400.0, window_rows=1000, drift_at=12000)
     >>> make_plan(20, 1_000)
-    Plan(requests=4000, rate_per_second=200.0, window_rows=300, drift_at=2000)
+    Plan(requests=5000, rate_per_second=200.0, window_rows=500, drift_at=2500)
     """
     rate = min(_RATE_PER_SECOND, capacity_per_second * _SHARE_OF_CAPACITY)
-    requests = max(int(rate * duration_seconds), _MIN_WINDOWS * _WINDOW_ROWS.start)
-    window_rows = min(max(requests // _WINDOWS, _WINDOW_ROWS.start), _WINDOW_ROWS.stop)
-    return Plan(requests, rate, window_rows, requests // 2)
+    requests = max(int(rate * duration_seconds), _WINDOWS * _FEWEST_WINDOW_ROWS)
+    return Plan(requests, rate, min(requests // _WINDOWS, _WINDOW_ROWS), requests // 2)

@@ -9,12 +9,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from driftline.demo.processes import DRIFTLINE, DemoError
+from driftline.demo.processes import DemoError
 from driftline.demo.report import Result
 from driftline.demo.screen import Screen, Snapshot
 from driftline.demo.start import MODEL, Parts, start
 from driftline.demo.watch import Observation, count_stored
-from driftline.demo.workspace import DATA
 
 _LOOK_SECONDS: Final = 0.25
 _SETTLE_SECONDS: Final = 30.0
@@ -82,7 +81,7 @@ class _Run:
             began_at_seconds=self._began_at_seconds,
             drift_began_at_seconds=traffic.drift_began_at_seconds,
             counts=seen.counts,
-            stored=await count_stored(DRIFTLINE, parts.directory / DATA),
+            stored=await count_stored(parts.directory),
             challenger_answered=challenger_answered,
             agreement=seen.agreement,
             windows=tuple(windows),

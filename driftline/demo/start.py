@@ -1,4 +1,7 @@
-"""Start everything: first what a user has already (two services), then Driftline by the commands that a user would type."""
+"""Start everything: first what a user has already (two services), then Driftline by the commands that a user would type.
+
+Files are named relative to the run's directory, in which every process works.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ from driftline.demo.workspace import DATA
 
 MODEL: Final = "tumour"
 """The model's name in URLs, records, metrics and alerts."""
+_BASELINE: Final = "baseline.json"
+_BASELINE_TABLE: Final = "baseline.parquet"
 _BASELINE_ROWS: Final = 20_000
 _BASELINE_SEED: Final = 1
 _TRAFFIC_SEED: Final = 2
@@ -62,9 +67,9 @@ async def start(stack: AsyncExitStack, directory: Path, duration_seconds: float,
 def _prepare(directory: Path) -> Measurements:
     """Write both models and the rows from which the baseline is made."""
     data = measurements.load()
-    models.export_served(data, _onnx(directory, "served"))
-    models.export_challenger(data, _onnx(directory, "challenger"))
-    measurements.write_table(measurements.resample(data.pool, _BASELINE_ROWS, _BASELINE_SEED), data.names, _baseline_table(directory))
+    models.export_served(data, directory / _onnx("served"))
+    models.export_challenger(data, directory / _onnx("challenger"))
+    measurements.write_table(measurements.resample(data.pool, _BASELINE_ROWS, _BASELINE_SEED), data.names, directory / _BASELINE_TABLE)
     return data
 
 
@@ -76,23 +81,22 @@ def _rows(data: Measurements, plan: Plan) -> Rows:
 
 async def _start_service(stack: AsyncExitStack, name: str, directory: Path) -> str:
     """Return the URL of a service for one of the models, in a process of its own."""
-    command = [sys.executable, "-m", "driftline.demo.service", "--model", str(_onnx(directory, name)), "--name", MODEL]
+    command = [sys.executable, "-m", "driftline.demo.service", "--model", _onnx(name), "--name", MODEL]
     service = await stack.enter_async_context(child(name, command, directory))
     return (await service.says(r"(?m)^(http://\S+)$"))[1]
 
 
 async def _make_baseline(directory: Path) -> None:
-    command = [DRIFTLINE, "baseline", "--model", MODEL, "--from", str(_baseline_table(directory)), "--out", str(_baseline(directory))]
+    command = [DRIFTLINE, "baseline", "--model", MODEL, "--from", _BASELINE_TABLE, "--out", _BASELINE]
     async with child("baseline", command, directory) as making:
         await making.succeed()
 
 
 async def _start_driftline(stack: AsyncExitStack, directory: Path, window_rows: int, options: Sequence[str]) -> tuple[Child, str, str]:
     """Return the process, where its clients connect, and its admin address. It takes free ports, and says which when it is ready."""
-    settings = directory / "driftline.yaml"
-    settings.write_text(f"drift:\n  window_rows: {window_rows}\n")
+    (directory / "driftline.yaml").write_text(f"drift:\n  window_rows: {window_rows}\n")
     command = [
-        *(DRIFTLINE, "up", "--config", str(settings), "--data-dir", str(directory / DATA), "--baseline", str(_baseline(directory))),
+        *(DRIFTLINE, "up", "--config", "driftline.yaml", "--data-dir", DATA, "--baseline", _BASELINE),
         *("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"),
         *options,
     ]
@@ -105,13 +109,5 @@ def _infer_url(service_url: str) -> str:
     return f"{service_url}/v2/models/{MODEL}/infer"
 
 
-def _onnx(directory: Path, name: str) -> Path:
-    return directory / f"{name}.onnx"
-
-
-def _baseline_table(directory: Path) -> Path:
-    return directory / "baseline.parquet"
-
-
-def _baseline(directory: Path) -> Path:
-    return directory / "baseline.json"
+def _onnx(name: str) -> str:
+    return f"{name}.onnx"

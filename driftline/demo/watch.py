@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 import aiohttp
 import msgspec
 
-from driftline.demo.processes import DemoError
+from driftline.demo.processes import DRIFTLINE, DemoError
+from driftline.demo.workspace import DATA
 from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus
 from records.verdict import DriftState
 
@@ -107,11 +108,11 @@ class StoredRows(NamedTuple):
     shadow: int
 
 
-async def count_stored(driftline: str, data_directory: Path) -> StoredRows:
-    """Ask the store, after everything has stopped, with the command that a user would use."""
+async def count_stored(directory: Path) -> StoredRows:
+    """Ask the store in the run's directory, after everything has stopped, with the command that a user would use."""
     query = "SELECT role, count() AS rows, uniqExact(request_id) AS requests FROM exchanges GROUP BY role"
-    command = [driftline, "sql", "--data-dir", str(data_directory), "--format", "JSONEachRow", query]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    command = [DRIFTLINE, "sql", "--data-dir", DATA, "--format", "JSONEachRow", query]
+    process = await asyncio.create_subprocess_exec(*command, cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     output, errors = await process.communicate()
     if process.returncode:
         raise DemoError(f"driftline sql ended with exit code {process.returncode}: {errors.decode().strip()}")

@@ -52,11 +52,11 @@ async def test_an_interrupted_demo_leaves_nothing_running(tmp_path, environment,
         DRIFTLINE, "demo", "--headless", env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    while b"requests" not in await process.stdout.readline():
-        assert process.returncode is None
+    while b"requests" not in (line := await process.stdout.readline()):
+        assert line, (await process.communicate())[1].decode()
     assert len(processes_in(tmp_path)) >= 3
     process.send_signal(number)
     _, errors = await process.communicate()
     assert process.returncode == 130
-    assert errors.decode() == "interrupted; everything that was started has been stopped\n"
+    assert errors.decode() == "driftline demo: interrupted; everything that was started has been stopped\n"
     assert processes_in(tmp_path) == []
