@@ -33,6 +33,7 @@ format: setup
 generate: setup ## files that are made from code and committed
 	$(BIN)/python -m config.reference > docs/settings.md
 	$(BIN)/python -m driftline.metrics_reference > docs/metrics.md
+	$(BIN)/python -m bench.published
 
 bench-proxy: setup ## beside nginx and aiohttp, in one run (needs nginx and wrk)
 	$(BIN)/python -m bench.proxy $(ARGS)

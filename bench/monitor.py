@@ -39,6 +39,7 @@ from store.spool.reader import SpoolReader
 from store.spool.writer import SpoolWriter, create_writer_directory
 
 PROMISED_US = 40.0
+ALL_IN = "all in, the monitor itself"
 SHORT_SPOOL = 20_000
 """Exchanges: enough to learn a baseline and to test windows against it."""
 _SETTINGS = Settings()
@@ -46,6 +47,15 @@ _BATCH_BYTES = 32 * 1024 * 1024
 _AT_ONCE = 100
 """Exchanges decoded at a time: more are out of the processor's cache before they are used."""
 _decode_record = msgspec.msgpack.Decoder(Exchange).decode
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What a run gave."""
+
+    exchanges: int
+    cpu_us_per_exchange: dict[str, float]
+    """By stage, in order; then their sum, and all in."""
+    once_per_baseline_ms: float
 
 
 class Stages:
@@ -70,17 +80,27 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="driftline-bench-", dir=arguments.directory) as directory:
             cpu_us, once_ms = measure_stages(count, Path(directory))
-            cpu_us["all in, the monitor itself"] = all_in_us = measure_monitor(count, Path(directory))
+            cpu_us[ALL_IN] = measure_monitor(count, Path(directory))
     except BenchmarkError as error:
         print(f"bench.monitor: {error}", file=sys.stderr)
         return 1
-    print(f"{machine_sentence()}.\n{count:,} exchanges of 30 numbers in and 2 out, V2 JSON.\n")
-    print(markdown_table(("stage", "CPU µs per exchange"), [(name, f"{figure:.1f}") for name, figure in cpu_us.items()]))
-    print(f"\nonce per baseline, to learn and calibrate it: {once_ms:,.0f} ms")
-    print(f"all in: {all_in_us:.1f} µs per exchange (promised: at most {PROMISED_US:.0f}), {'kept' if all_in_us <= PROMISED_US else 'NOT kept'}")
+    figures = Figures(count, cpu_us, once_ms)
+    print(f"{machine_sentence()}.\n\n{report(figures)}")
     if arguments.json:
-        write_json(arguments.json, {"exchanges": count, "cpu_us_per_exchange": cpu_us, "once_per_baseline_ms": once_ms})
+        write_json(arguments.json, msgspec.to_builtins(figures))
     return 0
+
+
+def report(figures: Figures) -> str:
+    """Return the figures as Markdown, and how they stand to what is promised."""
+    table = markdown_table(("stage", "CPU µs per exchange"), [(name, f"{cpu_us:.1f}") for name, cpu_us in figures.cpu_us_per_exchange.items()])
+    all_in_us = figures.cpu_us_per_exchange[ALL_IN]
+    verdict = "kept" if all_in_us <= PROMISED_US else "NOT kept"
+    return (
+        f"{figures.exchanges:,} exchanges of 30 numbers in and 2 out, V2 JSON:\n\n{table}\n\n"
+        f"- all in: {all_in_us:.1f} µs per exchange (promised: at most {PROMISED_US:.0f}), {verdict}\n"
+        f"- once per baseline, to learn and calibrate it: {figures.once_per_baseline_ms:,.0f} ms"
+    )
 
 
 def measure_stages(count: int, directory: Path) -> tuple[dict[str, float], float]:

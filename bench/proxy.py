@@ -73,17 +73,23 @@ def main() -> int:
     try:
         chosen = _choose(arguments.only)
         plan = Plan(arguments.connections, 1 if arguments.quick else 3, 2 if arguments.quick else 5, arguments.spool_dir)
-        print(_introduction(plan), flush=True)
+        _require_programs()
+        print(f"{machine_sentence()}.\n{_conditions(plan)}", flush=True)
         results = compare(chosen, plan)
     except BenchmarkError as error:
         print(f"bench.proxy: {error}", file=sys.stderr)
         return 1
-    for connections in plan.connections:
-        print(f"\n{connections} connection{'s' if connections > 1 else ''}:\n\n{_table(results, connections)}")
-    print("\n" + "\n".join(_targets(results)))
+    print("\n" + report(results))
     if arguments.json:
-        write_json(arguments.json, {"seconds": plan.seconds, "rounds": plan.rounds, "results": msgspec.to_builtins(results)})
+        write_json(arguments.json, {"conditions": _conditions(plan), "results": msgspec.to_builtins(results)})
     return 0
+
+
+def report(results: Sequence[Result]) -> str:
+    """Return the figures as Markdown: a table for each number of connections, then how they stand to what is promised."""
+    counts = sorted({result.connections for result in results})
+    tables = [f"{count} connection{'s' if count > 1 else ''}:\n\n{_table(results, count)}" for count in counts]
+    return "\n\n".join([*tables, "\n".join(f"- {line}" for line in _promises(results))])
 
 
 def compare(chosen: Sequence[Contender], plan: Plan) -> list[Result]:
@@ -180,7 +186,7 @@ def _table(results: Sequence[Result], connections: int) -> str:
     return markdown_table(heads, rows)
 
 
-def _targets(results: Sequence[Result]) -> Iterator[str]:
+def _promises(results: Sequence[Result]) -> Iterator[str]:
     """Say how the figures stand to what the project promises; nothing where they were not measured."""
     promises = (("driftline-capture", "nginx", 1.6), ("driftline-mirror", "nginx-mirror", 0.6))
     for name, reference, limit in promises:
@@ -209,15 +215,18 @@ def _verdict(kept: bool) -> str:
     return "kept" if kept else "NOT kept"
 
 
-def _introduction(plan: Plan) -> str:
+def _require_programs() -> None:
     for name, package in (("nginx", "nginx"), ("wrk", "wrk"), ("taskset", "util-linux")):
         program(name, package)
+
+
+def _conditions(plan: Plan) -> str:
     cores = (
-        f"proxies on core {PROXY_CORE}; load, upstream and shadows on core {LOAD_CORE}"
+        "proxies on one core; load, upstream and shadows on another"
         if len(CORES) > 1
-        else f"everything on core {PROXY_CORE}: requests/s and latency are shared with the load generator"
+        else "everything on one core, so that requests/s and latency are shared with the load"
     )
-    return f"{machine_sentence()}.\nMedians of {plan.rounds} × {plan.seconds} s; {cores}."
+    return f"Medians of {plan.rounds} × {plan.seconds} s; {cores}."
 
 
 def _choose(names: Sequence[str]) -> list[Contender]:

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def machine_sentence() -> str:
-    """Say the same in one line."""
-    return "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, Python {python}".format(**machine())
+def machine_sentence(described: Mapping[str, str | int] | None = None) -> str:
+    """Say in one line what `machine` returned, there and then or for an earlier run."""
+    return "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, Python {python}".format(**(described or machine()))
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
