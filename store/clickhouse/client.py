@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import clickhouse_connect
+from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -92,8 +93,9 @@ class Store(ABC):
 
     def _enter_database(self, client: Client) -> None:
         with self._schema_lock:  # whichever thread asks first brings the schema forward, once per process
-            if not self._schema_current:
-                client.command(f"CREATE DATABASE IF NOT EXISTS `{self._database}`")
+            name = quote_identifier(self._database)
+            if not self._schema_current and client.command(f"EXISTS DATABASE {name}") != 1:  # it may be there for an account that may not create it
+                client.command(f"CREATE DATABASE {name}")
             client.database = self._database
             if not self._schema_current:
                 migrate(client)
