@@ -1,19 +1,17 @@
-"""What the console and `driftline baseline` ask."""
+"""What the console asks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from records.exchange import Body, ErrorKind, Exchange, Role
-from records.ports import StoreUnavailableError
 from records.verdict import Verdict
 from records.window import WindowSummary
-from store.clickhouse.client import FAILURES, Connection, Store, one_line
+from store.clickhouse.client import Connection, Store
 from store.clickhouse.rows import results, selected
 
 _ResultT = TypeVar("_ResultT", bound=msgspec.Struct)
@@ -37,22 +35,7 @@ class StoreQueries:
     """Every method raises `StoreUnavailableError` where the store cannot be asked now."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
         self._connection = Connection(store)
-
-    def exchanges(self, model: str, since_ns: int, until_ns: int) -> Iterator[Exchange]:
-        """Yield the exchanges whose reply was served by a model, started in [since, until), in their order. `model` is set as it was resolved."""
-        statement = (
-            f"SELECT {_EXCHANGE} FROM exchanges WHERE model = {{model:String}} AND role = 'served'"  # noqa: S608 - the column list is ours
-            " AND started_at >= fromUnixTimestamp64Nano({since:Int64}) AND started_at < fromUnixTimestamp64Nano({until:Int64})"
-            " ORDER BY started_at, writer, sequence"
-        )
-        parameters = {"model": model, "since": since_ns, "until": until_ns}
-        try:  # a client of its own: it can do nothing else while rows are taken from it
-            with closing(self._store.client()) as client, client.query_rows_stream(statement, parameters, column_formats=_BODIES_AS_BYTES) as rows:
-                yield from map(_exchange, rows)
-        except FAILURES as error:
-            raise StoreUnavailableError(one_line(error)) from error
 
     def exchanges_by_id(self, identifier: str) -> list[Exchange]:
         """Return the exchanges, of all arms, with this exchange id (canonical UUID), else with this request id; the served one first."""

@@ -6,7 +6,7 @@ from records.exchange import Body, ErrorKind, Role
 from records.ids import format_uuid
 from records.ports import StoreUnavailableError
 from store.clickhouse.queries import StoreQueries
-from tests.store.clickhouse.parts import STARTED_AT_NS, make_exchange, make_loader
+from tests.store.clickhouse.parts import make_exchange, make_loader
 
 BINARY = Body(b"\x00\xff\x93", 3, False, "application/octet-stream", "gzip", {"inference-header-content-length": "1"})
 
@@ -31,17 +31,7 @@ def test_an_exchange_comes_back_as_it_was(stored):
         1, model="fraud", version="3", queue_ns=-1, total_ns=-1, error=ErrorKind.REPLY_TIMEOUT, request=BINARY, sampling_rate=0.1, trace_id="a" * 32
     )
     queries = stored(exchange)
-    assert list(queries.exchanges("fraud", 0, 2**62)) == [exchange]
     assert queries.exchanges_by_id("request-1") == [exchange]
-
-
-def test_a_model_s_traffic_comes_in_its_order_for_a_period(stored):
-    exchanges = [make_exchange(number, model="fraud") for number in range(10)]
-    shadow = make_exchange(4, model="fraud", role=Role.SHADOW, arm="candidate")
-    other = make_exchange(4, model="other")
-    queries = stored(*reversed(exchanges), shadow, other)
-    since, until = STARTED_AT_NS + 2_000_000, STARTED_AT_NS + 7_000_000
-    assert list(queries.exchanges("fraud", since, until)) == exchanges[2:7]
 
 
 def test_an_exchange_is_found_by_its_id_with_all_its_arms_the_served_one_first(stored):
@@ -63,18 +53,8 @@ def test_an_id_that_is_used_without_end_gives_a_bounded_answer(stored):
     assert len(queries.exchanges_by_id("same")) == 100
 
 
-def test_traffic_can_be_taken_in_part(stored):
-    queries = stored(*(make_exchange(number, model="fraud") for number in range(50)))
-    some = queries.exchanges("fraud", 0, 2**62)
-    assert next(some).request_id == "request-0"
-    some.close()
-    assert len(queries.exchanges_by_id("request-7")) == 1
-
-
 def test_a_store_that_cannot_be_asked_says_so(server_store, server):
     server.close()
     queries = StoreQueries(server_store)
     with pytest.raises(StoreUnavailableError):
         queries.exchanges_by_id("x")
-    with pytest.raises(StoreUnavailableError):
-        next(queries.exchanges("fraud", 0, 1))
