@@ -14,3 +14,8 @@ Column: TypeAlias = npt.NDArray[Any]
 """float64 with NaN where missing, or objects: str with None where missing."""
 Columns: TypeAlias = Mapping[str, Column]
 """Columns by name, all of one length: one entry per row of traffic."""
+
+
+def is_numeric(column: Column) -> bool:
+    """Return whether a column holds numbers; any other one holds levels."""
+    return column.dtype.kind in "fiub"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import design_effect
-from detectors.arrays import Column, Columns, Floats
+from detectors.arrays import Column, Columns, Floats, is_numeric
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
 
@@ -32,11 +32,11 @@ class BaselineError(ValueError):
 
 
 def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int) -> Baseline:
-    """Return the baseline of columns of one length, rows in the order of the traffic. Arrays of numbers are numeric features, of objects categorical."""
+    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers are numeric features, others categorical."""
     rows = len(next(iter(columns.values()), ()))
     if rows < FEWEST_ROWS:
         raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
-    drafts = [_numeric(name, column) if column.dtype != np.object_ else _categorical(name, column) for name, column in columns.items()]
+    drafts = [_numeric(name, column) if is_numeric(column) else _categorical(name, column) for name, column in columns.items()]
     effects = design_effect.pooled([draft.design_effect for draft in drafts])
     features = tuple(msgspec.structs.replace(draft, design_effect=effect) for draft, effect in zip(drafts, effects, strict=True))
     return Baseline(baseline_id=_identify(features), model=model, version=version, source=source, rows=rows, created_at_ns=created_at_ns, features=features)
@@ -122,7 +122,7 @@ class BaselineLearner:
 
     def _column(self, name: str) -> Column:
         known = next(batch[name] for _, batch in self._batches if name in batch)
-        absent = None if known.dtype == np.object_ else np.nan
+        absent = np.nan if is_numeric(known) else None
         return np.concatenate([batch.get(name, np.full(rows, absent, dtype=known.dtype)) for rows, batch in self._batches])
 
 

@@ -30,8 +30,8 @@ from records.window import WindowSummary
 BASELINE_RISK: Final = 0.05
 """δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
 
-_WORTH_MENTION: Final = 20.0  # a feature's evidence, or the number of features if there are more
-_LARGEST_LOG_EVIDENCE: Final = math.log(1e15)
+_WORTH_MENTION: Final = 15.0  # how much a window's bet on a feature must have grown; more among hundreds of features
+_LARGEST_EVIDENCE: Final = 1e15
 _LEAST_SECONDS: Final = 1e-3  # a window whose rows all came at once still counts something
 _UNKNOWN_NAMES: Final = 1_000  # counted by name
 
@@ -112,7 +112,7 @@ class DriftDetector:
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._features)
         if resolved:
             self._start_again()
-        verdict = self._verdict(summary, self._feature_verdicts(summary, results), resolved=resolved)
+        verdict = self._verdict(summary, self._feature_verdicts(summary, results, weight), resolved=resolved)
         if verdict.state is DriftState.FIRING:
             self._is_firing = True
             self._await_return(verdict.carriers)
@@ -164,9 +164,9 @@ class DriftDetector:
                 if step in steps:
                     watch.learn(step)
 
-    def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]]) -> tuple[FeatureVerdict, ...]:
+    def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]], weight: float) -> tuple[FeatureVerdict, ...]:
         """Return the features' verdicts, the largest share of the evidence first."""
-        worth_mention = min(self.threshold, max(len(self._features), _WORTH_MENTION))
+        worth_mention = min(self.threshold, weight * max(_WORTH_MENTION, len(self._features) / _WORTH_MENTION))
         excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._features}
         total = sum(excess.values()) or 1.0
         verdicts = [
@@ -183,7 +183,8 @@ class DriftDetector:
         return tuple(sorted(verdicts, key=lambda verdict: -verdict.share))
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
-        evidence = math.exp(min(_LARGEST_LOG_EVIDENCE, log_mean([feature.log_evidence for feature in features])))
+        log_evidence = log_mean([feature.log_evidence for feature in features])
+        evidence = math.exp(log_evidence) if log_evidence < math.log(_LARGEST_EVIDENCE) else _LARGEST_EVIDENCE
         verdict = Verdict(
             model=summary.model,
             version=summary.version,

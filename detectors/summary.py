@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Column, Columns, Floats
+from detectors.arrays import Column, Columns, Floats, is_numeric
 from detectors.binning import LARGEST_VALUE, Binner
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
@@ -128,7 +128,7 @@ class _NumericCounts:
         values = np.full((len(self._baselines), rows), np.nan)
         for row, baseline in zip(values, self._baselines, strict=True):
             column = columns.get(baseline.name)
-            if column is not None and column.dtype != np.object_:
+            if column is not None and is_numeric(column):
                 row[:] = column[first : first + rows]
         self._add(values)
 
@@ -209,9 +209,9 @@ class _LevelCounts:
 
 def _count_levels(column: Column) -> Counter[str | None]:
     """Return the rows of each level; None where missing."""
-    if column.dtype == np.object_:
-        return Counter(level if type(level) is str else None for level in column.tolist())
-    return Counter(_as_level(number) for number in column.astype(np.float64).tolist())
+    if is_numeric(column):
+        return Counter(_as_level(number) for number in column.astype(np.float64).tolist())
+    return Counter(level if type(level) is str else None for level in column.tolist())
 
 
 def _as_level(number: float) -> str | None:

@@ -88,7 +88,7 @@ def test_a_last_window_with_too_few_rows_is_left_over(tmp_path, baseline, capsys
 
 def test_times_of_the_rows_say_how_long_windows_last(tmp_path, baseline, capsys):
     table = write(tmp_path / "t.csv", {"at": np.linspace(1.7e9, 1.7e9 + 36_000, 5_000)} | draw(5_000, 6))  # ten hours, ten windows
-    _, timed, err = backtest(capsys, baseline, table, "--json", "--time-column", "at", "--budget", "1 per 10 days")
+    _, timed, _ = backtest(capsys, baseline, table, "--json", "--time-column", "at", "--budget", "1 per 10 days")
     _, untimed, _ = backtest(capsys, baseline, table, "--json", "--budget", "1 per 10 days")
     timed_windows, untimed_windows = json.loads(timed)["windows"], json.loads(untimed)["windows"]
     assert timed_windows[0]["threshold"] == untimed_windows[0]["threshold"] == pytest.approx(10 * 24 * 6)
