@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_LOAD_AVERAGE_AT_START = os.getloadavg()[0]
 
-def machine() -> dict[str, str | int]:
+
+def machine() -> dict[str, str | float]:
     """Describe what the figures depend on."""
     return {
         "cpu": _cpu_model(),
@@ -19,12 +21,15 @@ def machine() -> dict[str, str | int]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "kernel": platform.release(),
         "python": platform.python_version(),
+        "load_average_at_start": round(_LOAD_AVERAGE_AT_START, 1),
     }
 
 
-def machine_sentence(described: Mapping[str, str | int] | None = None) -> str:
+def machine_sentence(described: Mapping[str, str | float] | None = None) -> str:
     """Say in one line what `machine` returned, there and then or for an earlier run."""
-    return "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, Python {python}".format(**(described or machine()))
+    return "{cpu}, {cores} cores, {memory_gib} GiB, Linux {kernel}, Python {python}, load average {load_average_at_start} at the start".format(
+        **(described or machine())
+    )
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
