@@ -31,15 +31,14 @@ class BodyCapture:
 
     def content(self, limit_bytes: int) -> bytes:
         """Return what was kept, at most this many bytes."""
-        pieces = self._pieces
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return content if len(content) <= limit_bytes else content[:limit_bytes]
+        content = b"".join(self._pieces)  # of one piece, the piece itself
+        return content if self._kept_bytes <= limit_bytes else content[:limit_bytes]
 
     def body(self, fields: ContentFields, limit_bytes: int) -> Body:
         """Return the record of the body of a message with these fields."""
-        size = self.size_bytes
+        content_type, content_encoding, kept = fields
         content = self.content(limit_bytes)
-        return Body(content, size, len(content) < size, *fields)
+        return Body(content, self.size_bytes, len(content) < self.size_bytes, content_type, content_encoding, kept)
 
     def size_only(self) -> Body:
         """Return the record of a body whose content is kept elsewhere."""

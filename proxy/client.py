@@ -126,8 +126,7 @@ class ClientConnection(asyncio.Protocol):
             transport.close()
             return
         self.resume_reading()
-        self._reader.start_next()
-        if self._reader.buffered_bytes:
+        if self._reader.start_next():
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def _read_next(self) -> None:
@@ -150,7 +149,6 @@ class ClientConnection(asyncio.Protocol):
             if body:
                 flight.request_body(body)
             flight.request_end()
-            flight.request_pause()
 
     def _read(self) -> None:
         reader = self._reader
@@ -163,7 +161,7 @@ class ClientConnection(asyncio.Protocol):
                 elif event is END:
                     assert flight is not None
                     flight.request_end()
-                    break
+                    return
                 elif isinstance(event, RequestHead):
                     flight = self._begin(event)
                     if flight is None:

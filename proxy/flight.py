@@ -32,6 +32,9 @@ _STATUS: Final = {
 """What a client is answered when its exchange fails before the upstream's reply began."""
 
 
+_NO_TRACE: Final = ("", "")
+
+
 class ReplyState(IntEnum):
     """How far the reply to the client is."""
 
@@ -80,10 +83,11 @@ class Flight:
         self._to_upstream.append(piece)
 
     def request_end(self) -> None:
-        """The request is whole."""
+        """The request is whole: send on what is left of it."""
         if self.head.chunked:
             self._to_upstream.append(b"0\r\n\r\n")
         self.request_ended = True
+        self.request_pause()
 
     def request_pause(self) -> None:
         """All that was received so far has been said: send it on."""
@@ -129,14 +133,15 @@ class Flight:
             if self.head.minor:
                 self._to_client.append(interim_head(head))
             return
-        self._heard_ns = time.perf_counter_ns()
-        self._first_byte_ns = self._heard_ns - self._started_ns
+        self._heard_ns = now_ns = time.perf_counter_ns()
+        self._first_byte_ns = now_ns - self._started_ns
         self._reply_head = head
         self._reply_state = ReplyState.BEGUN
         if head.unbounded and self.head.method != b"HEAD":
             self._reply_chunked = self.head.minor == 1
             self._close_after = self._close_after or not self._reply_chunked
-        self._close_after = self._close_after or self._context.draining or not self.request_ended
+        if self._context.draining or not self.request_ended:
+            self._close_after = True
         self._to_client.append(client_head(head, self._request_id_bytes, chunked=self._reply_chunked, connection=self._connection_field()))
 
     def reply_body(self, piece: bytes) -> None:
@@ -235,7 +240,7 @@ class Flight:
     def _record(self, error: ErrorKind, status: int, total_ns: int) -> Exchange:
         context, route, head, reply = self._context, self._route, self.head, self._reply_head
         limit = context.capture_bytes
-        trace_id, span_id = trace_context(head.named)
+        trace_id, span_id = trace_context(head.named) if b"traceparent" in head.named else _NO_TRACE
         return Exchange(
             exchange_id=self.exchange_id,
             request_id=self.request_id,

@@ -31,9 +31,12 @@ _HOP_BY_HOP: Final = frozenset(
 _OWN: Final = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", b"content-length", b"content-type", b"cache-control"})
 """Fields that the Connection field cannot strip: they are ours, or a message is not the same without them."""
 
-_REWRITTEN: Final = _HOP_BY_HOP | {b"host", b"via", b"x-forwarded-for", b"x-request-id"}
+_REWRITTEN: Final = _HOP_BY_HOP | {b"via", b"x-forwarded-for"}
+_NOTHING: Final[frozenset[bytes]] = frozenset()
 
 _KEPT: Final = frozenset(name.encode() for name in KEPT_FIELDS)
+
+_NONE_KEPT: Final[dict[str, str]] = {}
 
 MAX_REQUEST_ID_BYTES: Final = 200
 
@@ -45,13 +48,20 @@ def upstream_fields(head: RequestHead, client: bytes, request_id: bytes) -> byte
     """
     if not head.forwarded:
         head.forwarded = _forwarded(head)
+    if head.named.get(b"x-request-id") == request_id:
+        return b"%b%b\r\n\r\n" % (head.forwarded, client)
     return b"%b%b\r\nX-Request-Id: %b\r\n\r\n" % (head.forwarded, client, request_id)
 
 
 def _forwarded(head: RequestHead) -> bytes:
     """Return what goes on of the client's fields, up to the client's address at the end of X-Forwarded-For."""
     named = head.named
-    fields = _joined(head.fields, named, _REWRITTEN | (head.connection - _OWN)) + b"Host: %b\r\n" % head.host
+    id_may_pass = b"x-request-id" not in named or usable_request_id(named[b"x-request-id"])
+    if id_may_pass and _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host"):
+        fields = head.raw_fields
+    else:
+        left_out = _REWRITTEN | {b"host"} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
+        fields = _joined(head.fields, named, left_out) + b"Host: %b\r\n" % head.host
     via = named.get(b"via")
     forwarded_for = named.get(b"x-forwarded-for")
     return b"%bVia: %b1.%d driftline\r\n%b%bX-Forwarded-For: %b" % (
@@ -117,6 +127,6 @@ def content_fields(head: RequestHead | ReplyHead) -> ContentFields:
     """Return what is recorded of a message's fields beside its body."""
     if head.content is None:
         named = head.named
-        kept = {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
+        kept = _NONE_KEPT if _KEPT.isdisjoint(named) else {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
         head.content = (named.get(b"content-type", b"").decode("latin-1"), named.get(b"content-encoding", b"").decode("latin-1"), kept)
     return head.content

@@ -55,7 +55,7 @@ class Pool:
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """The connection has nothing to do any more and may serve the next request."""
-        if not self._lend(connection, 0):
+        if not self._waiting or not self._lend(connection, 0):
             connection.idle_since = self._now
             self._idle.append(connection)
 

@@ -134,9 +134,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reply_end(self) -> None:
         receiver, self._receiver = self._receiver, None
-        reader = self._reader
-        if self._keep_alive and self.request_done and not reader.buffered_bytes and not self.transport.is_closing():
-            reader.start_next()
+        # Bytes behind the reply answer nothing that was asked: they could be taken for the next request's reply.
+        if not self._reader.start_next() and self._keep_alive and self.request_done and not self.transport.is_closing():
             self._pool.give_back(self)
         else:
             self.transport.abort()

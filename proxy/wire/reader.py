@@ -12,7 +12,7 @@ Bytes behind a message stay unread until `start_next`, so that a pipelined reque
 `receive_whole` is the short way for the common case: one read that holds exactly one message.
 
 Heads repeat: a client sends the same fields with most of its requests, and so does a server. Parsing is a pure function of a head's bytes, so
-the last few hundred results are remembered; a head that is not among them costs what it costs.
+the last hundred or so results are remembered; a head that is not among them costs what it costs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
 
 MAX_CHUNK_LINE_BYTES: Final = 4096
 
-REMEMBERED_HEADS: Final = 512
+REMEMBERED_HEADS: Final = 128
 REMEMBERED_HEAD_BYTES: Final = 1024
 """Longer heads are parsed anew each time, which bounds what is remembered to a few megabytes."""
 
@@ -135,7 +135,7 @@ class Reader(Generic[Head]):
 
         The reader is then ready for the next message at once. Raises WireError.
         """
-        if self._state == _HEAD and self._at == len(self._buffer):
+        if self._state == _HEAD and (not self._buffer or self._at == len(self._buffer)):
             end = data.find(b"\r\n\r\n")
             if 0 < end <= self._max_head_bytes and not data.startswith(b"\r\n"):
                 head = self._parsed(data[: end + 2])
@@ -144,11 +144,12 @@ class Reader(Generic[Head]):
         self.receive(data)
         return None
 
-    def start_next(self) -> None:
-        """Go on to the message after this one."""
+    def start_next(self) -> bool:
+        """Go on to the message after this one; return whether something of it was received already."""
         self._state = _HEAD
         self._searched = self._at
         self.trailers = b""
+        return self._at < len(self._buffer)
 
     def body_length(self, head: Head) -> int:
         """Return what follows this head, as its `body_length` has it."""

@@ -12,7 +12,7 @@ from proxy.wire.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLO
 class ReplyHead:
     """A reply's head, checked, never changed."""
 
-    __slots__ = ("body_length", "connection", "content", "fields", "keep_alive", "minor", "named", "reason", "returned", "status")
+    __slots__ = ("body_length", "connection", "content", "fields", "interim", "keep_alive", "minor", "named", "reason", "returned", "status", "unbounded")
 
     status: int
     reason: bytes
@@ -25,18 +25,12 @@ class ReplyHead:
     named: dict[bytes, bytes]
     body_length: int
     """As the fields have it: a reply to HEAD has no body all the same."""
+    interim: bool
+    """Another head follows (RFC 9110 §15.2)."""
+    unbounded: bool
+    """Only the body's end tells its length."""
     keep_alive: bool
     connection: frozenset[bytes]
-
-    @property
-    def interim(self) -> bool:
-        """Another head follows (RFC 9110 §15.2)."""
-        return self.status < 200
-
-    @property
-    def unbounded(self) -> bool:
-        """Only the body's end tells its length."""
-        return self.body_length in {CHUNKED, UNTIL_CLOSE}
 
 
 def parse_reply_head(section: bytes) -> ReplyHead:
@@ -54,7 +48,9 @@ def parse_reply_head(section: bytes) -> ReplyHead:
     head.fields, head.named = parse_fields(section, line.end(), 502)
     head.connection = connection = connection_options(head.named)
     head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
+    head.interim = head.status < 200
     head.body_length = _body_length(head)
+    head.unbounded = head.body_length in {CHUNKED, UNTIL_CLOSE}
     if head.status == 101:
         raise WireError(502, "the upstream switched protocols unasked")
     return head

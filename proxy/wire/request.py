@@ -17,6 +17,7 @@ class RequestHead:
 
     __slots__ = (
         "body_length",
+        "chunked",
         "connection",
         "content",
         "fields",
@@ -27,6 +28,7 @@ class RequestHead:
         "method_text",
         "minor",
         "named",
+        "raw_fields",
         "target",
         "target_text",
     )
@@ -42,20 +44,18 @@ class RequestHead:
     """The fields as they go on; empty until `proxy.heads` makes them, and kept with a remembered head."""
     content: ContentFields | None
     """Likewise, what is recorded of them."""
+    raw_fields: bytes
+    """All field lines as received."""
     fields: list[Field]
     """All fields in order, names as received, values without surrounding white space."""
     named: dict[bytes, bytes]
     """By lower-case name; repeated fields joined by commas."""
     host: bytes
     body_length: int
+    chunked: bool
     keep_alive: bool
     connection: frozenset[bytes]
     """Lower-case options of the Connection field: names of fields that end here, `close`, `keep-alive`."""
-
-    @property
-    def chunked(self) -> bool:
-        """Whether the body comes in chunks."""
-        return self.body_length == CHUNKED
 
 
 def parse_request_head(section: bytes) -> RequestHead:
@@ -70,12 +70,14 @@ def parse_request_head(section: bytes) -> RequestHead:
     head.method = method
     head.minor = 0 if minor == b"0" else 1
     head.method_text = method.decode("latin-1")
+    head.raw_fields = section[line.end() :]
     head.forwarded = b""
     head.content = None
     head.fields, head.named = parse_fields(section, line.end(), 400)
     head.connection = connection = connection_options(head.named)
     head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
     head.body_length = _body_length(head.named, head.minor)
+    head.chunked = head.body_length == CHUNKED
     _set_target(head, target)
     head.target_text = head.target.decode("latin-1")
     return head
