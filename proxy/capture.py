@@ -29,15 +29,16 @@ class BodyCapture:
             self._pieces.append(piece[:room])
             self._kept_bytes += room
 
-    def content(self, limit_bytes: int) -> bytes:
-        """Return what was kept, at most this many bytes."""
-        content = b"".join(self._pieces)  # of one piece, the piece itself
-        return content if self._kept_bytes <= limit_bytes else content[:limit_bytes]
+    def content(self) -> bytes:
+        """Return what was kept."""
+        return b"".join(self._pieces)
 
     def body(self, fields: ContentFields, limit_bytes: int) -> Body:
         """Return the record of the body of a message with these fields."""
         content_type, content_encoding, kept = fields
-        content = self.content(limit_bytes)
+        content = b"".join(self._pieces)  # of one piece, the piece itself
+        if self._kept_bytes > limit_bytes:
+            content = content[:limit_bytes]
         return Body(content, self.size_bytes, len(content) < self.size_bytes, content_type, content_encoding, kept)
 
     def size_only(self) -> Body:

@@ -26,20 +26,22 @@ _HIGH_WATER_BYTES: Final = 64 * 1024
 class ClientConnection(asyncio.Protocol):
     """Reads requests, has each answered by a flight, and begins the next one when it has ended."""
 
-    __slots__ = ("_context", "_flight", "_reader", "_reading_paused", "_unread_tail", "peer", "peer_text", "transport", "writing_paused")
+    __slots__ = ("_context", "_flight", "_reader", "_unread_tail", "peer", "peer_text", "reading_paused", "transport", "writing_paused")
 
     transport: asyncio.Transport
     peer: bytes
     """The client's address."""
     writing_paused: bool
     """The client takes its reply slower than it comes."""
+    reading_paused: bool
+    """The upstream takes the request slower than it comes."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._reader = RequestReader(context.max_head_bytes)
         self._flight: Flight | None = None
         self._unread_tail: tuple[int, Flight] | None = None
-        self._reading_paused = False
+        self.reading_paused = False
         self.writing_paused = False
         self.peer = b""
         self.peer_text = ""
@@ -94,18 +96,14 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take no more from the client for now."""
-        self._reading_paused = True
+        self.reading_paused = True
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on taking what the client sends."""
-        if self._reading_paused:
-            self._reading_paused = False
+        if self.reading_paused:
+            self.reading_paused = False
             self.transport.resume_reading()
-
-    def write(self, data: bytes) -> None:
-        """Send a part of the reply."""
-        self.transport.write(data)
 
     def abort(self) -> None:
         """Close at once, so that the client sees its reply cut off."""
@@ -125,7 +123,8 @@ class ClientConnection(asyncio.Protocol):
         if close or self._context.draining:
             transport.close()
             return
-        self.resume_reading()
+        if self.reading_paused:
+            self.resume_reading()
         if self._reader.start_next():
             asyncio.get_running_loop().call_soon(self._read_next)
 
@@ -175,7 +174,8 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> Flight | None:
         """Start a flight; None where no route takes the request and it is answered already."""
         route = self._context.routes.find(head.target)
-        request_id = usable_request_id(head.named.get(b"x-request-id"))
+        given = head.named.get(b"x-request-id")
+        request_id = usable_request_id(given) if given else None
         if route is None:
             self._answer(404, ErrorKind.NO_ROUTE, "no route takes this path", head, request_id)
             return None
@@ -213,7 +213,7 @@ class ClientConnection(asyncio.Protocol):
         )
         self._context.unrouted.ended(status, kind, 0)
         head_only = head is not None and head.method == b"HEAD"
-        self.write(own_reply(status, message, request_id, connection=b"Connection: close\r\n", head_only=head_only))
+        self.transport.write(own_reply(status, message, request_id, connection=b"Connection: close\r\n", head_only=head_only))
         self.transport.close()
 
     def _amend(self, error: ErrorKind) -> None:

@@ -117,7 +117,8 @@ class Flight:
         self._connect_ns = connect_ns
         self._heard_ns = time.perf_counter_ns()
         self._queue_ns = self._heard_ns - self._started_ns
-        self._client.resume_reading()
+        if self._client.reading_paused:
+            self._client.resume_reading()
         self._send()
 
     def request_may_flow(self, flowing: bool) -> None:
@@ -222,7 +223,7 @@ class Flight:
 
     def _flush(self) -> None:
         if self._to_client:
-            self._client.write(b"".join(self._to_client))
+            self._client.transport.write(b"".join(self._to_client))
             self._to_client.clear()
 
     def _end(self, error: ErrorKind, status: int = 0) -> None:
@@ -261,8 +262,8 @@ class Flight:
             client=self._client.peer_text,
             trace_id=trace_id,
             span_id=span_id,
-            request=self._request_capture.body(content_fields(head), limit),
-            response=NO_BODY if reply is None else self._reply_capture.body(content_fields(reply), limit),
+            request=self._request_capture.body(head.content or content_fields(head), limit),
+            response=NO_BODY if reply is None else self._reply_capture.body(reply.content or content_fields(reply), limit),
         )
 
     def elapsed_ns(self) -> int:

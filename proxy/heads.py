@@ -77,21 +77,21 @@ def _forwarded(head: RequestHead) -> bytes:
 def client_head(reply: ReplyHead, request_id: bytes, *, chunked: bool, connection: bytes) -> bytes:
     """Return the reply's head for the client. `connection` is the Connection field's line, or empty."""
     coding = b"Transfer-Encoding: chunked\r\n" if chunked else b""
+    returned = reply.returned or _returned(reply)
     if b"x-request-id" in reply.named:
-        return b"%b%b%b\r\n" % (_returned(reply), coding, connection)
-    return b"%bX-Request-Id: %b\r\n%b%b\r\n" % (_returned(reply), request_id, coding, connection)
+        return b"%b%b%b\r\n" % (returned, coding, connection)
+    return b"%bX-Request-Id: %b\r\n%b%b\r\n" % (returned, request_id, coding, connection)
 
 
 def interim_head(reply: ReplyHead) -> bytes:
     """Return an interim reply (RFC 9110 §15.2) for the client."""
-    return _returned(reply) + b"\r\n"
+    return (reply.returned or _returned(reply)) + b"\r\n"
 
 
 def _returned(reply: ReplyHead) -> bytes:
-    """Return the status line and what goes back of the upstream's fields."""
-    if not reply.returned:
-        fields = _joined(reply.fields, reply.named, _HOP_BY_HOP | (reply.connection - _OWN))
-        reply.returned = b"HTTP/1.1 %d %b\r\n%b" % (reply.status, reply.reason, fields)
+    """Return the status line and what goes back of the upstream's fields, and keep it with the head."""
+    fields = _joined(reply.fields, reply.named, _HOP_BY_HOP | (reply.connection - _OWN))
+    reply.returned = b"HTTP/1.1 %d %b\r\n%b" % (reply.status, reply.reason, fields)
     return reply.returned
 
 
@@ -103,8 +103,8 @@ def own_reply(status: int, message: str, request_id: str, *, connection: bytes, 
     return head % (status, reason, len(body), request_id.encode("latin-1"), connection) + (b"" if head_only else body)
 
 
-def usable_request_id(value: bytes | None) -> str | None:
-    """Return the caller's X-Request-Id as text; None where there is none, or none that could be sent on as one short word."""
+def usable_request_id(value: bytes) -> str | None:
+    """Return the caller's X-Request-Id as text; None where it cannot be sent on as one short word."""
     if not value or len(value) > MAX_REQUEST_ID_BYTES or b"," in value:
         return None
     return value.decode("latin-1") if value.isascii() else None
@@ -124,9 +124,8 @@ def _joined(fields: list[Field], named: dict[bytes, bytes], left_out: frozenset[
 
 
 def content_fields(head: RequestHead | ReplyHead) -> ContentFields:
-    """Return what is recorded of a message's fields beside its body."""
-    if head.content is None:
-        named = head.named
-        kept = _NONE_KEPT if _KEPT.isdisjoint(named) else {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
-        head.content = (named.get(b"content-type", b"").decode("latin-1"), named.get(b"content-encoding", b"").decode("latin-1"), kept)
+    """Return what is recorded of a message's fields beside its body, and keep it with the head."""
+    named = head.named
+    kept = _NONE_KEPT if _KEPT.isdisjoint(named) else {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
+    head.content = (named.get(b"content-type", b"").decode("latin-1"), named.get(b"content-encoding", b"").decode("latin-1"), kept)
     return head.content

@@ -77,7 +77,7 @@ class Mirrored:
         self._connect_ns = connect_ns
         self._queue_ns = time.perf_counter_ns() - self._started_ns
         head = self._flight.head
-        body = self._request.content(self._request.size_bytes)
+        body = self._request.content()
         if head.chunked:
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
         connection.request_done = True
@@ -150,7 +150,7 @@ class Mirrored:
                 trace_id=trace_id,
                 span_id=span_id,
                 request=self._request.size_only(),
-                response=NO_BODY if reply is None else self._capture.body(content_fields(reply), context.capture_bytes),
+                response=NO_BODY if reply is None else self._capture.body(reply.content or content_fields(reply), context.capture_bytes),
             )
         )
         arm.tally.ended(status, error, total_ns)

@@ -61,7 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         """The next reply is this receiver's, in answer to this method."""
         self._receiver = receiver
         self.request_done = False
-        self._reader.expect(method)
+        self._reader.bodiless = method == b"HEAD"
 
     def close(self) -> None:
         """Give up the connection and whatever was going on."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import struct
 import time
 from typing import TypeAlias
 
 ExchangeId: TypeAlias = bytes
 
+_HALVES = struct.Struct(">QQ")
 _random_bits = random.Random(random.SystemRandom().getrandbits(128)).getrandbits  # noqa: S311 - ids are unique, not secret
 
 
@@ -20,9 +22,7 @@ def new_exchange_id(now_ns: int | None = None) -> ExchangeId:
     7
     """
     milliseconds = (time.time_ns() if now_ns is None else now_ns) // 1_000_000
-    bits = _random_bits(74)
-    value = (milliseconds & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | (bits & 0x3FFFFFFFFFFFFFFF)
-    return value.to_bytes(16, "big")
+    return _HALVES.pack((milliseconds & 0xFFFFFFFFFFFF) << 16 | 0x7000 | _random_bits(12), 0b10 << 62 | _random_bits(62))
 
 
 def format_uuid(exchange_id: ExchangeId) -> str:

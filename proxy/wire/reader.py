@@ -80,7 +80,10 @@ _DONE: Final = 7
 class Reader(Generic[Head]):
     """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
 
-    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_remaining", "_searched", "_state", "trailers")
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_remaining", "_searched", "_state", "bodiless", "trailers")
+
+    bodiless: bool
+    """The next message has no body whatever its head announces: a reply to HEAD (RFC 9112 §6.3)."""
 
     trailers: bytes
     """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
@@ -89,6 +92,7 @@ class Reader(Generic[Head]):
         """`parse` takes a head with the end of its last line, is pure, and may raise WireError; `parse_remembered` has its last results at hand."""
         self._parse = parse
         self._parse_remembered = parse_remembered
+        self.bodiless = False
         self._max_head_bytes = max_head_bytes
         self._buffer = b""
         self._at = 0
@@ -138,8 +142,8 @@ class Reader(Generic[Head]):
         if self._state == _HEAD and (not self._buffer or self._at == len(self._buffer)):
             end = data.find(b"\r\n\r\n")
             if 0 < end <= self._max_head_bytes and not data.startswith(b"\r\n"):
-                head = self._parsed(data[: end + 2])
-                if self.body_length(head) == len(data) - end - 4:
+                head = (self._parse_remembered if end < REMEMBERED_HEAD_BYTES else self._parse)(data[: end + 2])
+                if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(data) - end - 4:
                     return head, data[end + 4 :]
         self.receive(data)
         return None
@@ -151,16 +155,9 @@ class Reader(Generic[Head]):
         self.trailers = b""
         return self._at < len(self._buffer)
 
-    def body_length(self, head: Head) -> int:
-        """Return what follows this head, as its `body_length` has it."""
-        return head.body_length
-
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""
         raise NotImplementedError
-
-    def _parsed(self, section: bytes) -> Head:
-        return (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
 
     def _section_end(self) -> int:
         """Return where the empty line begins that ends the section at the buffer's start; −1 while it is incomplete."""
@@ -181,13 +178,16 @@ class Reader(Generic[Head]):
         end = self._section_end()
         if end < 0:
             return NEED_DATA
-        head = self._parsed(self._buffer[self._at : end + 2])
+        section = self._buffer[self._at : end + 2]
+        head = (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
         self._at = end + 4
-        self._expect_body(self.body_length(head))
+        self._expect_body(head.body_length)
         return head
 
     def _expect_body(self, length: int) -> None:
-        if length == CHUNKED:
+        if self.bodiless and length != ANOTHER_HEAD:
+            self._state = _DONE
+        elif length == CHUNKED:
             self._state = _CHUNK_LINE
         elif length == UNTIL_CLOSE:
             self._state = _UNTIL_CLOSE

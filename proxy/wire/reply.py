@@ -60,21 +60,12 @@ _parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_reply_head)
 
 
 class ReplyReader(Reader[ReplyHead]):
-    """Reads the replies of one upstream connection. `expect` says which request the next reply belongs to."""
+    """Reads the replies of one upstream connection; set `bodiless` before the reply to a HEAD request."""
 
-    __slots__ = ("_method",)
+    __slots__ = ()
 
     def __init__(self, max_head_bytes: int) -> None:
         super().__init__(max_head_bytes, parse_reply_head, _parse_remembered)
-        self._method = b"GET"
-
-    def expect(self, method: bytes) -> None:
-        """The next reply answers a request with this method: a reply to HEAD has no body."""
-        self._method = method
-
-    def body_length(self, head: ReplyHead) -> int:
-        """RFC 9112 §6.3."""
-        return 0 if self._method == b"HEAD" and not head.interim else head.body_length
 
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""

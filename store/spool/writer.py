@@ -1,6 +1,6 @@
 """Appends records to mapped segments: no system call on the way, and nothing lost with the process.
 
-Segments are allocated, filled with zeros and mapped by a thread before they are needed; when none is ready (the bound is reached, the
+Segments are allocated and mapped by a thread before they are needed; when none is ready (the bound is reached, the
 disk is full) the record is dropped and counted, and the request goes on.
 """
 
@@ -24,7 +24,6 @@ from store.spool.format import (
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     FrameKind,
-    aligned,
     pack_frame,
     pack_segment_header,
     segment_name,
@@ -33,8 +32,6 @@ from store.spool.ledger import SEQUENCE_SLOT, LedgerWriter
 from store.spool.listing import spool_bytes
 
 _RETRY_SECONDS: Final = 0.1
-_ZEROS: Final = bytes(64 * 1024)
-_VECTORS_AT_MOST: Final = 512
 _SEGMENTS_READY: Final = 2
 
 
@@ -97,7 +94,7 @@ class SpoolWriter:
             end = self._offset + len(frame)
         assert self._map is not None
         self._map[self._offset : end] = frame
-        self._offset = aligned(end)
+        self._offset = (end + 7) & ~7
         return None
 
     def _next_segment(self, frame_bytes: int) -> DropReason | None:
@@ -177,12 +174,14 @@ class _Preparer:
 
 
 def _create_segment(directory: Path, index: int, size: int) -> mmap.mmap:
-    """Create, allocate, zero and map a segment. Allocated first: a mapped page without a block behind it is a SIGBUS on a full disk."""
+    """Create, allocate and map a segment. Allocated first: a mapped page without a block behind it is a SIGBUS on a full disk.
+
+    What is allocated and not yet written reads as zeros; writing them would cost more than the page faults that it saves.
+    """
     path = directory / segment_name(index)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, size)
-        _fill_with_zeros(fd, size)
         os.pwrite(fd, pack_segment_header(index, 0), 0)
         return mmap.mmap(fd, size)
     except OSError:
@@ -190,12 +189,3 @@ def _create_segment(directory: Path, index: int, size: int) -> mmap.mmap:
         raise
     finally:
         os.close(fd)
-
-
-def _fill_with_zeros(fd: int, size: int) -> None:
-    """Write zeros in few system calls: each return from one waits for the interpreter's lock."""
-    offset = 0
-    while offset < size:
-        count = min(-(-(size - offset) // len(_ZEROS)), _VECTORS_AT_MOST)
-        offset += os.pwritev(fd, [_ZEROS] * count, offset)
-    os.ftruncate(fd, size)
