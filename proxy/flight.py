@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from proxy.capture import BodyCapture
@@ -34,13 +33,12 @@ _STATUS: Final = {
 
 _NO_TRACE: Final = ("", "")
 
-
-class ReplyState(IntEnum):
-    """How far the reply to the client is."""
-
-    AWAITED = 0
-    BEGUN = 1
-    ENDED = 2
+# How far the reply to the client is. Plain values, and those of enums by a name of their own: looking a member up costs more than comparing it.
+_AWAITED: Final = 0
+_BEGUN: Final = 1
+_ENDED: Final = 2
+_SERVED: Final = Role.SERVED
+_NO_ERROR: Final = ErrorKind.NONE
 
 
 class Flight:
@@ -51,7 +49,7 @@ class Flight:
     _asked = False
     _connection: UpstreamConnection | None = None
     _reply_head: ReplyHead | None = None
-    _reply_state = ReplyState.AWAITED
+    _reply_state = _AWAITED
     _reply_chunked = False
     _queue_ns = _connect_ns = _first_byte_ns = -1
 
@@ -137,7 +135,7 @@ class Flight:
         self._heard_ns = now_ns = time.perf_counter_ns()
         self._first_byte_ns = now_ns - self._started_ns
         self._reply_head = head
-        self._reply_state = ReplyState.BEGUN
+        self._reply_state = _BEGUN
         if head.unbounded and self.head.method != b"HEAD":
             self._reply_chunked = self.head.minor == 1
             self._close_after = self._close_after or not self._reply_chunked
@@ -162,7 +160,7 @@ class Flight:
         self._connection = None
         if self._reply_chunked:
             self._to_client.append(b"0\r\n\r\n")
-        self._end(ErrorKind.NONE)
+        self._end(_NO_ERROR)
 
     def failed(self, kind: ErrorKind, reason: str) -> None:
         """See Receiver."""
@@ -206,7 +204,7 @@ class Flight:
 
     def _fail(self, kind: ErrorKind, reason: str, status: int | None = None) -> None:
         """Answer in the upstream's place, or cut off a reply that has begun: never end it cleanly (RFC 9112 §8)."""
-        if self._reply_state is ReplyState.AWAITED:
+        if self._reply_state is _AWAITED:
             self._close_after = self._close_after or not self.request_ended
             answer = status or _STATUS[kind]
             self._to_client.append(own_reply(answer, reason, self.request_id, connection=self._connection_field(), head_only=self.head.method == b"HEAD"))
@@ -231,7 +229,7 @@ class Flight:
         total_ns = time.perf_counter_ns() - self._started_ns
         reply = self._reply_head
         status = status if reply is None else reply.status
-        self._reply_state = ReplyState.ENDED
+        self._reply_state = _ENDED
         context.flights.discard(self)
         sequence = context.tap.append(self._record(error, status, total_ns))
         self._route.arm.tally.ended(status, error, total_ns)
@@ -245,7 +243,7 @@ class Flight:
         return Exchange(
             exchange_id=self.exchange_id,
             request_id=self.request_id,
-            role=Role.SERVED,
+            role=_SERVED,
             route=route.name,
             arm=route.arm.name,
             model=route.model,

@@ -135,7 +135,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _reply_end(self) -> None:
         receiver, self._receiver = self._receiver, None
         # Bytes behind the reply answer nothing that was asked: they could be taken for the next request's reply.
-        if not self._reader.start_next() and self._keep_alive and self.request_done and not self.transport.is_closing():
+        if not self._reader.start_next() and self._keep_alive and self.request_done:
             self._pool.give_back(self)
         else:
             self.transport.abort()

@@ -31,6 +31,7 @@ from store.spool.format import (
 from store.spool.ledger import SEQUENCE_SLOT, LedgerWriter
 from store.spool.listing import spool_bytes
 
+_RECORD: Final = int(FrameKind.RECORD)
 _RETRY_SECONDS: Final = 0.1
 _SEGMENTS_READY: Final = 2
 
@@ -51,7 +52,7 @@ class SpoolWriter:
     """
 
     def __init__(self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int) -> None:
-        self._ledger = ledger
+        self._values = ledger.values
         self._dropped = {reason: ledger.slot(Metric.DROPPED.metric_name, reason) for reason in DropReason}
         self._outcomes_dropped = ledger.slot(Metric.OUTCOMES_DROPPED.metric_name)
         self._segment_bytes = segment_bytes
@@ -66,18 +67,18 @@ class SpoolWriter:
     def append(self, exchange: Exchange) -> int:
         """Append a record; return its sequence, or 0 where it was dropped and counted."""
         sequence = self._sequence + 1
-        lost = self._write(pack_frame(sequence, FrameKind.RECORD, self._encode(exchange)))
+        lost = self._write(pack_frame(sequence, _RECORD, self._encode(exchange)))
         if lost is not None:
-            self._ledger.values[self._dropped[lost]] += 1
+            self._values[self._dropped[lost]] += 1
             return 0
         self._sequence = sequence
-        self._ledger.values[SEQUENCE_SLOT] = sequence
+        self._values[SEQUENCE_SLOT] = sequence
         return sequence
 
     def amend(self, sequence: int, outcome: Outcome) -> None:
         """Append what became known about the record at `sequence`; nothing for a record that was dropped."""
         if sequence and self._write(pack_frame(sequence, FrameKind.OUTCOME, self._encode(outcome))) is not None:
-            self._ledger.values[self._outcomes_dropped] += 1
+            self._values[self._outcomes_dropped] += 1
 
     def close(self) -> None:
         """Stop preparing segments. What was appended stays where it is; the ledger is closed by its owner."""
