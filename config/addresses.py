@@ -5,8 +5,12 @@ As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -14,6 +18,7 @@ import msgspec
 
 from config.units import QuantityError, Share
 
+_SOCKADDR_UN_BYTES: Final = 107  # beside the terminating zero, on Linux
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d{1,5}))?", re.ASCII)
 _URL: Final = re.compile(
@@ -41,6 +46,19 @@ class Address(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{_bracketed(self.host)}:{self.port}"
+
+
+@contextmanager
+def socket_name(path: Path) -> Iterator[str]:
+    """Yield a name under which a unix socket can be bound or reached: `sockaddr_un` has room for 107 bytes, a data directory may have more."""
+    if len(os.fsencode(path)) <= _SOCKADDR_UN_BYTES:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 class Url(msgspec.Struct, frozen=True):

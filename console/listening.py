@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from config.addresses import socket_name
+
 _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
-_UNIX_PATH_BYTES: Final = 107
-"""What fits into `sockaddr_un` on Linux, beside the terminating zero."""
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
@@ -36,17 +36,13 @@ def listen_tcp(host: str, port: int) -> socket.socket:
 
 
 def listen_unix(path: Path) -> socket.socket:
-    """Return a socket that listens at `path` and that only this user can open; replaces what a killed process left there.
-
-    Raises ValueError where the path is longer than the system allows.
-    """
-    if len(os.fsencode(path)) > _UNIX_PATH_BYTES:
-        raise ValueError(f"{path} is too long for a unix socket (at most {_UNIX_PATH_BYTES} bytes); choose a shorter data directory.")
+    """Return a socket that listens at `path` and that only this user can open; replaces what a killed process left there."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # On Linux the mode that the file gets is that of the socket's inode: nobody can connect in between.
     os.fchmod(listener.fileno(), 0o600)
-    _listen(listener, str(path))
+    with socket_name(path) as name:
+        _listen(listener, name)
     return listener
 
 

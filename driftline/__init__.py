@@ -13,7 +13,7 @@
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command
 - `stored_columns`     stored traffic as columns
-- `cli`                the command line
+- `cli`                the command line; `__main__` runs it as a module
 - `commands`           one module per command
 - `demo`               the product on real input
 - `metrics_reference`  prints docs/metrics.md

@@ -23,6 +23,7 @@ from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
 from alerts.log import LogNotifier
 from alerts.webhook import WebhookNotifier
+from config.addresses import Address
 from config.settings import Settings
 from console.api import build_app
 from console.listening import listen_tcp, listen_unix, serving
@@ -77,28 +78,28 @@ class Monitor:
             max_lag_bytes=settings.spool.max_size // 2,
         )
         self._archive = Archive(self._watching, ResultWriter(self._store))
+        self._admin = listen_tcp(settings.admin.host, settings.admin.port)
+        self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
         self._desk = AlertDesk(
-            Links(runbook=settings.alerts.runbook_base, console=f"http://{settings.admin}"),
-            _notifiers(settings),
+            Links(runbook=settings.alerts.runbook_base, console=self._admin_url),
+            _notifiers(settings, self._admin_url),
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
         )
         self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "archive": self._archive.run})
         self._queries = StoreQueries(self._store)
         self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._desk, self._queries, self._threads.running)
-        self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> bool:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
-        host, port = self._admin.getsockname()[:2]
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serving(build_app(self._views), self._admin))
             await stack.enter_async_context(serving(build_sql_app(ReadOnlyQueries(self._store)), self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
             for work in (self._desk.run(), self._look_at_status(), self._retire()):
                 await stack.enter_async_context(_background(work))
-            on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            on_ready(self._admin_url)
             await stop.wait()
             await asyncio.to_thread(self._drain)
             with contextlib.suppress(TimeoutError):
@@ -191,10 +192,10 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await task
 
 
-def _notifiers(settings: Settings) -> dict[str, Notifier]:
+def _notifiers(settings: Settings, admin_url: str) -> dict[str, Notifier]:
     notifiers: dict[str, Notifier] = {"log": LogNotifier()}
     if settings.alerts.webhook:
-        notifiers["webhook"] = WebhookNotifier(settings.alerts.webhook.address, f"http://{settings.admin}")
+        notifiers["webhook"] = WebhookNotifier(settings.alerts.webhook.address, admin_url)
     return notifiers
 
 

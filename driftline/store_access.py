@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from config.addresses import socket_name
 from config.settings import Settings
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 
@@ -49,7 +49,8 @@ class _MonitorConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
+        with socket_name(self._path) as name:
+            self.sock.connect(name)
 
 
 def _ask_monitor(connection: _MonitorConnection, query: str, output_format: str) -> Iterator[bytes]:

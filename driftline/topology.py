@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from config.addresses import Address
 from config.settings import Settings
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.supervisor import ChildPlan, listen
@@ -44,7 +45,7 @@ def worker_plans(settings: Settings) -> tuple[list[ChildPlan], str]:
         )
         for index, listening in enumerate(sockets)
     ]
-    return plans, f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return plans, f"http://{Address(host, port)}"
 
 
 def monitor_plan(settings: Settings) -> ChildPlan:

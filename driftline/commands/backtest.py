@@ -21,8 +21,6 @@ from detectors.windows import WindowPolicy
 from records.baseline import Baseline, NumericBaseline
 from records.verdict import Verdict
 
-HELP: Final = "run the detectors over a table, window by window"
-
 _DEFAULTS: Final = DriftSettings()
 _FEWEST_WINDOW_ROWS: Final = 10
 _NAMES_AT_MOST: Final = 5

@@ -16,8 +16,6 @@ from detectors.tables import TableError, read_table
 from driftline.stored_columns import columns_from_store
 from records.baseline import Baseline, NumericBaseline
 
-HELP: Final = "make a baseline from a table or from the store"
-
 _SMALL_ROWS: Final = 2_000
 
 

@@ -6,12 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from config.load import ConfigError, load
 from config.settings import Settings
-
-HELP: Final = "check a configuration file"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

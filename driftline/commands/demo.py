@@ -11,8 +11,6 @@ from typing import Final
 
 from config.units import QuantityError, Seconds
 
-HELP: Final = "show the product on real input: a model, a shadow, traffic that drifts half-way, and the alert"
-
 _EXTRAS: Final = ("aiohttp", "chdb", "clickhouse_connect", "numpy", "onnxruntime", "orjson", "pyarrow", "rich", "scipy", "skl2onnx", "sklearn")
 """Packages of the extra `[demo]` that a part of the demo needs."""
 _INTERRUPTED: Final = 130

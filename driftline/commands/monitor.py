@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Final
 
 from config.load import ConfigError
 from config.options import add_config_option, add_option, settings_of
 from driftline.children import log_to_stderr
 from driftline.monitor import run_monitor
-
-HELP: Final = "the watching side alone: store, drift, metrics, alerts"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

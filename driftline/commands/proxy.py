@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from typing import Final
 
 from config.load import ConfigError
 from config.options import add_config_option, add_option, add_shadow_option, settings_of
 from driftline.children import log_to_stderr
 from driftline.supervisor import Supervisor
 from driftline.topology import worker_plans
-
-HELP: Final = "the data plane alone: forward, mirror, record to a spool"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Final
 
 from config.load import ConfigError
 from config.options import add_config_option, add_option, settings_of
 from driftline.store_access import ask
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
-
-HELP: Final = "one read-only query over the store"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,6 @@ from driftline.children import log_to_stderr
 from driftline.supervisor import Supervisor
 from driftline.topology import monitor_plan, worker_plans
 
-HELP: Final = "put a proxy in front of a service, and watch what passes"
-
 _NEEDED_BY_MONITOR: Final = ("aiohttp", "chdb", "clickhouse_connect", "numpy", "orjson", "prometheus_client", "scipy")
 
 
