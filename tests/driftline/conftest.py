@@ -86,16 +86,15 @@ class Service:
         return counts
 
     def workers(self) -> list[int]:
-        return self._holders_of(self.port)
+        return self._running("driftline.worker")
 
     def monitor(self) -> int:
-        (pid,) = self._holders_of(self.admin_port)
+        (pid,) = self._running("driftline.monitor")
         return pid
 
-    def _holders_of(self, port: int) -> list[int]:
-        """Return the processes below the supervisor that hold a listening socket of this port."""
-        sockets = listening_sockets(port)
-        return [pid for pid in group_members(self.process.pid) if pid != self.process.pid and sockets & open_sockets(pid)]
+    def _running(self, module: str) -> list[int]:
+        """Return the processes of the group that run this module."""
+        return [pid for pid in group_members(self.process.pid) if module in command_line(pid)]
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -165,15 +164,10 @@ class Clients:
             self.failed[request_id] = repr(error)
 
 
-def listening_sockets(port: int) -> set[str]:
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port}
-
-
-def open_sockets(pid: int) -> set[str]:
+def command_line(pid: int) -> list[str]:
     with suppress(FileNotFoundError, ProcessLookupError):
-        return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-    return set()
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return []
 
 
 def group_members(group: int) -> list[int]:
