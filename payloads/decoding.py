@@ -54,7 +54,7 @@ class Target(NamedTuple):
 
 
 def decode(exchange: Exchange) -> tuple[DecodeResult, DecodeResult]:
-    """Return what the request and the response of `exchange` said. Implements `records.ports.Decode`; never raises."""
+    """Return what the request and the response of `exchange` said. Never raises."""
     target = recognise(exchange.path)
     is_error = exchange.status >= 400
     if target is None:

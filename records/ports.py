@@ -8,10 +8,8 @@ from typing import Protocol
 from records.alert import Alert
 from records.exchange import Exchange
 from records.outcome import Outcome
-from records.payload import DecodeResult
 from records.status import ModelStatus, StatusReport
 from records.verdict import Verdict
-from records.window import WindowSummary
 
 
 class Tap(Protocol):
@@ -35,22 +33,6 @@ class Counters(Protocol):
 
     values: memoryview[int]
     """`values[slot] += n` adds."""
-
-
-class Decode(Protocol):
-    """Turn the two bodies of an exchange into tensors."""
-
-    def __call__(self, exchange: Exchange) -> tuple[DecodeResult, DecodeResult]:
-        """Return what the request and what the response said."""
-        ...
-
-
-class VerdictSink(Protocol):
-    """Where the detectors' results go: the store, the metrics and the alerts."""
-
-    def __call__(self, summary: WindowSummary, verdict: Verdict) -> None:
-        """Take one window's result."""
-        ...
 
 
 class Notifier(Protocol):
