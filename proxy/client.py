@@ -93,6 +93,7 @@ class ClientConnection(asyncio.Protocol):
             self._flight.upstream_may_flow(True)
         if self._unread_tail is not None:
             self._amend(ErrorKind.NONE)
+            self._go_on()
 
     def pause_reading(self) -> None:
         """Take no more from the client for now."""
@@ -122,14 +123,20 @@ class ClientConnection(asyncio.Protocol):
             self._unread_tail = (sequence, flight)
         if close or self._context.draining:
             transport.close()
-            return
+        elif self.writing_paused:
+            self.pause_reading()  # whoever does not take replies is made no further ones
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the next request."""
         if self.reading_paused:
             self.resume_reading()
         if self._reader.start_next():
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def _read_next(self) -> None:
-        if not self.transport.is_closing():
+        if self._flight is None and not self.transport.is_closing():  # what came in between may have begun it
             self._read()
 
     def _read_whole(self, data: bytes) -> None:

@@ -84,6 +84,8 @@ class Flight:
         """The request is whole: send on what is left of it."""
         if self.head.chunked:
             self._to_upstream.append(b"0\r\n\r\n")
+        if self._asked:
+            self._heard_ns = time.perf_counter_ns()  # the reply was not due before
         self.request_ended = True
         self.request_pause()
 
@@ -124,6 +126,7 @@ class Flight:
         if flowing:
             self._client.resume_reading()
         else:
+            self._heard_ns = time.perf_counter_ns()
             self._client.pause_reading()
 
     def reply_head(self, head: ReplyHead) -> None:
@@ -181,8 +184,9 @@ class Flight:
         self._fail(kind, reason, status)
 
     def check(self, now_ns: int) -> None:
-        """Break it off where the upstream has been silent for too long."""
-        if self.request_ended and not self._client.writing_paused and now_ns - self._heard_ns > self._context.reply_timeout_ns:
+        """Break it off where the upstream has taken nothing and said nothing for too long, and it is not the client who is waited for."""
+        due = self.request_ended or self._client.reading_paused
+        if due and not self._client.writing_paused and now_ns - self._heard_ns > self._context.reply_timeout_ns:
             self.break_off(ErrorKind.REPLY_TIMEOUT, "the upstream did not answer in time")
 
     def upstream_may_flow(self, flowing: bool) -> None:

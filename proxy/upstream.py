@@ -116,6 +116,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         try:
             if exc is None and self._reader.receive_eof() is END:
+                self._keep_alive = False
                 self._reply_end()
                 return
         except WireError:

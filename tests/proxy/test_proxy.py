@@ -522,3 +522,95 @@ async def test_requests_are_counted_by_status_and_duration(bench):
         if name[:2] == ("driftline_http_request_duration_seconds_bucket", "default") and (count := proxy.counters.values[slot])
     ]
     assert sum(buckets) == 3
+
+
+async def test_a_connection_that_ended_its_reply_by_closing_is_not_lent_to_who_waits(bench):
+    async def handle(reader, writer):
+        await read_request(reader)
+        await asyncio.sleep(0.02)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nok")
+
+    proxy = await bench.proxy(await bench.upstream(handle), max_upstream_connections=1)
+    replies = await asyncio.gather(*(proxy.exchange(POST) for _ in range(3)))
+    assert all(reply.startswith(b"HTTP/1.1 200 OK\r\n") for reply in replies)
+
+
+def get(path):
+    return b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path
+
+
+async def test_a_pipelined_request_that_came_with_the_reply_before_it_is_sent_once(bench):
+    shadow_seen = []
+    arrived, answer = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader, writer):
+        await read_request(reader)
+        arrived.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        client.write(get(b"/third"))  # in the same turn of the loop: the proxy finds both at once
+        await read_request(reader)
+        await asyncio.sleep(0.1)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await answering(b"last")(reader, writer)
+
+    candidate = shadow(await bench.upstream(answering(b"", seen=shadow_seen)))
+    proxy = await bench.proxy(await bench.upstream(handle), (candidate,))
+    reader, client = await proxy.connect()
+    client.write(get(b"/first") + get(b"/second"))
+    await arrived.wait()
+    answer.set()
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"last")
+    client.close()
+    assert await _within(2, lambda: len(shadow_seen) >= 3)
+    await asyncio.sleep(0.1)
+    assert [head.split(b" ")[1] for head, _ in shadow_seen] == [b"/first", b"/second", b"/third"]
+
+
+async def test_pipelined_requests_wait_until_the_client_takes_its_replies(bench):
+    body = bytes(200_000)
+    seen = []
+    proxy = await bench.proxy(await bench.upstream(answering(body, seen=seen)))
+    reader, writer = await proxy.connect()
+    writer.transport.pause_reading()
+    writer.write(get(b"/") * 300)
+    before = -1
+    while before != len(seen):
+        before = len(seen)
+        await asyncio.sleep(0.3)
+    assert before < 150
+    writer.transport.resume_reading()
+    async with asyncio.timeout(10):
+        for _ in range(300):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len(body))
+    writer.close()
+    assert {exchange.error for exchange in await proxy.tap.recorded(300)} == {ErrorKind.NONE}
+
+
+async def test_the_time_for_a_reply_begins_when_the_request_is_whole(bench):
+    async def handle(reader, writer):
+        await read_request(reader)
+        await asyncio.sleep(0.4)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    proxy = await bench.proxy(await bench.upstream(handle), reply_timeout=0.8)
+    reader, writer = await proxy.connect()
+    writer.write(POST[:-1])
+    await asyncio.sleep(1)
+    writer.write(POST[-1:])
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+    writer.close()
+
+
+async def test_an_upstream_that_stops_taking_a_long_request_is_given_up(bench):
+    async def handle(reader, writer):
+        await asyncio.sleep(30)
+
+    proxy = await bench.proxy(await bench.upstream(handle), reply_timeout=0.3)
+    _, writer = await proxy.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n" + bytes(19_000_000))
+    (exchange,) = await proxy.tap.recorded(1)
+    writer.transport.abort()
+    assert (exchange.status, exchange.error) == (504, ErrorKind.REPLY_TIMEOUT)
