@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -38,16 +39,19 @@ from driftline.views import MonitorViews
 from driftline.watching import Watching
 from records.ports import Notifier
 from store.clickhouse.batch import BatchLimits
-from store.clickhouse.client import Store, StoreHeldError, open_store
+from store.clickhouse.client import Store, open_store
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.readonly import ReadOnlyQueries
 from store.clickhouse.results import ResultWriter
+from store.owner import HeldError, take_lock
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
 LOADER_STATE_NAME: Final = "loader.state"
 DESK_STATE_NAME: Final = "alerts.state"
+SPOOL_LOCK_NAME: Final = "monitor.lock"
+"""In the spool: two monitors would each take the cursors in its state files for their own."""
 
 _STATUS_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 2.0
@@ -57,7 +61,7 @@ _log = logging.getLogger(__name__)
 
 
 class Monitor:
-    """The parts, joined. Raises StoreHeldError, OSError or ValueError, each with a sentence for the user, where it cannot start."""
+    """The parts, joined. Raises HeldError, OSError or ValueError, each with a sentence for the user, where it cannot start."""
 
     def __init__(self, settings: Settings) -> None:
         self._spool = spool = settings.spool_directory
@@ -66,6 +70,7 @@ class Monitor:
         baselines = load_baselines(settings.routes)
         naming = Naming(baselines)
         self._store: Store = open_store(self._data_directory, settings.store.clickhouse)
+        self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
         self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits)
         self._watching = Watching(
@@ -149,6 +154,7 @@ class Monitor:
         self._loader.close()
         self._watching.close()
         self._store.close()
+        os.close(self._spool_lock)
 
 
 class _Threads:
@@ -207,7 +213,7 @@ def run_monitor(settings: Settings, *, supervised: bool, on_ready: Callable[[str
 
     try:
         monitor = Monitor(settings)
-    except (StoreHeldError, OSError, ValueError) as error:
+    except (HeldError, OSError, ValueError) as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT
     return 0 if asyncio.run(run()) else 1

@@ -76,15 +76,16 @@ def _error(reply: http.client.HTTPResponse) -> Exception:
 
 def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     # Only here: asking the monitor needs none of it, and answers ten times sooner without.
-    from store.clickhouse.client import STORE_NAME, StoreHeldError, open_store  # noqa: PLC0415
+    from store.clickhouse.client import STORE_NAME, open_store  # noqa: PLC0415
     from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415
+    from store.owner import HeldError  # noqa: PLC0415
 
     directory, server = Path(settings.data_dir), settings.store.clickhouse
     if server is None and not (directory / STORE_NAME).is_dir():
         raise StoreUnavailableError(f"there is no store in {directory}: name the directory with --data-dir, or a server with --clickhouse")
     try:
         store = open_store(directory, server)
-    except StoreHeldError as error:
+    except HeldError as error:
         raise StoreUnavailableError(f"{error} It does not answer on {directory / SOCKET_NAME}.") from error
     try:
         return ReadOnlyQueries(store)(query, output_format)

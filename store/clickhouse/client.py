@@ -7,7 +7,6 @@ embedded store must start others by spawning, never by forking: the engine's thr
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 import weakref
@@ -26,6 +25,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from config.addresses import Endpoint
 from records.ports import StoreUnavailableError
 from store.clickhouse.schema import NewerStoreError, migrate
+from store.owner import take_lock
 
 DATABASE: Final = "driftline"
 STORE_NAME: Final = "store"
@@ -48,10 +48,6 @@ _SETTINGS: Final[Mapping[str, Any]] = {
 
 FAILURES: Final = (ClickHouseError, NewerStoreError, OSError)
 """What asking the store may raise. It comes and goes: all of these may be over the next time."""
-
-
-class StoreHeldError(Exception):
-    """Another process owns the embedded store; the text says which and what to do."""
 
 
 class Store(ABC):
@@ -105,7 +101,7 @@ class Store(ABC):
 def open_store(data_directory: Path, server: Endpoint | None = None) -> Store:
     """Return the server's store, else the embedded one under `data_directory`.
 
-    A server that is down is no error here: `client()` says so. Raises `StoreHeldError` where another process owns the embedded store,
+    A server that is down is no error here: `client()` says so. Raises `HeldError` where another process owns the embedded store,
     `OSError` where the directory cannot be used.
     """
     return ServerStore(server) if server else EmbeddedStore(data_directory)
@@ -147,7 +143,7 @@ class EmbeddedStore(Store):
         super().__init__(DATABASE)
         data_directory.mkdir(parents=True, exist_ok=True)
         self._path = data_directory.resolve() / STORE_NAME
-        self._lock = _take_lock(data_directory / LOCK_NAME)
+        self._lock = take_lock(data_directory / LOCK_NAME, f"The store in {data_directory}", "--data-dir")
         # Its import changes the working directory for a moment: here and not with the first client, when threads may use relative paths.
         import_module("chdb")
 
@@ -180,26 +176,3 @@ class ServerStore(Store):
             autogenerate_session_id=False,
             query_retries=0,
         )
-
-
-def _take_lock(path: Path) -> int:
-    """Lock the file for as long as this process lives; return its descriptor."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(descriptor, 32).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise StoreHeldError(f"The store in {path.parent} is held by another process{_described(owner)}: stop that one, or use another --data-dir.") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
-def _described(owner: str) -> str:
-    """Return ` (process 4711: driftline monitor …)`, as far as it is known."""
-    try:
-        command = Path(f"/proc/{int(owner)}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except (ValueError, OSError):
-        return ""
-    return f" (process {owner}: {command[:120]})"

@@ -162,11 +162,14 @@ def test_a_port_in_use_is_said_in_a_clear_sentence(driftline, free_address, tmp_
     assert "in use" in said
 
 
-async def test_a_data_directory_in_use_is_said_in_a_clear_sentence(up, upstream, clients_of, driftline, free_address):
+async def test_a_data_directory_or_spool_in_use_is_said_in_a_clear_sentence(up, upstream, clients_of, driftline, free_address, tmp_path):
     service = await up("--upstream", upstream.url)
     options = ["--upstream", upstream.url, "--listen", free_address(), "--admin", free_address(), "--data-dir", str(service.data_dir)]
     said = refusal(await asyncio.to_thread(driftline, "up", *options))
     assert str(service.data_dir) in said
+    spool = str(service.data_dir / "spool")
+    said = refusal(await asyncio.to_thread(driftline, "monitor", "--spool", spool, "--admin", free_address(), "--data-dir", str(tmp_path / "other")))
+    assert f"The spool {spool} is held by another process" in said
     async with clients_of(service, clients=0) as clients:
         await clients.send()
     assert clients.answered

@@ -7,8 +7,9 @@ import pytest
 
 from config.addresses import Endpoint
 from store.clickhouse import schema
-from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, StoreHeldError, open_store
+from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, open_store
 from store.clickhouse.schema import TABLES, VERSION, NewerStoreError
+from store.owner import HeldError
 
 HOLD = "import pathlib, sys; from store.clickhouse.client import EmbeddedStore; s = EmbeddedStore(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
 
@@ -16,7 +17,7 @@ HOLD = "import pathlib, sys; from store.clickhouse.client import EmbeddedStore; 
 def test_the_embedded_store_has_one_owner_who_is_named(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         owner.stdout.readline()
-        with pytest.raises(StoreHeldError, match=rf"held by another process \(process {owner.pid}: .*\): stop that one, or use another --data-dir"):
+        with pytest.raises(HeldError, match=rf"held by another process \(process {owner.pid}: .*\): stop that one, or use another --data-dir"):
             EmbeddedStore(tmp_path)
         owner.kill()
     EmbeddedStore(tmp_path).close()
@@ -25,7 +26,7 @@ def test_the_embedded_store_has_one_owner_who_is_named(tmp_path):
 def test_an_owner_that_cannot_be_named_is_still_an_owner(tmp_path):
     store = EmbeddedStore(tmp_path)
     (tmp_path / "store.lock").write_text("not a number")
-    with pytest.raises(StoreHeldError, match="held by another process: stop"):
+    with pytest.raises(HeldError, match="held by another process: stop"):
         EmbeddedStore(tmp_path)
     store.close()
 
