@@ -11,6 +11,9 @@ from config.units import Bytes
 _FRAME: Final = 4096
 """Bytes of a record beside bodies and heads: ids, times, names, and the frame around it."""
 
+_REACHED_AS: Final = {"127.0.0.1": ("127.0.0.1", "localhost"), **dict.fromkeys(("", "::", "0.0.0.0"), ("127.0.0.1", "localhost", "::1"))}  # noqa: S104 - nothing is bound here
+"""Hosts in URLs that lead to what listens at this one; any other is reached as itself."""
+
 
 def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield the key path and the text of every broken rule."""
@@ -20,6 +23,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     yield from _duplicates([(f"routes[{i}].name", route.name) for i, route in enumerate(settings.routes)], "name: fraud")
     for index, route in enumerate(settings.routes):
         yield from _route_problems(route, f"routes[{index}]")
+    yield from _address_problems(settings)
     yield from _spool_problems(settings)
     rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
     if fewest > rows:
@@ -33,6 +37,17 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
     arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
     yield from _duplicates(arms, "name: candidate")
+
+
+def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    listen, admin = settings.proxy.listen, settings.admin
+    if listen.port and listen == admin:
+        yield "admin", f"expected another address than proxy.listen, found {str(admin)!r}; for example: admin: 127.0.0.1:8081"
+    for i, route in enumerate(settings.routes):
+        urls = [(f"routes[{i}].upstream", route.upstream), *((f"routes[{i}].shadows[{j}].url", shadow.url) for j, shadow in enumerate(route.shadows))]
+        for key, url in urls:
+            if url.port == listen.port and url.host in _REACHED_AS.get(listen.host, (listen.host,)):
+                yield key, f"expected another address than proxy.listen ({listen}), which would forward to itself, found {str(url)!r}; change one of the two"
 
 
 def _spool_problems(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -138,6 +138,18 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "routes: [{upstream: http://a, path: x}]",
             "driftline.yaml:1: routes[0].path: expected a path that starts with /, found 'x'; for example: path: /v2/models/fraud",
         ),
+        (
+            ROUTE + "admin: :9091\nproxy: {listen: ':9091'}",
+            "driftline.yaml:2: admin: expected another address than proxy.listen, found ':9091'; for example: admin: 127.0.0.1:8081",
+        ),
+        (
+            "routes: [{upstream: http://localhost:8080}]",
+            "driftline.yaml:1: routes[0].upstream: expected another address than proxy.listen (127.0.0.1:8080), which would forward to itself, found 'http://localhost:8080'; change one of the two",
+        ),
+        (
+            "proxy: {listen: ':9000'}\nroutes: [{upstream: http://a:9000, shadows: [{url: http://127.0.0.1:9000}]}]",
+            "driftline.yaml:2: routes[0].shadows[0].url: expected another address than proxy.listen (:9000), which would forward to itself, found 'http://127.0.0.1:9000'; change one of the two",
+        ),
         ("routes: [{upstream: http://a, name: ''}]", "driftline.yaml:1: routes[0].name: expected a name, found ''; for example: name: fraud"),
     ],
 )
