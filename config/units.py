@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Self
 import msgspec
 
 _LONGEST_QUANTITY: Final = 40  # characters; keeps every number within what a float can hold
-_BUDGET: Final = re.compile(r"([1-9]\d*)\s+per\s+(?:([1-9]\d*)\s+windows?|(.+))", re.ASCII)
+_BUDGET: Final = re.compile(r"([1-9]\d*)\s+per\s+(?:([1-9]\d*)\s+windows?|([A-Za-z]+)|(.+))", re.ASCII)
 _NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)")
 
 
@@ -148,13 +148,13 @@ class Budget(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `N per DURATION` or `N per M windows`; both numbers are at least 1."""
+        """Read `N per DURATION`, `N per day` or `N per M windows`; both numbers are at least 1."""
         match = _BUDGET.fullmatch(text.strip()) if len(text) <= _LONGEST_QUANTITY else None
-        alerts, windows, duration = match.groups() if match else ("", "", "")
+        alerts, windows, unit, duration = match.groups() if match else ("", "", "", "")
         if windows:
             return cls(int(alerts), windows=int(windows))
         try:
-            seconds = Seconds.parse(duration)
+            seconds = Seconds.parse(f"1 {unit}" if unit else duration)
         except QuantityError:
             seconds = Seconds(0)
         if not seconds:

@@ -29,7 +29,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _listen(listener, address)
     except OSError as error:
-        raise OSError(error.errno, f"The admin address {host}:{port} cannot be used: {error.strerror}; choose another with --admin.") from error
+        raise OSError(f"The admin address {host}:{port} cannot be used: {error.strerror}; choose another with --admin.") from error
     if not ipaddress.ip_address(address[0]).is_loopback:
         _log.warning("The admin address %s:%d can be reached from other machines, and whoever reaches it can read every stored exchange.", host, port)
     return listener

@@ -135,11 +135,15 @@ def _as_text(backtest: Backtest, budget: Budget) -> Iterator[str]:
         state = "ALERT" if verdict.alert else "resolved" if verdict.resolved else verdict.state.value
         yield f"{verdict.index:>6}  {verdict.rows:>7,}  {verdict.evidence:>13,.4g}  {state:<8}  {_names(list(verdict.carriers))}".rstrip()
     threshold = backtest.verdicts[-1].threshold if backtest.verdicts else 0.0
-    yield f"{_alerts(backtest)} alerts in {len(backtest.verdicts)} windows; a budget of {budget} asks for evidence of {threshold:,.4g}"
+    yield f"{_counted(_alerts(backtest), 'alert')} in {_counted(len(backtest.verdicts), 'window')}; a budget of {budget} asks for evidence of {threshold:,.4g}"
     for verdict in backtest.verdicts:
         if verdict.alert:
             yield f"window {verdict.index}:"
             yield from (f"  {feature.feature}: {feature.summary}" for feature in verdict.features if feature.feature in verdict.carriers)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _alerts(backtest: Backtest) -> int:

@@ -98,10 +98,17 @@ def test_a_share_outside_of_0_to_1_is_refused(text: str) -> None:
         Share.parse(text)
 
 
-@pytest.mark.parametrize("text", ["0 per 30 days", "1 per 0 windows", "1 per 0 days", "1 per 30", "often", "1 per windows", "-1 per 30 days"])
+@pytest.mark.parametrize(
+    "text", ["0 per 30 days", "1 per 0 windows", "1 per 0 days", "1 per 30", "often", "1 per windows", "1 per window", "1 per month", "-1 per 30 days"]
+)
 def test_a_budget_of_nothing_is_refused(text: str) -> None:
     with pytest.raises(QuantityError, match="expected a number of alerts per time or per windows"):
         Budget.parse(text)
+
+
+def test_a_budget_per_unit_of_time_needs_no_number() -> None:
+    assert Budget.parse("2 per week") == Budget(2, Seconds(7 * 86_400))
+    assert str(Budget.parse("1 per day")) == "1 per 1 day"
 
 
 def test_quantities_compute_as_plain_numbers() -> None:

@@ -72,7 +72,7 @@ def test_people_get_a_table_and_what_changed(tmp_path, baseline, capsys):
     status, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", table))
     assert status == 0
     assert "ALERT     b" in out
-    assert "1 alerts in 8 windows; a budget of 1 per 30 days asks for evidence of 4,320" in out
+    assert "1 alert in 8 windows; a budget of 1 per 30 days asks for evidence of 4,320" in out
     assert "  b: mean " in out
     assert "each window is taken to last 10m" in err
 
