@@ -19,6 +19,9 @@ READY: Final = b"ready"
 BAD_INPUT: Final = 2
 """The exit status of a child that cannot ever start this way; starting it again would not help."""
 
+HELD_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Blocked when a child starts, so that one that comes too early waits until the child can obey."""
+
 
 def read_task() -> Any:
     """Return what the supervisor wants done."""
@@ -48,6 +51,7 @@ def stop_event(*, supervised: bool) -> asyncio.Event:
         loop.add_reader(sys.stdin.fileno(), _supervisor_gone, loop, stop)
     else:
         loop.add_signal_handler(signal.SIGINT, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     return stop
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from config.addresses import Address
-from driftline.children import BAD_INPUT, READY, write_task
+from driftline.children import BAD_INPUT, HELD_SIGNALS, READY, write_task
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +52,10 @@ def listen(address: Address, count: int) -> list[socket.socket]:
     """
     sockets: list[socket.socket] = []
     host, port = address.host, address.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if count > 1 and port:
+        _require_free(family, address)
     for _ in range(count):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         sockets.append(listening)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,9 +65,23 @@ def listen(address: Address, count: int) -> list[socket.socket]:
             listening.bind((host, port))
             listening.listen(1024)
         except OSError as error:
-            raise OSError(f"cannot listen on {address}: {error.strerror}; choose another address with --listen") from None
+            raise _cannot_listen(address, error) from None
         port = listening.getsockname()[1]
     return sockets
+
+
+def _require_free(family: socket.AddressFamily, address: Address) -> None:
+    """Raise OSError where somebody listens: sockets that share an address would share it with another Driftline, too."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            raise _cannot_listen(address, error) from None
+
+
+def _cannot_listen(address: Address, error: OSError) -> OSError:
+    return OSError(f"cannot listen on {address}: {error.strerror}; choose another address with --listen")
 
 
 class Supervisor:
@@ -105,8 +122,6 @@ class Supervisor:
 
     async def _stop(self) -> bool:
         """Stop stage by stage; return whether every process ended by itself."""
-        for child in self._children:
-            child.stopping = True
         clean = True
         for stage in sorted({child.plan.stage for child in self._children}):
             ended = await asyncio.gather(*(child.stop() for child in self._children if child.plan.stage == stage))
@@ -119,7 +134,6 @@ class _Child:
 
     def __init__(self, plan: ChildPlan) -> None:
         self.plan = plan
-        self.stopping = False
         self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
         self._stop_requested = asyncio.Event()
@@ -127,10 +141,10 @@ class _Child:
     async def keep(self) -> None:
         """Run the process; run it again when it dies, after a pause that grows while it keeps dying."""
         deaths = 0
-        while not self.stopping:
+        while not self._stop_requested.is_set():
             started = time.monotonic()
             status = await self._run_once()
-            if self.stopping:
+            if self._stop_requested.is_set():
                 return
             if not self.ready.done():
                 self.ready.set_exception(StartError(status if status > 0 else 1))
@@ -148,9 +162,13 @@ class _Child:
     async def stop(self) -> bool:
         """Tell it to stop and wait; kill it when it takes too long. Return whether it ended by itself and well."""
         self._stop_requested.set()
+        for fd in self.plan.pass_fds:
+            os.close(fd)  # else clients would go on queueing for a process that accepts no more
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return True
+        if process.returncode is not None:
+            return process.returncode == 0
         process.terminate()
         try:
             return await asyncio.wait_for(process.wait(), self.plan.stop_seconds) == 0
@@ -162,10 +180,16 @@ class _Child:
 
     async def _run_once(self) -> int:
         plan = self.plan
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", plan.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=plan.pass_fds
-        )
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)  # inherited
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", plan.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=plan.pass_fds
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
         self._process = process
+        if self._stop_requested.is_set():
+            process.terminate()  # it was told to stop before it existed
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -176,8 +200,6 @@ class _Child:
             line = b""
         if line.startswith(READY) and not self.ready.done():
             self.ready.set_result(line.removeprefix(READY).strip().decode())
-        if self.stopping and process.returncode is None:
-            process.terminate()  # it was told to stop before it existed
         status = await process.wait()
         process.stdin.close()
         return status
