@@ -8,6 +8,7 @@ embedded store must start others by spawning, never by forking: the engine's thr
 from __future__ import annotations
 
 import os
+import re
 import threading
 import weakref
 from abc import ABC, abstractmethod
@@ -45,6 +46,8 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "output_format_json_quote_64bit_integers": 0,
 }
 
+
+_NESTED_CODES: Final = re.compile(r"(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
 
 FAILURES: Final = (ClickHouseError, NewerStoreError, OSError)
 """What asking the store may raise. It comes and goes: all of these may be over the next time."""
@@ -130,8 +133,8 @@ class Connection:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an engine's message without line breaks, and not all of a long one."""
-    return " ".join(str(error).split())[:500]
+    """Return an engine's message without line breaks, with its code once, and not all of a long one."""
+    return _NESTED_CODES.sub("", " ".join(str(error).split()))[:500]
 
 
 class EmbeddedStore(Store):

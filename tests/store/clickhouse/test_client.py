@@ -7,7 +7,7 @@ import pytest
 
 from config.addresses import Endpoint
 from store.clickhouse import schema
-from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, open_store
+from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, one_line, open_store
 from store.clickhouse.schema import TABLES, VERSION, NewerStoreError
 from store.owner import HeldError
 
@@ -108,3 +108,9 @@ def test_a_store_from_a_newer_driftline_is_left_alone(store):
     client.command(f"INSERT INTO schema_version (version) VALUES ({VERSION + 1})")
     with pytest.raises(NewerStoreError, match=f"version {VERSION + 1}"):
         schema.migrate(client)
+
+
+def test_a_message_names_the_engine_s_code_once_in_one_short_line() -> None:
+    told = one_line(ValueError("Code: 73. DB::Exception: Code: 73. DB::Exception: Unknown format\nNope. " + "x" * 1_000))
+    assert told.startswith("Code: 73. DB::Exception: Unknown format Nope. x")
+    assert len(told) == 500
