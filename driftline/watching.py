@@ -117,6 +117,9 @@ class Watching:
 
     def step(self) -> bool:
         """Read some frames and act on them; return whether there were any."""
+        due = time.monotonic() >= self._next_save
+        if due:  # before reading, so that the cursors saved are those behind what was skipped
+            self._skipped += self._reader.skip_to_bound(self._max_lag_bytes)
         batch = self._reader.read(_FRAMES_PER_READ, _BYTES_PER_READ)
         for frame in batch.frames:
             if frame.kind == FrameKind.RECORD:
@@ -125,8 +128,7 @@ class Watching:
         now_ns = time.time_ns()
         for watch in self._watches.values():
             self._report(watch.step(now_ns))
-        if time.monotonic() >= self._next_save:
-            self._skipped += self._reader.skip_to_bound(self._max_lag_bytes)
+        if due:
             self.save()
         return bool(batch.frames)
 
