@@ -123,9 +123,12 @@ class Monitor:
     async def _look_at_status(self) -> None:
         while True:
             await asyncio.sleep(_STATUS_SECONDS)
-            report = await asyncio.to_thread(self._views.status)
-            self._archive.put_alerts(self._desk.on_status(report))
-            self._save_desk()
+            try:
+                report = await asyncio.to_thread(self._views.status)
+                self._archive.put_alerts(self._desk.on_status(report))
+                self._save_desk()
+            except (OSError, ValueError) as error:
+                _log.warning("cannot look at the counts, or keep the alerts' state: %s", error)
 
     async def _retire(self) -> None:
         while True:

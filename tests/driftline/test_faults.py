@@ -152,6 +152,20 @@ async def test_sigterm_finishes_what_is_in_flight_stores_everything_and_exits_0(
     assert await service.stored_ids() == upstream.seen
 
 
+async def test_alerts_are_looked_after_again_once_their_state_can_be_written(up, upstream, tmp_path):
+    state = tmp_path / "data" / "spool" / "alerts.state"
+    obstacle = state.with_name("alerts.state.new")
+    obstacle.mkdir(parents=True)
+    service = await up("--upstream", upstream.url)
+    async with asyncio.timeout(20):
+        while "alerts.state" not in service.log.read_text():
+            await asyncio.sleep(0.1)
+        obstacle.rmdir()
+        while not state.exists():
+            await asyncio.sleep(0.1)
+    assert await service.stop() == 0
+
+
 def test_a_port_in_use_is_said_in_a_clear_sentence(driftline, free_address, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
