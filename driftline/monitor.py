@@ -148,9 +148,9 @@ class Monitor:
         deadline = time.monotonic() + DRAIN_SECONDS
         self._threads.stop()
         if not self._threads.failed:
-            self._watching.drain(deadline)
             if not self._loader.drain(deadline):
                 _log.error("the spool could not be brought into the store within %g s; it waits for the next start", DRAIN_SECONDS)
+            self._watching.drain(deadline)
             self._archive.step()
             self._watching.save()
             self._retire_once()

@@ -22,16 +22,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the file."""
     try:
         settings = load(arguments.file)
-    except ConfigError as error:
+        _check_baselines(settings)
+    except (ConfigError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     sys.stdout.write(f"{arguments.file}: ok\n" + "".join(f"  {line}\n" for line in _summary(settings)))
     return 0
 
 
+def _check_baselines(settings: Settings) -> None:
+    """Raise OSError or ValueError where a baseline that a route names cannot be used."""
+    if any(route.baseline for route in settings.routes):
+        from driftline.naming import load_baselines  # noqa: PLC0415 - a file without baselines is checked without NumPy
+
+        load_baselines(settings.routes)
+
+
 def _summary(settings: Settings) -> Iterator[str]:
     for route in settings.routes:
-        yield f"route {route.name}: {route.path} to {route.upstream}"
+        compared = f", compared with {route.baseline}" if route.baseline else ""
+        yield f"route {route.name}: {route.path} to {route.upstream}{compared}"
         yield from (f"  shadow {shadow.name}: {shadow.share} to {shadow.url}" for shadow in route.shadows)
     yield f"listens on {settings.proxy.listen} ({settings.proxy.workers} worker{'s' if settings.proxy.workers > 1 else ''}), admin on {settings.admin}"
     yield f"spool of {settings.spool.max_size} in {settings.spool_directory}, store {_store(settings)}"

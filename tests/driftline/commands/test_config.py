@@ -35,3 +35,10 @@ def test_a_broken_file_is_status_2_with_its_errors_on_standard_error(tmp_path: P
     printed = capsys.readouterr()
     assert printed.out == ""
     assert [line.split(": ")[:2] for line in printed.err.splitlines()] == [[f"{file}:1", "admin"], [f"{file}:2", "rutes"]]
+
+
+def test_a_baseline_that_cannot_be_read_is_an_error_of_the_file_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text(f"routes: [{{upstream: http://a, baseline: {tmp_path}/nope.json}}]\n")
+    assert check(file) == 2
+    assert f"cannot read the baseline {tmp_path}/nope.json" in capsys.readouterr().err
