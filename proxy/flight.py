@@ -40,6 +40,9 @@ _ENDED: Final = 2
 _SERVED: Final = Role.SERVED
 _NO_ERROR: Final = ErrorKind.NONE
 
+_NOBODY: Final = ""  # is authenticated here yet
+_ALL_KEPT: Final = 1.0
+
 
 class Flight:
     """Receives the upstream's reply for the client; implements `proxy.upstream.Receiver`."""
@@ -244,28 +247,31 @@ class Flight:
         context, route, head, reply = self._context, self._route, self.head, self._reply_head
         limit = context.capture_bytes
         trace_id, span_id = trace_context(head.named) if b"traceparent" in head.named else _NO_TRACE
+        # By position, in the order of the declaration: naming the fields costs more than all the rest of this function.
         return Exchange(
-            exchange_id=self.exchange_id,
-            request_id=self.request_id,
-            role=_SERVED,
-            route=route.name,
-            arm=route.arm.name,
-            model=route.model,
-            version=route.version,
-            started_at_ns=self._started_at_ns,
-            queue_ns=self._queue_ns,
-            connect_ns=self._connect_ns,
-            first_byte_ns=self._first_byte_ns,
-            total_ns=total_ns,
-            method=head.method_text,
-            path=head.target_text,
-            status=status,
-            error=error,
-            client=self._client.peer_text,
-            trace_id=trace_id,
-            span_id=span_id,
-            request=self._request_capture.body(head.content or content_fields(head), limit),
-            response=NO_BODY if reply is None else self._reply_capture.body(reply.content or content_fields(reply), limit),
+            self.exchange_id,
+            self.request_id,
+            _SERVED,
+            route.name,
+            route.arm.name,
+            self._started_at_ns,
+            head.method_text,
+            head.target_text,
+            route.model,
+            route.version,
+            self._queue_ns,
+            self._connect_ns,
+            self._first_byte_ns,
+            total_ns,
+            status,
+            error,
+            self._client.peer_text,
+            _NOBODY,
+            trace_id,
+            span_id,
+            _ALL_KEPT,
+            self._request_capture.body(head.content or content_fields(head), limit),
+            NO_BODY if reply is None else self._reply_capture.body(reply.content or content_fields(reply), limit),
         )
 
     def elapsed_ns(self) -> int:

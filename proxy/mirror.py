@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.capture import BodyCapture
 from proxy.heads import content_fields, trace_context
@@ -21,6 +21,11 @@ from records.metrics import SkipReason
 if TYPE_CHECKING:
     from proxy.flight import Flight
     from proxy.worker import Context
+
+_SHADOW: Final = Role.SHADOW
+_NO_CLIENT: Final = ""  # it is in the served exchange's record
+_NOBODY: Final = ""  # likewise, once somebody is authenticated
+_ALL_KEPT: Final = 1.0
 
 
 def mirror(context: Context, route: Route, flight: Flight, request: BodyCapture) -> None:
@@ -130,27 +135,30 @@ class Mirrored:
         context.flights.discard(self)
         trace_id, span_id = trace_context(flight.head.named)
         context.tap.append(
-            Exchange(
-                exchange_id=flight.exchange_id,
-                request_id=flight.request_id,
-                role=Role.SHADOW,
-                route=self._route.name,
-                arm=arm.name,
-                model=self._route.model,
-                version=self._route.version,
-                started_at_ns=self._started_at_ns,
-                queue_ns=self._queue_ns,
-                connect_ns=self._connect_ns,
-                first_byte_ns=self._first_byte_ns,
-                total_ns=total_ns,
-                method=flight.head.method_text,
-                path=flight.head.target_text,
-                status=status,
-                error=error,
-                trace_id=trace_id,
-                span_id=span_id,
-                request=self._request.size_only(),
-                response=NO_BODY if reply is None else self._capture.body(reply.content or content_fields(reply), context.capture_bytes),
+            Exchange(  # by position, as in `Flight`
+                flight.exchange_id,
+                flight.request_id,
+                _SHADOW,
+                self._route.name,
+                arm.name,
+                self._started_at_ns,
+                flight.head.method_text,
+                flight.head.target_text,
+                self._route.model,
+                self._route.version,
+                self._queue_ns,
+                self._connect_ns,
+                self._first_byte_ns,
+                total_ns,
+                status,
+                error,
+                _NO_CLIENT,
+                _NOBODY,
+                trace_id,
+                span_id,
+                _ALL_KEPT,
+                self._request.size_only(),
+                NO_BODY if reply is None else self._capture.body(reply.content or content_fields(reply), context.capture_bytes),
             )
         )
         arm.tally.ended(status, error, total_ns)

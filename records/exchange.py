@@ -63,7 +63,7 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
 NO_BODY: Final = Body()
 
 
-class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request and its reply by one arm. Times are Unix nanoseconds, durations nanoseconds, −1 where not reached."""
 
     exchange_id: ExchangeId
@@ -74,11 +74,14 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     route: str
     arm: str
     """Which of the route's targets replied: the upstream's name or a shadow's."""
+    started_at_ns: int
+    """When the first byte of the request's head was read."""
+    method: str
+    path: str
+    """The request target as received, query included."""
     model: str = ""
     """As the settings name it; empty where the payload or its path is to tell."""
     version: str = ""
-    started_at_ns: int
-    """When the first byte of the request's head was read."""
     queue_ns: int = -1
     """From the request's head until it had a connection to the arm."""
     connect_ns: int = -1
@@ -87,9 +90,6 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     """From the request's head until the reply's first byte."""
     total_ns: int = -1
     """From the request's head until the reply was whole or had failed."""
-    method: str
-    path: str
-    """The request target as received, query included."""
     status: int = 0
     """What the arm answered, or what the proxy answered in its place; 0 where nobody was answered."""
     error: ErrorKind = ErrorKind.NONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -34,6 +35,22 @@ async def test_a_request_and_its_reply_pass_and_are_on_record(bench):
     assert 0 <= exchange.queue_ns <= exchange.first_byte_ns <= exchange.total_ns
     assert f"X-Request-Id: {exchange.request_id}".encode() in seen[0][0]
     assert f"X-Request-Id: {exchange.request_id}".encode() in head
+
+
+async def test_a_record_has_each_field_in_its_place(bench):
+    upstream = await bench.upstream(answering(b"yes"))
+    proxy = await bench.proxy(upstream, (shadow(upstream),))
+    await proxy.exchange(POST)
+    for exchange in await proxy.tap.recorded(2):
+        served = exchange.role is Role.SERVED
+        assert (len(exchange.exchange_id), exchange.exchange_id.hex()) == (16, exchange.request_id)
+        assert (exchange.route, exchange.arm) == ("default", "upstream" if served else "candidate")
+        assert (exchange.method, exchange.path, exchange.model, exchange.version) == ("POST", "/v2/models/m/infer", "", "")
+        assert abs(exchange.started_at_ns - time.time_ns()) < 60e9
+        assert 0 < exchange.connect_ns <= exchange.queue_ns <= exchange.first_byte_ns <= exchange.total_ns < 60e9
+        assert (exchange.status, exchange.error, exchange.client) == (200, ErrorKind.NONE, "127.0.0.1" if served else "")
+        assert (exchange.principal, exchange.trace_id, exchange.span_id, exchange.sampling_rate) == ("", "", "", 1.0)
+        assert (exchange.request.content, exchange.request.size_bytes, exchange.response.content) == (b"{'a':1}" if served else b"", 7, b"yes")
 
 
 async def test_the_callers_request_id_and_trace_are_kept(bench):
