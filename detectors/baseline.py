@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import design_effect
-from detectors.arrays import Column, Columns, Floats, is_numeric
+from detectors.arrays import Column, Columns, Floats, is_numeric, joined
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
 
@@ -106,24 +106,16 @@ class BaselineLearner:
         self._model = model
         self._version = version
         self._wanted = rows
-        self._batches: list[tuple[int, Columns]] = []
+        self._batches: list[Columns] = []
         self.rows = 0
 
     def add(self, columns: Columns, created_at_ns: int) -> Baseline | None:
         """Take a batch; return the baseline when there are rows enough. A column absent from a batch is missing in its rows."""
-        rows = len(next(iter(columns.values()), ()))
-        self._batches.append((rows, columns))
-        self.rows += rows
+        self._batches.append(columns)
+        self.rows += len(next(iter(columns.values()), ()))
         if self.rows < self._wanted:
             return None
-        names = dict.fromkeys(name for _, batch in self._batches for name in batch)
-        whole = {name: self._column(name) for name in names}
-        return build_baseline(whole, model=self._model, version=self._version, source="traffic", created_at_ns=created_at_ns)
-
-    def _column(self, name: str) -> Column:
-        known = next(batch[name] for _, batch in self._batches if name in batch)
-        absent = np.nan if is_numeric(known) else None
-        return np.concatenate([batch.get(name, np.full(rows, absent, dtype=known.dtype)) for rows, batch in self._batches])
+        return build_baseline(joined(self._batches), model=self._model, version=self._version, source="traffic", created_at_ns=created_at_ns)
 
 
 def save_baseline(baseline: Baseline, path: Path) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from config.settings import Settings
-from detectors.arrays import Column, Columns
+from detectors.arrays import Columns, joined
 from detectors.baseline import BaselineError
 from detectors.columns import ColumnBuffer
 from driftline.store_access import ask
@@ -41,7 +40,7 @@ def columns_from_store(*, data_dir: Path, model: str, version: str, since_ns: in
         batches.append(buffer.take()[0])
     if not batches:
         raise BaselineError(f"the store in {data_dir} has no traffic of the model {model!r} that can be decoded, in this period")
-    return _joined(batches)
+    return joined(batches)
 
 
 def _exchanges(settings: Settings, model: str, version: str, since_ns: int | None, until_ns: int | None) -> Iterator[Exchange]:
@@ -110,14 +109,3 @@ def _text(value: Any) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _joined(batches: list[Columns]) -> Columns:
-    """Return the batches one after the other; a column that one of them lacks is missing in its rows."""
-    names = dict.fromkeys(name for batch in batches for name in batch)
-    joined: dict[str, Column] = {}
-    for name in names:
-        kind = next(batch[name].dtype for batch in batches if name in batch)
-        absent = None if kind == np.object_ else np.nan
-        joined[name] = np.concatenate([batch.get(name, np.full(len(next(iter(batch.values()))), absent, dtype=kind)) for batch in batches])
-    return joined

@@ -23,7 +23,6 @@ class ErrorKind(StrEnum):
     NONE = ""
     BAD_REQUEST = "bad_request"  # the client's message could not be parsed or was refused
     NO_ROUTE = "no_route"
-    OVERLOADED = "overloaded"  # a limit of this worker was reached
     CONNECT_FAILED = "connect_failed"
     CONNECT_TIMEOUT = "connect_timeout"
     REPLY_TIMEOUT = "reply_timeout"  # the upstream went silent for longer than allowed

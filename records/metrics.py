@@ -104,4 +104,3 @@ class SkipReason(StrEnum):
 
     TOO_LARGE = "too_large"  # the body is over the mirror limit
     BUSY = "busy"  # the shadow has as many requests in flight as it may
-    UNSUITABLE = "unsuitable"  # upgrades and failed requests
