@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 
 .PHONY: setup demo test lint format bench-proxy bench-monitor generate clean
 .DEFAULT_GOAL := setup
 
-setup: $(STAMP) ## .venv with every extra but gpu and alibi
+setup: $(STAMP) $(COMPILED) ## .venv with every extra but gpu and alibi; the data plane compiled where there is a C compiler
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Driftline needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -15,6 +16,12 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "Could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[monitor,runtime,demo,dev]'
+	@touch $@
+
+# Whatever the compiled modules import may change what they are compiled to.
+$(COMPILED): $(STAMP) hatch_build.py $(wildcard config/*.py proxy/*.py proxy/*/*.py records/*.py store/spool/*.py)
+	@$(BIN)/python hatch_build.py > $(VENV)/compile.log || { cat $(VENV)/compile.log; exit 1; }
+	@grep -A1 '^Not compiled' $(VENV)/compile.log || true
 	@touch $@
 
 demo: setup ## the product on real input, in a minute
@@ -42,4 +49,5 @@ bench-monitor: setup ## CPU per exchange of the watching side, by stage
 	$(BIN)/python -m bench.monitor $(ARGS)
 
 clean:
+	find . -name "*.so" -not -path "./$(VENV)/*" -delete
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
