@@ -1,4 +1,4 @@
-"""Where services are, as settings write it: `127.0.0.1:8080`, `http://host:port/prefix`, `http://host@25%`.
+"""Where services are, as settings write it: `127.0.0.1:8080`, `http://host:port/prefix`, `unix:/run/model.sock`, `http://host@25%`.
 
 As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError`. Names are not looked up.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, Self
@@ -21,31 +21,40 @@ from config.units import QuantityError, Share
 _SOCKADDR_UN_BYTES: Final = 107  # beside the terminating zero, on Linux
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]*))(?::(?P<port>\d{1,5}))?", re.ASCII)
+_UNIX: Final = re.compile(r"unix:(?://)?(?P<path>/[!-~]{1,106})")  # as long as sockaddr_un has room for
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?:(?P<user>[^@:/?#]+)(?::(?P<password>[^@/?#]*))?@)?(?P<authority>[^@/?#]+)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 )
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where to listen: `host:port`, `[::1]:port`, or `:port` for every interface. Port 0 lets the system choose."""
+    """Where to listen: `host:port`, `[::1]:port`, `:port` for every interface, or `unix:/path/of/socket`. Port 0 lets the system choose."""
 
     host: str
-    """A name or an address, IPv6 without its brackets; empty for every interface."""
+    """A name or an address, IPv6 without its brackets; empty for every interface; the path of a unix socket, with port 0."""
     port: int
 
     UNIT: ClassVar = "host:port"
-    EXPECTED: ClassVar = "an address HOST:PORT with a port from 0 to 65535"
+    EXPECTED: ClassVar = "an address HOST:PORT with a port from 0 to 65535, or unix:/PATH"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an address; names are not looked up."""
+        socket_path = _UNIX.fullmatch(text)
+        if socket_path is not None:
+            return cls(socket_path["path"], 0)
         host, port = _authority(text) or ("", None)
         if port is None:
             raise QuantityError(cls.EXPECTED, text, "127.0.0.1:8080")
         return cls(host, port)
 
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return self.host.startswith("/")
+
     def __str__(self) -> str:
-        return f"{_bracketed(self.host)}:{self.port}"
+        return f"unix:{self.host}" if self.is_unix else f"{_bracketed(self.host)}:{self.port}"
 
 
 @contextmanager
@@ -62,22 +71,25 @@ def socket_name(path: Path) -> Iterator[str]:
 
 
 class Url(msgspec.Struct, frozen=True):
-    """The root of an HTTP service, `http://host:port[/prefix]`: what requests are forwarded to."""
+    """The root of an HTTP service, `http://host:port[/prefix]` or `unix:/path/of/socket`: what requests are forwarded to."""
 
     scheme: str
-    """`http` or `https`."""
+    """`http`, `https` or `unix`, which is http over a unix socket."""
     host: str
-    """A name or an address, IPv6 without its brackets."""
+    """A name or an address, IPv6 without its brackets; the path of a unix socket."""
     port: int
+    """0 for a unix socket."""
     path: str = ""
     """The prefix, without a trailing slash; empty for the root."""
 
     UNIT: ClassVar = "url"
-    EXPECTED: ClassVar = "an http:// or https:// URL without user, query or fragment"
+    EXPECTED: ClassVar = "an http:// or https:// URL without user, query or fragment, or unix:/PATH"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the URL of a service; the port defaults to the scheme's."""
+        if socket_path := _UNIX.fullmatch(text):
+            return cls("unix", socket_path["path"], 0)
         parts = _url_parts(text)
         if parts is None or parts.user or parts.query:
             raise QuantityError(cls.EXPECTED, _without_secrets(text), "http://127.0.0.1:9000")
@@ -90,12 +102,19 @@ class Url(msgspec.Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """`host:port` as the Host field has it (RFC 9110 §7.2): without the scheme's own port."""
+        """`host:port` as the Host field has it (RFC 9110 §7.2): without the scheme's own port; `localhost` for a unix socket."""
+        if self.scheme == "unix":
+            return "localhost"
         host = _bracketed(self.host)
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path}"
+        return f"unix:{self.host}" if self.scheme == "unix" else f"{self.scheme}://{self.authority}{self.path}"
+
+
+def written(urls: Iterable[Url]) -> str:
+    """Write one or several URLs as an option takes them."""
+    return ", ".join(map(str, urls))
 
 
 class Endpoint(Url, frozen=True):
@@ -128,11 +147,11 @@ class Endpoint(Url, frozen=True):
     __repr__ = __str__
 
 
-def parse_shadow(text: str) -> tuple[Url, Share]:
-    """Read `URL` or `URL@SHARE`, as the option `--shadow` takes it; without a share everything is mirrored."""
-    url, separator, share = text.rpartition("@")
+def parse_shadow(text: str) -> tuple[tuple[Url, ...], Share]:
+    """Read `URL[,URL…][@SHARE]`, as the option `--shadow` takes it; without a share everything is mirrored."""
+    urls, separator, share = text.rpartition("@")
     try:
-        return (Url.parse(url), Share.parse(share)) if separator else (Url.parse(text), Share(1))
+        return tuple(Url.parse(url.strip()) for url in (urls or text).split(",")), Share.parse(share) if separator else Share(1)
     except QuantityError as error:
         raise QuantityError(f"a shadow's URL, or URL@SHARE, with {error.expected}", error.found, "http://127.0.0.1:9001@25%") from None
 

@@ -34,7 +34,7 @@ class Declaration(NamedTuple):
 
     name: str
     type: type
-    """What one value is: a section, a type of `config.units`, `int` or `str`."""
+    """What one value is: a section, a type of `config.units`, `int`, `bool` or `str`."""
     is_list: bool
     default: Any
     """`msgspec.NODEFAULT` where the setting must be given, None where it is off by default."""
@@ -67,8 +67,18 @@ class Declaration(NamedTuple):
         """What a value must be, in words."""
         return str(_reader(self.type).EXPECTED)
 
+    @property
+    def is_value_list(self) -> bool:
+        """Whether it holds one or more values, not sections."""
+        return self.is_list and not self.is_section
+
     def parse(self, text: str) -> Any:
-        """Read a value as a user wrote it, within its bounds, or raise `QuantityError` with this setting's example."""
+        """Read what a user wrote: a value, or for a list of values all of them with commas between."""
+        return tuple(self.parse_one(part) for part in text.split(",")) if self.is_value_list else self.parse_one(text)
+
+    def parse_one(self, text: str) -> Any:
+        """Read one value within its bounds, or raise `QuantityError` with this setting's example."""
+        text = text.strip() if self.is_value_list else text
         read = _reader(self.type).parse
         try:
             value = read(text)
@@ -98,7 +108,7 @@ def _declaration(name: str, hint: Any, default: Any) -> Declaration:
 def _example(kind: type, default: Any) -> str:
     """Write the default, or for a section its first setting, as a file would have it."""
     if not issubclass(kind, Section):
-        return str(default)
+        return str(default).lower() if kind is bool else str(default)
     first = next(iter(declarations(kind).values()))
     return f"{{{first.name}: {first.example}}}"
 
@@ -124,6 +134,16 @@ class _WholeNumber:
         return int(text)
 
 
+class _YesOrNo:
+    EXPECTED = "true or false"
+
+    @staticmethod
+    def parse(text: str) -> bool:
+        if text not in {"true", "false"}:
+            raise QuantityError(_YesOrNo.EXPECTED, text, "true")
+        return text == "true"
+
+
 def _reader(kind: type) -> Any:
     """Return what has `parse` and `EXPECTED` for a type: the types of `config.units` themselves."""
-    return {str: _Text, int: _WholeNumber}.get(kind, kind)
+    return {str: _Text, int: _WholeNumber, bool: _YesOrNo}.get(kind, kind)

@@ -6,6 +6,7 @@ setting's own type, so that `version: 3.10` stays the text 3.10 and `name: no` s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -110,17 +111,29 @@ class _Reader:
 
     def value(self, declaration: Declaration, node: yaml.Node, path: str) -> Any:
         """Return the value of one setting, or None after a problem."""
-        if declaration.is_list:
-            return self.sections(declaration, node, path)
         if declaration.is_section:
-            return self.section(declaration.type, node, path)
+            return self.sections(declaration, node, path) if declaration.is_list else self.section(declaration.type, node, path)
+        if declaration.is_list and isinstance(node, yaml.SequenceNode):
+            return self.values(declaration, node, path)
         if node.tag == _NULL and declaration.default in {None, ""}:
             return declaration.default
+        return self.scalar(declaration, declaration.parse, node, path)
+
+    def values(self, declaration: Declaration, node: yaml.SequenceNode, path: str) -> tuple[Any, ...]:
+        """Return the values of a list, which has at least one."""
+        if not node.value:
+            self.report(path, node, f"expected {declaration.expected}, or a list of them, found []; for example: {declaration.name}: {declaration.example}")
+        for index, child in enumerate(node.value):
+            self.lines[f"{path}[{index}]"] = _line(child)
+        return tuple(self.scalar(declaration, declaration.parse_one, child, f"{path}[{index}]") for index, child in enumerate(node.value))
+
+    def scalar(self, declaration: Declaration, parse: Callable[[str], Any], node: yaml.Node, path: str) -> Any:
+        """Return what a scalar says, or None after a problem."""
         if not isinstance(node, yaml.ScalarNode) or node.tag == _NULL or not node.tag.startswith(_STANDARD_TAGS):
             self.report(path, node, f"expected {declaration.expected}, found {_found(node)}; for example: {declaration.name}: {declaration.example}")
             return None
         try:
-            return declaration.parse(node.value)
+            return parse(node.value)
         except QuantityError as error:
             self.report(path, node, f"expected {error.expected}, found {error.shown}; for example: {declaration.name}: {error.example}")
             return None

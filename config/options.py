@@ -86,8 +86,8 @@ def _argument_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _shadow(text: str) -> ShadowSettings:
-    url, share = parse_shadow(text)
-    return ShadowSettings(url=url, share=share)
+    urls, share = parse_shadow(text)
+    return ShadowSettings(url=urls, share=share)
 
 
 def _help(declaration: Declaration, *, required: bool) -> str:

@@ -14,7 +14,7 @@ _INTRODUCTION: Final = """\
 
 # Settings
 
-A configuration file is YAML; every key is optional but a route's `upstream` and a shadow's `url`. Unknown keys are errors.
+A configuration file is YAML; every key is optional but those that are `required` where their section is. Unknown keys are errors.
 `driftline config check FILE` says what is wrong with a file, and where. Environment variables are not read. A command's
 options override the file; `--upstream`, `--shadow` and `--baseline` belong to the file's only route. Relative
 paths start at the working directory.
@@ -28,7 +28,7 @@ How values are written:
 | duration | `250ms`, `10s`, `5m`, `2h`, `30 days` | the unit must be given |
 | share | `25%`, `0.25` | a part of the whole, 0 to 1 |
 | host:port | `127.0.0.1:8080`, `:8080`, `"[::1]:8080"` | `:8080` is every interface; brackets need quotes in YAML |
-| url | `http://127.0.0.1:9000/prefix` | http or https; the port defaults to the scheme's |
+| url | `http://127.0.0.1:9000/prefix`, `unix:/run/model.sock` | http or https, the port defaults to the scheme's; or http over a unix socket. Several in a list, or with commas between |
 | budget | `1 per 30 days`, `1 per 1000 windows` | how often a false alert is acceptable |
 """
 
@@ -51,8 +51,12 @@ def _section_lines(prefix: str, section: type[Section], title: str) -> Iterator[
             yield from _section_lines(f"{key}.", declaration.type, f"`{key}`")
 
 
+def _written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def _row(prefix: str, declaration: Declaration) -> str:
-    default = "required" if declaration.is_required else f"`{declaration.default}`" if declaration.default not in {None, ""} else "–"
+    default = "required" if declaration.is_required else f"`{_written(declaration.default)}`" if declaration.default not in {None, ""} else "–"
     facts = [declaration.bounds, f"for example `{declaration.example}`" if default in {"required", "–"} else ""]
     remarks = ", ".join(filter(None, facts))
     text = declaration.help + (f" {remarks[0].upper()}{remarks[1:]}." if remarks else "")

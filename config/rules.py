@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from config.settings import SERVED_ARM, RouteSettings, Settings
+from config.addresses import Url
+from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, UpstreamTlsSettings
 from config.units import Bytes
 
-_FRAME: Final = 4096
-"""Bytes of a record beside bodies and heads: ids, times, names, and the frame around it."""
+_TARGET: Final = re.compile(r"/[!-~]*")
+
+_FRAME: Final = 4096 + 4096 * 16
+"""Bytes of a record beside bodies and heads: ids, times, names, the frame around it, and the times of an event stream's pieces."""
 
 _REACHED_AS: Final = {"127.0.0.1": ("127.0.0.1", "localhost"), **dict.fromkeys(("", "::", "0.0.0.0"), ("127.0.0.1", "localhost", "::1"))}  # noqa: S104 - nothing is bound here
 """Hosts in URLs that lead to what listens at this one; any other is reached as itself."""
@@ -37,15 +41,52 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
     arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
     yield from _duplicates(arms, "name: candidate")
+    yield from _upstream_problems(route.upstream, f"{key}.upstream")
+    yield from _health_problems(route.health, f"{key}.health")
+    yield from _tls_problems(route.tls, route.upstream, f"{key}.tls")
+    for i, shadow in enumerate(route.shadows):
+        yield from _upstream_problems(shadow.url, f"{key}.shadows[{i}].url")
+        yield from _health_problems(shadow.health, f"{key}.shadows[{i}].health")
+        yield from _tls_problems(shadow.tls, shadow.url, f"{key}.shadows[{i}].tls")
+
+
+def _upstream_problems(urls: Sequence[Url], key: str) -> Iterator[tuple[str, str]]:
+    """Endpoints of one upstream are interchangeable: each may get any of its requests."""
+    first = urls[0]
+    for i, url in enumerate(urls[1:], start=1):
+        if url in urls[:i]:
+            yield f"{key}[{i}]", f"expected each endpoint once, found {str(url)!r} again; remove it"
+        elif (url.tls, url.path) != (first.tls, first.path):
+            yield f"{key}[{i}]", f"expected the scheme and the path of {str(first)!r}, found {str(url)!r}; make a route of its own for it, or write both alike"
+
+
+def _health_problems(health: HealthSettings | None, key: str) -> Iterator[tuple[str, str]]:
+    if health is None:
+        return
+    if not _TARGET.fullmatch(health.path):
+        yield f"{key}.path", f"expected a path that starts with /, in ASCII without spaces, found {health.path!r}; for example: path: /v2/health/ready"
+    if health.timeout > health.interval:
+        yield f"{key}.timeout", f"expected at most the interval ({health.interval}), found {health.timeout}; for example: timeout: {health.interval}"
+
+
+def _tls_problems(tls: UpstreamTlsSettings, urls: Sequence[Url], key: str) -> Iterator[tuple[str, str]]:
+    if tls != UpstreamTlsSettings() and not urls[0].tls:
+        yield key, f"expected an https:// URL for these settings, found {str(urls[0])!r}; change the URL, or remove them"
+    if tls.certificate and not tls.key:
+        yield f"{key}.key", f"expected the private key of {tls.certificate}, found none; for example: key: /etc/driftline/proxy.key"
+    if tls.key and not tls.certificate:
+        yield f"{key}.certificate", f"expected the certificate of {tls.key}, found none; for example: certificate: /etc/driftline/proxy.crt"
 
 
 def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     listen, admin = settings.proxy.listen, settings.admin
     if listen.port and listen == admin:
         yield "admin", f"expected another address than proxy.listen, found {str(admin)!r}; for example: admin: 127.0.0.1:8081"
+    if admin.is_unix:
+        yield "admin", f"expected an address HOST:PORT, found {str(admin)!r}; for example: admin: 127.0.0.1:8081"
     for i, route in enumerate(settings.routes):
-        urls = [(f"routes[{i}].upstream", route.upstream), *((f"routes[{i}].shadows[{j}].url", shadow.url) for j, shadow in enumerate(route.shadows))]
-        for key, url in urls:
+        arms = [(f"routes[{i}].upstream", route.upstream), *((f"routes[{i}].shadows[{j}].url", shadow.url) for j, shadow in enumerate(route.shadows))]
+        for key, url in ((key, url) for key, urls in arms for url in urls):
             if url.port == listen.port and url.host in _REACHED_AS.get(listen.host, (listen.host,)):
                 yield key, f"expected another address than proxy.listen ({listen}), which would forward to itself, found {str(url)!r}; change one of the two"
 

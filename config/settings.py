@@ -7,53 +7,161 @@ from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
 from config.declare import Section, setting
+from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
 
 SERVED_ARM: Final = "upstream"
 """The name of every route's served arm; its shadows have others."""
 
 
+class HealthSettings(Section, frozen=True):
+    """Health checks: each worker asks each endpoint by itself. One that fails gets no requests, unless all do."""
+
+    path: Annotated[str, setting("What is asked for with GET; a status from 200 to 399 passes.", example="/v2/health/ready")]
+    interval: Annotated[Seconds, setting("How often.", at_least="100ms")] = Seconds(5)
+    timeout: Annotated[Seconds, setting("How long the reply may take; no longer than the interval.", at_least="1ms")] = Seconds(2)
+    healthy_after: Annotated[int, setting("Checks passed in a row that bring an endpoint back.", unit="checks", at_least="1")] = 2
+    unhealthy_after: Annotated[
+        int, setting("Checks failed in a row that leave an endpoint out; the first one of all counts at once.", unit="checks", at_least="1")
+    ] = 3
+
+
+class UpstreamTlsSettings(Section, frozen=True):
+    """TLS to endpoints with https:// URLs. Their certificates are always verified. The files are taken anew when they change."""
+
+    ca: Annotated[
+        str, setting("Whose signature makes an endpoint's certificate good, in PEM; by default the system's.", unit="file", example="/etc/driftline/ca.crt")
+    ] = ""
+    certificate: Annotated[
+        str, setting("The certificate that is shown to endpoints that ask for one, in PEM; by default none.", unit="file", example="/etc/driftline/proxy.crt")
+    ] = ""
+    key: Annotated[str, setting("Its private key, in PEM, without a password.", unit="file", example="/etc/driftline/proxy.key")] = ""
+    server_name: Annotated[
+        str, setting("The name that certificates must have, which is also asked for (SNI); by default the URL's host.", example="models.internal")
+    ] = ""
+
+
 class ShadowSettings(Section, frozen=True):
     """A model that gets a copy of a route's traffic."""
 
-    url: Annotated[Url, setting("Where to mirror requests to; its replies are never returned to a client.", example="http://127.0.0.1:9001")]
+    url: Annotated[
+        tuple[Url, ...],
+        setting("Where to mirror requests to, one URL or a list; its replies are never returned to a client.", example="http://127.0.0.1:9001"),
+    ]
     name: Annotated[str, setting("The arm's name in records, metrics and alerts; by default shadow-1, shadow-2, … in order.", example="candidate")] = ""
     share: Annotated[Share, setting("The share of requests to mirror.", example="25%")] = Share(1)
-    timeout: Annotated[Seconds, setting("How long a shadow may take for its whole reply.", at_least="1ms")] = Seconds(10)
+    when: Annotated[Condition | None, setting("Mirror only requests whose header field has this value.", example="X-Canary=yes")] = None
+    key: Annotated[
+        Key | None,
+        setting(
+            "Take the share of the values of this field, or of this parameter in the query: requests with the same one are mirrored all or none.",
+            example="X-Session-Id",
+        ),
+    ] = None
+    timeout: Annotated[Seconds, setting("How long a shadow may take for its whole reply, from when it was sent the whole request.", at_least="1ms")] = Seconds(
+        10
+    )
     max_in_flight: Annotated[
         int, setting("Requests that a worker has open to this shadow at most; more are skipped and counted.", unit="requests", at_least="1")
     ] = 64
-    max_body: Annotated[Bytes, setting("Requests with a larger body are not mirrored, and counted.")] = Bytes.parse("1 MiB")
+    max_buffer: Annotated[
+        Bytes,
+        setting(
+            "Bytes that wait in a worker for this shadow at most, over all requests; beyond it the slowest request is given up and counted.", at_least="1 MiB"
+        ),
+    ] = Bytes.parse("8 MiB")
+    tls: Annotated[UpstreamTlsSettings, setting("How https:// endpoints are spoken with.")] = UpstreamTlsSettings()
+    health: Annotated[HealthSettings | None, setting("Health checks of its endpoints; by default they are not asked.")] = None
 
 
 class RouteSettings(Section, frozen=True):
     """Which requests go to which inference service, and who shadows it."""
 
-    upstream: Annotated[Url, setting("The inference service that answers.", example="http://127.0.0.1:9000")]
+    upstream: Annotated[
+        tuple[Url, ...],
+        setting("The inference service that answers: one URL, or a list where several endpoints serve the same.", example="http://127.0.0.1:9000"),
+    ]
     name: Annotated[str, setting("The route's name in records, metrics and alerts.", example="fraud")] = "default"
     path: Annotated[str, setting("Requests whose path starts with this take this route; the longest match wins.", example="/v2/models/fraud")] = "/"
     model: Annotated[str, setting("The model's name; by default it is read from the path or the body, else it is the route's name.", example="fraud")] = ""
     version: Annotated[str, setting("The model's version, likewise.", example="3")] = ""
+    idempotent: Annotated[bool, setting("Whether requests may be sent again where a kept connection closes without a word, whatever their method.")] = False
     baseline: Annotated[
         str,
         setting("A baseline file made by `driftline baseline`; without one it is learned from the first traffic.", unit="file", example="fraud.baseline.json"),
     ] = ""
+    tls: Annotated[UpstreamTlsSettings, setting("How https:// endpoints are spoken with.")] = UpstreamTlsSettings()
+    health: Annotated[HealthSettings | None, setting("Health checks of its endpoints; by default they are not asked.")] = None
     shadows: Annotated[tuple[ShadowSettings, ...], setting("Models that get a copy of the traffic.")] = ()
+
+
+class EjectionSettings(Section, frozen=True):
+    """When an endpoint that does worse than its siblings gets no requests for a while. An upstream with one endpoint keeps it."""
+
+    failures: Annotated[
+        int,
+        setting("Failures in a row that eject: no connection, no whole or valid reply, or a status of 502, 503 or 504.", unit="requests", at_least="1"),
+    ] = 5
+    time: Annotated[Seconds, setting("How long, times the number of ejections in succession, up to ten times as long.", at_least="1ms")] = Seconds(30)
+    max_share: Annotated[Share, setting("The share of an upstream's endpoints that are ejected at once at most.")] = Share(0.5)
+    latency_factor: Annotated[
+        int,
+        setting("Eject an endpoint whose mean time to the reply's head is this many times the median of three or more endpoints.", unit="times", at_least="2"),
+    ] = 5
+
+
+class TlsSettings(Section, frozen=True):
+    """TLS for clients. The files are taken anew when they change."""
+
+    certificate: Annotated[str, setting("The certificate and those that lead to its root, in PEM.", unit="file", example="/etc/driftline/tls.crt")]
+    key: Annotated[str, setting("Its private key, in PEM, without a password.", unit="file", example="/etc/driftline/tls.key")]
+    client_ca: Annotated[
+        str,
+        setting("Clients must show a certificate that one of these has signed; by default they need none.", unit="file", example="/etc/driftline/clients.crt"),
+    ] = ""
 
 
 class ProxySettings(Section, frozen=True):
     """The data plane: its address, processes, limits and timeouts."""
 
-    listen: Annotated[Address, setting("Where clients connect.", example="0.0.0.0:8080")] = Address("127.0.0.1", 8080)
+    listen: Annotated[Address, setting("Where clients connect; also `unix:/path/of/socket`.", example="0.0.0.0:8080")] = Address("127.0.0.1", 8080)
+    tls: Annotated[TlsSettings | None, setting("TLS for clients; by default the proxy speaks plain HTTP.")] = None
     workers: Annotated[int, setting("Worker processes that share the listening address.", unit="processes", at_least="1", at_most="256")] = 1
     capture: Annotated[Bytes, setting("How much of each body is kept; longer ones are stored truncated with their true length.")] = Bytes.parse("64 KiB")
     max_head: Annotated[Bytes, setting("The largest request or reply head that is accepted.", at_least="1 KiB", at_most="1 MiB")] = Bytes.parse("64 KiB")
-    connect_timeout: Annotated[Seconds, setting("How long connecting to an upstream may take.", at_least="1ms")] = Seconds(5)
-    reply_timeout: Annotated[Seconds, setting("How long an upstream may stay silent while a reply is due.", at_least="1ms")] = Seconds(60)
+    max_body: Annotated[Bytes | None, setting("The largest request body that is accepted (413); by default any.", example="64 MiB")] = None
+    head_timeout: Annotated[Seconds, setting("How long a client may take for a request's head, from its first byte on (408).", at_least="1ms")] = Seconds(10)
+    body_timeout: Annotated[Seconds, setting("How long a client may send nothing of a body that is due (408).", at_least="1ms")] = Seconds(30)
+    send_timeout: Annotated[Seconds, setting("How long a client may take nothing of its reply; then it is cut off.", at_least="1ms")] = Seconds(60)
+    client_idle: Annotated[Seconds, setting("How long a client's connection may stay open between requests.", at_least="1ms")] = Seconds(75)
+    connect_timeout: Annotated[
+        Seconds, setting("How long a request waits for a connection to its upstream to be made (504) or to become free (503).", at_least="1ms")
+    ] = Seconds(5)
+    first_byte_timeout: Annotated[Seconds, setting("How long an upstream may take until its reply begins (504).", at_least="1ms")] = Seconds(60)
+    reply_idle_timeout: Annotated[Seconds, setting("How long an upstream may go silent within a reply; then it is cut off.", at_least="1ms")] = Seconds(60)
+    tunnel_idle_timeout: Annotated[Seconds, setting("How long both sides of a WebSocket may stay silent.", at_least="1ms")] = Seconds(600)
+    total_timeout: Annotated[
+        Seconds | None, setting("How long a whole exchange may take (504, or cut off); by default any time.", example="5m", at_least="1ms")
+    ] = None
+    max_connections: Annotated[
+        int, setting("Client connections of one worker; further ones are answered 503 and closed.", unit="connections", at_least="1")
+    ] = 16_384
+    max_in_flight: Annotated[int, setting("Requests that one worker forwards at a time; further ones are answered 503.", unit="requests", at_least="1")] = 4096
+    max_pending: Annotated[
+        Bytes, setting("Request bytes of one worker that may wait for a connection to an upstream; further requests are answered 503.", at_least="1 KiB")
+    ] = Bytes.parse("64 MiB")
     upstream_idle: Annotated[Seconds, setting("How long an idle connection to an upstream is kept; below the upstream's own keep-alive time.")] = Seconds(4)
     max_upstream_connections: Annotated[
-        int, setting("Connections of one worker to one upstream; further requests wait for one.", unit="connections", at_least="1")
+        int, setting("Connections of one worker to one endpoint of an upstream; further requests wait for one.", unit="connections", at_least="1")
     ] = 1024
+    max_waiting: Annotated[
+        int, setting("Requests of one worker that wait for a connection to one upstream; further ones are answered 503.", unit="requests", at_least="1")
+    ] = 1024
+    resolve_interval: Annotated[Seconds, setting("How often the names of upstreams are looked up again; each address is an endpoint.", at_least="100ms")] = (
+        Seconds(30)
+    )
+    slow_start: Annotated[Seconds, setting("How long the share of requests grows for an endpoint that is new or well again.")] = Seconds(10)
+    ejection: Annotated[EjectionSettings, setting("When endpoints that fail are left out.")] = EjectionSettings()
     grace: Annotated[Seconds, setting("How long a stopping worker finishes what is in flight.")] = Seconds(20)
 
 

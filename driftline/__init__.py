@@ -1,11 +1,17 @@
 """The command line, and the one place where the rooms are joined.
 
 - `topology`           which processes there are, and what each gets: start reading here
-- `supervisor`         starts the processes, restarts what dies, stops them in order
+- `supervisor`         starts the processes, replaces them by a new generation, stops them in order
+- `keeping`            keeps one process running
+- `process`            one process as its supervisor sees it
+- `handover`           what a supervisor leaves to its successor in an upgrade
+- `listening`          the socket that clients connect to
 - `children`           what a child process and its supervisor say to each other
 - `worker`             the process of one proxy worker
+- `worker_task`        what a supervisor hands to it
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
+- `check`              looks whether a monitor could work by new settings
 - `watching`           the detectors' way through the spool
 - `model_watch`        one model under watch
 - `naming`             which model an exchange was for

@@ -1,7 +1,8 @@
 """What a child process and its supervisor say to each other.
 
 The supervisor writes one value to the child's standard input and keeps it open: its end means that the supervisor is gone, and the child
-stops as if it had been told to. The child writes one line to its standard output when it serves. Everything else it says goes to standard error.
+stops as if it had been told to. Single bytes after the value are words to the child, `STOPPING` or `SUCCEEDED`. The child writes one line to its standard output when it
+serves. Everything else it says goes to standard error.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import os
 import pickle
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 READY: Final = b"ready"
+STOPPING: Final = b"s"
+"""The service is going to stop: this child is told in its turn, but what people ask it should be answered so from now on."""
+SUCCEEDED: Final = b"n"
+"""Another process follows this one at once: what it can leave undone, it should."""
 
 BAD_INPUT: Final = 2
 """The exit status of a child that cannot ever start this way; starting it again would not help."""
@@ -36,27 +42,34 @@ def write_task(task: object) -> bytes:
 
 
 def say_ready(detail: str = "") -> None:
-    """Tell the supervisor that this process serves; `detail` is for its own information."""
+    """Tell the supervisor that this process serves; `detail` is for its own information. Nobody reads its standard output any more."""
     sys.stdout.buffer.write(READY + b" " + detail.encode() + b"\n")
     sys.stdout.buffer.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def stop_event(*, supervised: bool) -> asyncio.Event:
-    """Return an event that is set by SIGTERM, by SIGINT where nobody supervises, or by the supervisor's end where somebody does."""
+def stop_event(*, supervised: bool, on_word: Callable[[bytes], None] = lambda _: None) -> asyncio.Event:
+    """Return an event that is set by SIGTERM, by SIGINT where nobody supervises, or by the supervisor's end where somebody does.
+
+    `on_word` is called with what the supervisor says.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     if supervised:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the whole group; the supervisor decides the order
-        loop.add_reader(sys.stdin.fileno(), _supervisor_gone, loop, stop)
+        loop.add_reader(sys.stdin.fileno(), _listen_to_supervisor, loop, stop, on_word)
     else:
         loop.add_signal_handler(signal.SIGINT, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     return stop
 
 
-def _supervisor_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
+def _listen_to_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, on_word: Callable[[bytes], None]) -> None:
+    word = os.read(sys.stdin.fileno(), 1)
+    if word:
+        on_word(word)
+    else:
         loop.remove_reader(sys.stdin.fileno())
         stop.set()
 

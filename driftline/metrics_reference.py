@@ -9,7 +9,7 @@ from typing import Final
 
 from records.alert import Severity
 from records.exchange import ErrorKind, Role
-from records.metrics import DURATION_BUCKETS_SECONDS, DropReason, Metric, SkipReason
+from records.metrics import DURATION_BUCKETS_SECONDS, DropReason, EjectionReason, Metric, SkipReason
 from records.payload import Undecodable
 
 _INTRODUCTION: Final = f"""\
@@ -29,6 +29,7 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("role", "any metric", Role),
     ("kind", Metric.EXCHANGE_ERRORS.metric_name, ErrorKind),
     ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
+    ("reason", Metric.ENDPOINT_EJECTIONS.metric_name, EjectionReason),
     ("reason", Metric.DROPPED.metric_name, DropReason),
     ("reason", Metric.UNDECODABLE.metric_name, Undecodable),
     ("severity", Metric.ALERTS.metric_name, Severity),

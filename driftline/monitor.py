@@ -30,7 +30,7 @@ from console.api import build_app
 from console.listening import listen_tcp, listen_unix, serving
 from console.sql import build_sql_app
 from driftline.archive import Archive
-from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, stop_event
+from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
@@ -64,6 +64,8 @@ class Monitor:
     """The parts, joined. Raises HeldError, OSError or ValueError, each with a sentence for the user, where it cannot start."""
 
     def __init__(self, settings: Settings) -> None:
+        self._succeeded = False
+        self._retiring = threading.Lock()  # a last time, while stopping, whatever the regular one is at
         self._spool = spool = settings.spool_directory
         self._data_directory = Path(settings.data_dir)
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -94,6 +96,13 @@ class Monitor:
         self._queries = StoreQueries(self._store)
         self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._desk, self._queries, self._threads.running)
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
+
+    def heard(self, word: bytes) -> None:
+        """Heed what the supervisor says."""
+        if word == STOPPING:
+            self._views.stopping = True
+        elif word == SUCCEEDED:
+            self._succeeded = True
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> bool:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
@@ -139,7 +148,8 @@ class Monitor:
                 _log.warning("cannot delete what was read from the spool: %s", error)
 
     def _retire_once(self) -> None:
-        retire(self._spool, self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
+        with self._retiring:
+            retire(self._spool, self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
 
     def _save_desk(self) -> None:
         write_state(self._spool / DESK_STATE_NAME, self._desk.state)
@@ -148,7 +158,9 @@ class Monitor:
         deadline = time.monotonic() + DRAIN_SECONDS
         self._threads.stop()
         if not self._threads.failed:
-            if not self._loader.drain(deadline):
+            if self._succeeded:
+                deadline = 0.0  # the next monitor goes on with what the spool holds
+            elif not self._loader.drain(deadline):
                 _log.error("the spool could not be brought into the store within %g s; it waits for the next start", DRAIN_SECONDS)
             self._watching.drain(deadline)
             self._archive.step()
@@ -212,7 +224,7 @@ def run_monitor(settings: Settings, *, supervised: bool, on_ready: Callable[[str
     """Run the watching side until it is told to stop; return the exit status."""
 
     async def run() -> bool:
-        return await monitor.run(stop_event(supervised=supervised), on_ready)
+        return await monitor.run(stop_event(supervised=supervised, on_word=monitor.heard), on_ready)
 
     try:
         monitor = Monitor(settings)

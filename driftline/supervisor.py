@@ -1,4 +1,11 @@
-"""Starts the processes, restarts what dies, stops them in order. Owns the listening sockets, so that a dead worker's queued connections wait."""
+"""Starts the processes, restarts what dies, replaces them by a new generation, stops them in order. Holds the listening socket, and never accepts from it.
+
+SIGHUP   the settings are read again; workers with the new ones take the socket, then those with the old ones finish and go
+SIGUSR2  this process becomes what lies on the disk now, keeping its number, its children and the socket; then as for SIGHUP
+SIGTERM  everything stops, stage by stage
+
+Whatever the new settings or the new code lack, what runs goes on. One change is made at a time: there are never more than two generations.
+"""
 
 from __future__ import annotations
 
@@ -6,200 +13,220 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
-import time
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
 
-from config.addresses import Address
-from driftline.children import BAD_INPUT, HELD_SIGNALS, READY, write_task
+import msgspec
+
+from driftline.children import STOPPING, SUCCEEDED
+from driftline.handover import Handover, handover_of, rehearse, replace_self
+from driftline.keeping import Child, ChildPlan, StartError
+from driftline.process import Process
 
 _log = logging.getLogger(__name__)
 
-_BACKOFF_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_STEADY_SECONDS: Final = 10.0
-"""A process that ran for this long starts again without a pause."""
+WORKER_STAGE: Final = 0
+MONITOR_STAGE: Final = 1
+"""The monitor stops last: then it can bring the workers' last records into the store."""
 
-_READY_SECONDS: Final = 60.0
-
-
-class ChildPlan(NamedTuple):
-    """One process to keep running."""
-
-    name: str
-    module: str
-    task: object
-    stage: int
-    """Processes of a lower stage are stopped, and have ended, before those of a higher one are told to stop."""
-    stop_seconds: float
-    """How long it may take to stop before it is killed."""
-    pass_fds: tuple[int, ...] = ()
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_CHANGE_SIGNALS: Final = (signal.SIGHUP, signal.SIGUSR2)
 
 
-class StartError(Exception):
-    """A process could not start; it has said why on standard error."""
+class Plans(msgspec.Struct, frozen=True):
+    """One generation."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"exit status {status}")
-        self.status = status
-
-
-def listen(address: Address, count: int) -> list[socket.socket]:
-    """Return `count` sockets that share one address, listening, so that connections queue before a worker accepts.
-
-    Raises OSError with a sentence for the user.
-    """
-    sockets: list[socket.socket] = []
-    host, port = address.host, address.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if count > 1 and port:
-        _require_free(family, address)
-    for _ in range(count):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        sockets.append(listening)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if count > 1:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            listening.bind((host, port))
-            listening.listen(1024)
-        except OSError as error:
-            raise _cannot_listen(address, error) from None
-        port = listening.getsockname()[1]
-    return sockets
+    workers: tuple[ChildPlan, ...]
+    monitor: ChildPlan | None = None
+    """None where there is none, or where the one that runs may go on."""
 
 
-def _require_free(family: socket.AddressFamily, address: Address) -> None:
-    """Raise OSError where somebody listens: sockets that share an address would share it with another Driftline, too."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            raise _cannot_listen(address, error) from None
+class RefusedError(Exception):
+    """The settings cannot be used now; the text says why."""
 
 
-def _cannot_listen(address: Address, error: OSError) -> OSError:
-    return OSError(f"cannot listen on {address}: {error.strerror}; choose another address with --listen")
+class Site(Protocol):
+    """What the processes are made from; `driftline.topology` has it."""
+
+    listening_fd: int
+    fixed: dict[str, str]
+
+    def plans(self) -> Plans:
+        """Return the first generation. Raises RefusedError."""
+        ...
+
+    async def reload(self) -> Plans:
+        """Read the settings again and return a generation that works by them. Raises RefusedError."""
+        ...
+
+    def keep(self) -> None:
+        """Remember that what was read last is what runs."""
+        ...
+
+    def announce(self, admin: str) -> str:
+        """Return what there is now, in one line; `admin` is what the monitor said when it was ready."""
+        ...
+
+    def close(self) -> None:
+        """Listen no more."""
+        ...
 
 
 class Supervisor:
-    """Keeps the planned processes running until it is told to stop."""
+    """Keeps a generation of processes running until it is told to stop."""
 
-    def __init__(self, plans: Sequence[ChildPlan]) -> None:
-        self._children = [_Child(plan) for plan in plans]
+    def __init__(self, site: Site, handover: Handover | None) -> None:
+        """`handover` is from this process's former self."""
+        self._site = site
+        self._handover = handover
+        self._workers: list[Child] = []
+        self._monitor: Child | None = None
+        self._children: list[Child] = []
+        """All that have not been stopped, of every generation."""
+        self._wanted: set[int] = set()
+        self._changed = asyncio.Event()
 
-    async def run(self, announce: Callable[[dict[str, str]], str]) -> int:
-        """Start everything, print what `announce` makes of what each process said when it was ready, keep it running; return the exit status after an orderly stop."""
+    async def run(self) -> int:
+        """Start everything, keep it running, change it as it is told; return the exit status after an orderly stop."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, stop.set)
-        keepers = [loop.create_task(child.keep()) for child in self._children]
-        started = loop.create_task(self._started())
+        for number in _CHANGE_SIGNALS:
+            loop.add_signal_handler(number, self._want, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOP_SIGNALS, *_CHANGE_SIGNALS))  # a former self has blocked them
+        operating = loop.create_task(self._operate())
         stopping = loop.create_task(stop.wait())
+        await asyncio.wait((operating, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        operating.cancel()
+        status = 0
         try:
-            await asyncio.wait((started, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if started.done():
-                started.result()
-                details = {child.plan.name: child.ready.result() for child in self._children}
-                sys.stderr.write(f"driftline: {announce(details)}\n")
-                sys.stderr.flush()
-                await stopping
+            await operating
+        except asyncio.CancelledError:
+            pass
         except StartError as error:
-            await self._stop()
-            return error.status
-        finally:
-            started.cancel()
-            stopping.cancel()
+            status = error.status
         clean = await self._stop()
-        await asyncio.gather(*keepers)
-        return 0 if clean else 1
+        return status or (0 if clean else 1)
 
-    async def _started(self) -> None:
+    def _want(self, number: int) -> None:
+        self._wanted.add(number)
+        self._changed.set()
+
+    async def _operate(self) -> None:
+        if self._handover is None:
+            await self._start()
+        else:
+            await self._succeed(self._handover)
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            wanted, self._wanted = self._wanted, set()
+            if signal.SIGUSR2 in wanted:
+                await self._upgrade()
+            else:
+                await self._reload()
+
+    async def _start(self) -> None:
+        plans = self._site.plans()
+        self._workers = [self._child(plan) for plan in plans.workers]
+        if plans.monitor is not None:
+            self._monitor = self._child(plans.monitor)
         await asyncio.gather(*(child.ready for child in self._children))
+        self._announce()
+
+    async def _reload(self) -> None:
+        try:
+            plans = await self._site.reload()
+        except RefusedError as error:
+            _log.error("the settings are not reloaded, the old ones hold: %s", error)
+            return
+        if await self._replace(plans):
+            self._announce("reloaded, ")
+
+    async def _upgrade(self) -> None:
+        handover = handover_of(self._site.listening_fd, self._site.fixed, self._children)
+        if not await rehearse(handover):
+            _log.error("not upgraded, the old code goes on: what lies on the disk now does not start")
+            return
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*_STOP_SIGNALS, *_CHANGE_SIGNALS))  # until the successor can obey
+        try:
+            # Once more, as what was running then may have died since.
+            replace_self(handover_of(self._site.listening_fd, self._site.fixed, self._children))
+        except OSError as error:
+            _log.error("not upgraded, the old code goes on: %s", error)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_STOP_SIGNALS, *_CHANGE_SIGNALS))
+
+    async def _succeed(self, handover: Handover) -> None:
+        """Go on where this process's former self left off."""
+        adopted = [self._child(child.plan, Process(child.pid, child.control_fd)) for child in handover.children]
+        self._workers = [child for child in adopted if child.plan.stage == WORKER_STAGE]
+        self._monitor = next((child for child in adopted if child.plan.stage == MONITOR_STAGE), None)
+        if await self._replace(self._site.plans()):
+            self._announce("upgraded, ")
+
+    async def _replace(self, plans: Plans) -> bool:
+        """Put a new generation in the place of the old one, or leave that where the new one does not start; return whether it did."""
+        old, new = self._workers, [self._child(plan) for plan in plans.workers]
+        try:
+            await asyncio.gather(*(child.ready for child in new))
+        except StartError:
+            _log.error("the new workers do not start; the old ones go on")
+            await self._dismiss(new)
+            return False
+        self._workers = new
+        await self._dismiss(old)
+        if plans.monitor is not None:
+            await self._replace_monitor(plans.monitor)
+        return True
+
+    async def _replace_monitor(self, plan: ChildPlan) -> None:
+        """There can be only one, so the old one ends first: what passes meanwhile waits in the spool."""
+        old = self._monitor
+        if old is not None:
+            await old.tell(SUCCEEDED)
+            await self._dismiss([old])
+        self._monitor = self._child(plan)
+        try:
+            await self._monitor.ready
+        except StartError:
+            _log.error("the new monitor does not start; it goes on with the old settings")
+            await self._dismiss([self._monitor])
+            self._monitor = self._child(old.plan if old else plan, proven=True)
+
+    def _child(self, plan: ChildPlan, process: Process | None = None, *, proven: bool = False) -> Child:
+        child = Child(plan, process, proven=proven)
+        self._children.append(child)
+        return child
+
+    async def _dismiss(self, children: Sequence[Child]) -> bool:
+        """Stop processes for good; return whether every one ended by itself."""
+        ended = await asyncio.gather(*(child.stop() for child in children))
+        self._children = [child for child in self._children if child not in children]
+        for fd in _descriptors(children) - _descriptors(self._children) - {self._site.listening_fd}:
+            os.close(fd)
+        return all(ended)
 
     async def _stop(self) -> bool:
         """Stop stage by stage; return whether every process ended by itself."""
+        self._site.close()  # else clients would go on queueing for processes that accept no more
+        if self._monitor is not None:
+            await self._monitor.tell(STOPPING)
         clean = True
         for stage in sorted({child.plan.stage for child in self._children}):
-            ended = await asyncio.gather(*(child.stop() for child in self._children if child.plan.stage == stage))
-            clean = clean and all(ended)
+            clean = await self._dismiss([child for child in self._children if child.plan.stage == stage]) and clean
         return clean
 
+    def _announce(self, change: str = "") -> None:
+        """A generation serves."""
+        self._site.keep()
+        admin = self._monitor.ready.result() if self._monitor and self._monitor.ready.done() else ""
+        sys.stderr.write(f"driftline: {change}{self._site.announce(admin)}\n")
+        sys.stderr.flush()
 
-class _Child:
-    """One process and its successors."""
 
-    def __init__(self, plan: ChildPlan) -> None:
-        self.plan = plan
-        self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._process: asyncio.subprocess.Process | None = None
-        self._stop_requested = asyncio.Event()
-
-    async def keep(self) -> None:
-        """Run the process; run it again when it dies, after a pause that grows while it keeps dying."""
-        deaths = 0
-        while not self._stop_requested.is_set():
-            started = time.monotonic()
-            status = await self._run_once()
-            if self._stop_requested.is_set():
-                return
-            if not self.ready.done():
-                self.ready.set_exception(StartError(status if status > 0 else 1))
-                return
-            deaths = 0 if time.monotonic() - started > _STEADY_SECONDS else deaths + 1
-            _log.warning("%s ended with status %d; starting it again", self.plan.name, status)
-            if status == BAD_INPUT:
-                deaths = len(_BACKOFF_SECONDS)
-            pause = _BACKOFF_SECONDS[min(deaths, len(_BACKOFF_SECONDS) - 1)]
-            try:
-                await asyncio.wait_for(self._stop_requested.wait(), pause)
-            except TimeoutError:
-                continue
-
-    async def stop(self) -> bool:
-        """Tell it to stop and wait; kill it when it takes too long. Return whether it ended by itself and well."""
-        self._stop_requested.set()
-        for fd in self.plan.pass_fds:
-            os.close(fd)  # else clients would go on queueing for a process that accepts no more
-        process = self._process
-        if process is None:
-            return True
-        if process.returncode is not None:
-            return process.returncode == 0
-        process.terminate()
-        try:
-            return await asyncio.wait_for(process.wait(), self.plan.stop_seconds) == 0
-        except TimeoutError:
-            _log.error("%s did not stop within %g s and is killed", self.plan.name, self.plan.stop_seconds)
-            process.kill()
-            await process.wait()
-            return False
-
-    async def _run_once(self) -> int:
-        plan = self.plan
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)  # inherited
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", plan.module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, pass_fds=plan.pass_fds
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
-        self._process = process
-        if self._stop_requested.is_set():
-            process.terminate()  # it was told to stop before it existed
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(write_task(plan.task))
-            await process.stdin.drain()
-            line = await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS)
-        except (TimeoutError, ConnectionError):
-            line = b""
-        if line.startswith(READY) and not self.ready.done():
-            self.ready.set_result(line.removeprefix(READY).strip().decode())
-        status = await process.wait()
-        process.stdin.close()
-        return status
+def _descriptors(children: Iterable[Child]) -> set[int]:
+    return {fd for child in children for fd in child.plan.pass_fds}

@@ -11,43 +11,174 @@ client ──▶ proxy worker ──▶ upstream            (proxy/, one process
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
-from config.addresses import Address
-from config.settings import Settings
+from msgspec.structs import replace
+
+from config.addresses import written
+from config.load import ConfigError
+from config.settings import ProxySettings, Settings
+from driftline.children import write_task
+from driftline.handover import Handover, received
+from driftline.keeping import ChildPlan
+from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
-from driftline.supervisor import ChildPlan, listen
-from driftline.worker import WorkerTask
+from driftline.process import Process
+from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Supervisor
+from driftline.worker_task import WorkerTask
+from proxy.occupancy import create_occupancy
+from proxy.tls import server_context
+from proxy.upstream_tls import require_upstream_tls
 
 
-def worker_plans(settings: Settings) -> tuple[list[ChildPlan], str]:
-    """Return the plans of the proxy's workers, their sockets listening already, and the address that clients use.
+def supervise(read: Callable[[], Settings], *, monitored: bool) -> int:
+    """Run what the settings ask for until it is told to stop; return the exit status. `read` returns the settings, each time anew, or raises ConfigError."""
+    try:
+        handover = received()
+        site = Topology(read, handover, monitored=monitored)
+    except (ConfigError, OSError, ValueError) as error:
+        sys.stderr.write(f"driftline: {error}\n")
+        return 2
+    if handover is not None and handover.rehearsal:
+        return 0
 
-    Raises OSError with a sentence for the user.
-    """
-    spool = settings.spool_directory
+    async def run() -> int:
+        return await Supervisor(site, handover).run()
+
+    return asyncio.run(run())
+
+
+WORKER_MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": "4194304", "MALLOC_TOP_PAD_": "1048576", "MALLOC_MMAP_THRESHOLD_": "4194304"}
+"""glibc (mallopt(3)) gives large blocks back to the kernel and asks for them again with every body of some ten kilobytes, and each time each page
+faults: a worker that keeps up to 4 MiB forwards 64 KB bodies for little more than half the CPU. A variable that is set already wins."""
+
+
+class Topology:
+    """Implements `driftline.supervisor.Site`. Raises ConfigError, OSError or ValueError, each with a sentence for the user, where nothing can be started."""
+
+    def __init__(self, read: Callable[[], Settings], handover: Handover | None, *, monitored: bool) -> None:
+        self._read = read
+        self._monitored = monitored
+        self._settings = settings = read()
+        self._running: Settings | None = None
+        self.fixed = _fixed(settings)
+        _require_certificates(settings)
+        _require_spool(settings.spool_directory)
+        if handover is None:
+            listening = listen(settings.proxy.listen)
+        else:
+            _require_same(handover.fixed, self.fixed)
+            listening = socket.socket(fileno=handover.listening_fd)
+        self._address = address_of(listening)
+        self.listening_fd = listening.detach()
+
+    def plans(self) -> Plans:
+        """See Site."""
+        return self._plans(self._settings, monitor=self._monitored)
+
+    async def reload(self) -> Plans:
+        """See Site."""
+        try:
+            settings = self._read()
+            _require_same(self.fixed, _fixed(settings))
+            _require_certificates(settings)
+        except (ConfigError, ValueError) as error:
+            raise RefusedError(str(error)) from None
+        self._settings = settings
+        monitor = self._monitored and (self._running is None or _for_monitor(settings) != _for_monitor(self._running))
+        if monitor:
+            await _require_usable_by_monitor(settings)
+        return self._plans(settings, monitor=monitor)
+
+    def keep(self) -> None:
+        """See Site."""
+        self._running = self._settings
+
+    def announce(self, admin: str) -> str:
+        """See Site."""
+        settings = self._settings
+        ways = ", ".join(f"{route.path} to {written(route.upstream)}" for route in settings.routes)
+        watched = f"admin on {admin or settings.admin}; data in {Path(settings.data_dir).resolve()}"
+        scheme = "https" if settings.proxy.tls else "http"
+        where = str(self._address) if self._address.is_unix else f"{scheme}://{self._address}"
+        return f"listening on {where} ({ways}); {watched if self._monitored else f'recording to {settings.spool_directory}'}"
+
+    def close(self) -> None:
+        """See Site."""
+        if self._address.is_unix:
+            with suppress(OSError):  # somebody has removed it already
+                Path(self._address.host).unlink()
+        os.close(self.listening_fd)
+
+    def _plans(self, settings: Settings, *, monitor: bool) -> Plans:
+        return Plans(self._worker_plans(settings), _monitor_plan(settings) if monitor else None)
+
+    def _worker_plans(self, settings: Settings) -> tuple[ChildPlan, ...]:
+        workers = settings.proxy.workers
+        occupancy_fd = create_occupancy(workers)
+        return tuple(
+            ChildPlan(
+                name=f"worker-{number}",
+                module="driftline.worker",
+                task=write_task(WorkerTask(settings, settings.spool_directory, number, self.listening_fd, occupancy_fd)),
+                stage=WORKER_STAGE,
+                stop_seconds=settings.proxy.grace + 5,
+                pass_fds=(self.listening_fd, occupancy_fd),
+                environment=WORKER_MEMORY,
+            )
+            for number in range(workers)
+        )
+
+
+def _monitor_plan(settings: Settings) -> ChildPlan:
+    task = write_task(MonitorTask(_for_monitor(settings)))
+    return ChildPlan(name="monitor", module="driftline.monitor", task=task, stage=MONITOR_STAGE, stop_seconds=DRAIN_SECONDS + 15)
+
+
+def _for_monitor(settings: Settings) -> Settings:
+    """Return what the monitor is told: it need not start anew for what only the data plane heeds."""
+    return replace(settings, proxy=ProxySettings())
+
+
+def _fixed(settings: Settings) -> dict[str, str]:
+    """Return the settings that hold for as long as the process lives."""
+    return {"proxy.listen": str(settings.proxy.listen), "data_dir": settings.data_dir, "spool.directory": str(settings.spool_directory)}
+
+
+def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
+    """Raise ValueError where settings differ that cannot."""
+    differing = [f"{key} (running with {running[key]}, found {value})" for key, value in asked.items() if running.get(key) != value]
+    if differing:
+        raise ValueError(f"{' and '.join(differing)} can change only by stopping and starting again")
+
+
+def _require_certificates(settings: Settings) -> None:
+    """Raise ValueError where clients or upstreams could not be spoken TLS with."""
+    if settings.proxy.tls is not None:
+        server_context(settings.proxy.tls)
+    require_upstream_tls(settings.routes)
+
+
+def _require_spool(spool: Path) -> None:
     try:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise OSError(f"cannot make the spool's directory {spool}: {error.strerror}; choose another one with --data-dir or --spool") from None
     if not os.access(spool, os.W_OK | os.X_OK):
         raise OSError(f"cannot write to the spool's directory {spool}; choose another one or change its owner")
-    sockets = listen(settings.proxy.listen, settings.proxy.workers)
-    host, port = sockets[0].getsockname()[:2]
-    plans = [
-        ChildPlan(
-            name=f"worker-{index}",
-            module="driftline.worker",
-            task=WorkerTask(settings, spool, index, listening.fileno()),
-            stage=0,
-            stop_seconds=settings.proxy.grace + 5,
-            pass_fds=(listening.detach(),),
-        )
-        for index, listening in enumerate(sockets)
-    ]
-    return plans, f"http://{Address(host, port)}"
 
 
-def monitor_plan(settings: Settings) -> ChildPlan:
-    """Return the plan of the watching side, which stops after the workers: then it can bring their last records into the store."""
-    return ChildPlan(name="monitor", module="driftline.monitor", task=MonitorTask(settings), stage=1, stop_seconds=DRAIN_SECONDS + 15)
+async def _require_usable_by_monitor(settings: Settings) -> None:
+    """Raise RefusedError where a baseline cannot be used; another process looks, for this one loads nothing heavy."""
+    process, said_fd = Process.start(["-m", "driftline.check"])
+    os.close(said_fd)
+    await process.write(write_task(MonitorTask(settings)))
+    if await process.wait():
+        raise RefusedError("the monitor could not work by them")

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from alerts.desk import AlertDesk
+from config.addresses import written
 from config.settings import RouteSettings
 from driftline.watching import Watching
 from records.alert import Alert
@@ -35,6 +36,8 @@ class MonitorViews:
         running: Callable[[str], bool],
     ) -> None:
         """`running` says whether a consumer's thread is alive, by its name: `store` or `detectors`."""
+        self.stopping = False
+        """The service is going to stop, and wants no new clients."""
         self._spool = spool
         self._routes = tuple(_route_status(route) for route in routes)
         self._loader = loader
@@ -47,6 +50,8 @@ class MonitorViews:
     def unready(self) -> Sequence[str]:
         """Return why the watching side does not work now."""
         reasons = [f"the consumer {name} is not running" for name in ("store", "detectors") if not self._running(name)]
+        if self.stopping:
+            reasons.append("the service is stopping")
         if not self._loader.status.up:
             reasons.append(f"the store does not take records: {self._loader.status.error}")
         return reasons
@@ -96,5 +101,5 @@ class MonitorViews:
 
 
 def _route_status(route: RouteSettings) -> RouteStatus:
-    shadows = tuple(ShadowStatus(arm=shadow.name, url=str(shadow.url), share=float(shadow.share)) for shadow in route.shadows)
-    return RouteStatus(route=route.name, path=route.path, upstream=str(route.upstream), shadows=shadows)
+    shadows = tuple(ShadowStatus(arm=shadow.name, url=written(shadow.url), share=float(shadow.share)) for shadow in route.shadows)
+    return RouteStatus(route=route.name, path=route.path, upstream=written(route.upstream), shadows=shadows)

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from proxy.wire.fields import ContentFields
 from records.exchange import Body
+
+MAX_CHUNK_TIMES: Final = 4096
+"""Pieces of one event stream whose times are kept."""
+
+
+def whole_body(content: bytes, fields: ContentFields, limit_bytes: int) -> Body:
+    """Return the record of a body that came in one piece, in a message with these fields."""
+    content_type, content_encoding, kept = fields
+    size = len(content)
+    if size > limit_bytes:
+        return Body(content[:limit_bytes], size, True, content_type, content_encoding, kept)
+    return Body(content, size, False, content_type, content_encoding, kept)
 
 
 class BodyCapture:
     """The pieces of one body, up to a limit in bytes."""
 
-    __slots__ = ("_kept_bytes", "_limit", "_pieces", "size_bytes")
+    __slots__ = ("_chunk_ends", "_chunk_ns", "_kept_bytes", "_limit", "_pieces", "_since_ns", "size_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._pieces: list[bytes] = []
         self._kept_bytes = 0
+        self._since_ns = 0
+        self._chunk_ends: list[int] = []
+        self._chunk_ns: list[int] = []
         self.size_bytes = 0
+
+    def note_times(self, since_ns: int) -> None:
+        """Keep for each piece when it came, from this `time.perf_counter_ns` on."""
+        self._since_ns = since_ns
 
     def add(self, piece: bytes) -> None:
         """A piece passed."""
@@ -28,19 +50,13 @@ class BodyCapture:
         elif room > 0:
             self._pieces.append(piece[:room])
             self._kept_bytes += room
+        if self._since_ns and len(self._chunk_ends) < MAX_CHUNK_TIMES:
+            self._chunk_ends.append(self.size_bytes)
+            self._chunk_ns.append(time.perf_counter_ns() - self._since_ns)
 
-    def content(self) -> bytes:
-        """Return what was kept."""
-        return b"".join(self._pieces)
-
-    def body(self, fields: ContentFields, limit_bytes: int) -> Body:
+    def body(self, fields: ContentFields) -> Body:
         """Return the record of the body of a message with these fields."""
         content_type, content_encoding, kept = fields
         content = b"".join(self._pieces)  # of one piece, the piece itself
-        if self._kept_bytes > limit_bytes:
-            content = content[:limit_bytes]
-        return Body(content, self.size_bytes, len(content) < self.size_bytes, content_type, content_encoding, kept)
-
-    def size_only(self) -> Body:
-        """Return the record of a body whose content is kept elsewhere."""
-        return Body(size_bytes=self.size_bytes)
+        times = (tuple(self._chunk_ends), tuple(self._chunk_ns))
+        return Body(content, self.size_bytes, len(content) < self.size_bytes, content_type, content_encoding, kept, *times)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.flight import Flight
-from proxy.heads import own_reply, usable_request_id
+from proxy.heads import HTTP, HTTPS, own_reply, usable_request_id
+from proxy.tls import principal
 from proxy.wire.reader import END, NEED_DATA, WireError
 from proxy.wire.request import RequestHead, RequestReader
 from records.exchange import ErrorKind, Exchange, Role
@@ -15,36 +19,69 @@ from records.ids import new_exchange_id
 from records.outcome import Outcome
 
 if TYPE_CHECKING:
-    from proxy.worker import Context
+    from proxy.context import Context
+    from proxy.tunnel import Tunnel
 
 _PIPELINED_BYTES_AT_MOST: Final = 64 * 1024
 """What may wait in the buffer behind the request that is being answered."""
 
+_RESET: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that makes a close a reset."""
+
 _HIGH_WATER_BYTES: Final = 64 * 1024
 
+_LINGER_NS: Final = 5_000_000_000
+"""How long a client that still sends is listened to after its last reply (RFC 9112 §9.6): closing on unread bytes would reset the connection under the reply."""
 
-class ClientConnection(asyncio.Protocol):
-    """Reads requests, has each answered by a flight, and begins the next one when it has ended."""
 
-    __slots__ = ("_context", "_flight", "_reader", "_unread_tail", "peer", "peer_text", "reading_paused", "transport", "writing_paused")
+class ClientConnection:
+    """Reads requests, has each answered by a flight, and begins the next one when it has ended; an `asyncio.Protocol` by its methods."""
+
+    __slots__ = (
+        "_context",
+        "_flight",
+        "_lingering",
+        "_reader",
+        "_tunnel",
+        "_unread_tail",
+        "peer",
+        "peer_text",
+        "principal",
+        "reading_paused",
+        "scheme",
+        "since_ns",
+        "transport",
+        "writing_paused",
+    )
 
     transport: asyncio.Transport
     peer: bytes
     """The client's address."""
+    scheme: bytes
+    """By which it came: `http` or `https`, as `proxy.heads` has them."""
+    principal: str
+    """Who was authenticated; empty where nobody was."""
     writing_paused: bool
     """The client takes its reply slower than it comes."""
     reading_paused: bool
     """The upstream takes the request slower than it comes."""
+    since_ns: int
+    """When what it waits for now began, by the context's coarse clock: a request, a head's end, or the client's taking of a reply."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._reader = RequestReader(context.max_head_bytes)
         self._flight: Flight | None = None
+        self._tunnel: Tunnel | None = None
         self._unread_tail: tuple[int, Flight] | None = None
+        self._lingering = False
         self.reading_paused = False
         self.writing_paused = False
+        self.since_ns = context.coarse_ns
         self.peer = b""
         self.peer_text = ""
+        self.principal = ""
+        self.scheme = HTTP
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -53,14 +90,23 @@ class ClientConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
         address = transport.get_extra_info("peername")
         self.peer_text = str(address[0]) if isinstance(address, tuple) else ""
-        self.peer = self.peer_text.encode()
-        self._context.connected(self)
+        self.peer = self.peer_text.encode() or b"unknown"  # RFC 7239 §6.2
+        if transport.get_extra_info("ssl_object") is not None:
+            self.scheme = HTTPS
+            self.principal = principal(transport.get_extra_info("peercert") or {})
+        if self._context.connected(self):
+            return
+        self.transport.write(own_reply(503, "this proxy has as many connections as it may", "", connection=b"Connection: close\r\nRetry-After: 1\r\n"))
+        self._linger()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         flight = self._flight
         if flight is None:
-            self._read_whole(data)
+            if self._tunnel is not None:
+                self._tunnel.from_client(data)
+            elif not self._lingering:
+                self._read_whole(data)
             return
         self._reader.receive(data)
         if not flight.request_ended:
@@ -77,23 +123,32 @@ class ClientConnection(asyncio.Protocol):
         self._context.disconnected(self)
         if self._flight is not None:
             self._flight.client_left()
+        elif self._tunnel is not None:
+            self._tunnel.client_left()
         elif self._unread_tail is not None:
             self._amend(ErrorKind.CLIENT_LEFT)
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
         self.writing_paused = True
+        self.since_ns = self._context.coarse_ns
         if self._flight is not None:
             self._flight.upstream_may_flow(False)
+        elif self._tunnel is not None:
+            self._tunnel.upstream_may_flow(False)
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.writing_paused = False
+        self.since_ns = self._context.coarse_ns
         if self._flight is not None:
             self._flight.upstream_may_flow(True)
+        elif self._tunnel is not None:
+            self._tunnel.upstream_may_flow(True)
         if self._unread_tail is not None:
             self._amend(ErrorKind.NONE)
-            self._go_on()
+            if not self._lingering:
+                self._go_on()
 
     def pause_reading(self) -> None:
         """Take no more from the client for now."""
@@ -110,23 +165,105 @@ class ClientConnection(asyncio.Protocol):
         """Close at once, so that the client sees its reply cut off."""
         self.transport.abort()
 
+    def reset(self) -> None:
+        """Close at once and by a reset: a reply that only the close delimits would look whole after anything else, and the kernel keeps nothing unsent."""
+        if not self.transport.is_closing() or self.transport.get_write_buffer_size():  # a closed one's descriptor may be another's by now
+            with suppress(OSError):  # it may be gone already
+                self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
     def close_if_idle(self) -> None:
-        """Close unless a request is being answered; then the reply closes it."""
-        if self._flight is None:
+        """Close unless a request has begun or is being answered; then the reply closes it."""
+        if self._flight is None and self._tunnel is None and not self._lingering and self._reader.idle:
             self.transport.close()
+
+    def break_off(self, kind: ErrorKind, reason: str) -> None:
+        """End what goes on, from our side."""
+        if self._flight is not None:
+            self._flight.break_off(kind, reason)
+        elif self._tunnel is not None:
+            self._tunnel.break_off(kind)
+        elif self.transport.get_write_buffer_size():
+            self._cut_tail(kind)
+
+    def check(self, now_ns: int) -> None:
+        """End what has taken too long at this `time.perf_counter_ns`."""
+        if self._flight is not None:
+            self._flight.check(now_ns)
+        elif self._tunnel is not None:
+            self._tunnel.check(now_ns)
+        else:
+            self._check_waiting(now_ns - self.since_ns)
+
+    def _check_waiting(self, waited_ns: int) -> None:
+        timeouts = self._context.timeouts
+        if self.writing_paused:
+            if waited_ns > timeouts.send_ns:
+                self._cut_tail(ErrorKind.SEND_TIMEOUT)
+        elif self._lingering:
+            if waited_ns > _LINGER_NS:
+                self._end_lingering()
+        elif waited_ns > timeouts.send_ns and self.transport.get_write_buffer_size():
+            self._cut_tail(ErrorKind.SEND_TIMEOUT)  # closing would wait for the client for ever
+        elif self._reader.idle:
+            if waited_ns > timeouts.client_idle_ns:
+                self.transport.close()
+        elif waited_ns > timeouts.head_ns and not self.transport.is_closing():
+            self._answer(408, ErrorKind.HEAD_TIMEOUT, "the request's head did not come in time")
+
+    def switched(self, tunnel: Tunnel) -> None:
+        """The flight ended in another protocol; what was received already is part of it."""
+        self._flight = None
+        self._tunnel = tunnel
+        self._context.tunnels += 1
+        rest = self._reader.take_rest()
+        if rest:
+            tunnel.from_client(rest)
+        self.resume_reading()
 
     def flight_ended(self, flight: Flight, sequence: int, *, close: bool) -> None:
         """The reply is written, or there will be none."""
         self._flight = None
-        transport = self.transport
-        if self.writing_paused and not transport.is_closing():
+        self.since_ns = self._context.coarse_ns
+        if self.writing_paused and not self.transport.is_closing():
             self._unread_tail = (sequence, flight)
         if close or self._context.draining:
-            transport.close()
+            self._close(flight.request_ended)
         elif self.writing_paused:
             self.pause_reading()  # whoever does not take replies is made no further ones
         else:
             self._go_on()
+
+    def _close(self, request_ended: bool) -> None:
+        """Close after what is written; where the client may still be sending, only once it has had the time to read that."""
+        if self.transport.is_closing():
+            return
+        if request_ended and not self._reader.buffered_bytes:
+            self.transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Say that nothing more is sent, and throw away what comes until the client closes or its time is up."""
+        if self.transport.is_closing():
+            return
+        self._lingering = True
+        self.since_ns = self._context.coarse_ns
+        if self.transport.can_write_eof():  # TLS cannot close one way: there the reply alone says it
+            self.transport.write_eof()
+        self.resume_reading()
+
+    def _end_lingering(self) -> None:
+        if self.transport.can_write_eof():
+            self.abort()
+        else:
+            self.transport.close()  # which tells a client of TLS that nothing was cut off
+
+    def _cut_tail(self, kind: ErrorKind) -> None:
+        """Give up what the client has not taken of replies that ended."""
+        if self._unread_tail is not None:
+            self._amend(kind)
+        self.reset()
 
     def _go_on(self) -> None:
         """Take the next request."""
@@ -136,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def _read_next(self) -> None:
-        if self._flight is None and not self.transport.is_closing():  # what came in between may have begun it
+        if self._flight is None and not self._lingering and not self.transport.is_closing():  # what came in between may have begun it
             self._read()
 
     def _read_whole(self, data: bytes) -> None:
@@ -147,14 +284,14 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(error)
             return
         if whole is None:
+            was_idle = self._reader.buffered_bytes == len(data)
             self._read()
+            if was_idle and not self._reader.idle:  # empty lines are no head, and a client that sends only them is idle
+                self.since_ns = self._context.coarse_ns
             return
-        head, body = whole
-        flight = self._begin(head)
+        flight = self._begin(whole[0])
         if flight is not None:
-            if body:
-                flight.request_body(body)
-            flight.request_end()
+            flight.whole_request(whole[1])
 
     def _read(self) -> None:
         reader = self._reader
@@ -164,41 +301,49 @@ class ClientConnection(asyncio.Protocol):
                 if isinstance(event, bytes):
                     assert flight is not None
                     flight.request_body(event)
+                    if self._context.max_body_bytes and flight.too_large(self._context.max_body_bytes):
+                        raise _too_large()
                 elif event is END:
                     assert flight is not None
-                    flight.request_end()
+                    flight.request_end(reader.trailers)
                     return
                 elif isinstance(event, RequestHead):
                     flight = self._begin(event)
                     if flight is None:
                         return
-        except WireError as error:
-            self._refuse(error)
-        else:
             if flight is not None:
                 flight.request_pause()
+        except WireError as error:
+            self._refuse(error)
 
     def _begin(self, head: RequestHead) -> Flight | None:
-        """Start a flight; None where no route takes the request and it is answered already."""
-        route = self._context.routes.find(head.target)
+        """Start a flight; None where the request goes nowhere and is answered already."""
+        context = self._context
+        route = context.routes.find(head.target)
         given = head.named.get(b"x-request-id")
         request_id = usable_request_id(given) if given else None
         if route is None:
             self._answer(404, ErrorKind.NO_ROUTE, "no route takes this path", head, request_id)
             return None
-        self._flight = Flight(self._context, self, route, head, request_id)
-        return self._flight
+        if context.in_flight >= context.max_in_flight or context.pending_bytes >= context.max_pending_bytes:
+            self._answer(503, ErrorKind.OVERLOADED, context.overloaded(), head, request_id)
+            return None
+        if context.max_body_bytes and head.body_length > context.max_body_bytes:
+            error = _too_large()
+            self._answer(error.status, ErrorKind.BAD_REQUEST, error.reason, head, request_id)
+            return None
+        self._flight = flight = Flight(context, self, route, head, request_id)
+        return flight
 
     def _refuse(self, error: WireError) -> None:
         """Answer a malformed request; nothing after it can be trusted, so the connection is closed."""
         if self._flight is not None:
             self._flight.break_off(ErrorKind.BAD_REQUEST, error.reason, error.status)
-            self.transport.close()
         else:
             self._answer(error.status, ErrorKind.BAD_REQUEST, error.reason)
 
     def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None) -> None:
-        """Answer a request that goes nowhere, put it on record, and close the connection: its body was not read."""
+        """Answer a request that goes nowhere, put it on record, and close the connection: its body, if it has one, was not read."""
         now_ns = time.time_ns()
         exchange_id = new_exchange_id(now_ns)
         request_id = request_id or exchange_id.hex()
@@ -216,12 +361,17 @@ class ClientConnection(asyncio.Protocol):
                 status=status,
                 error=kind,
                 client=self.peer_text,
+                principal=self.principal,
             )
         )
         self._context.unrouted.ended(status, kind, 0)
         head_only = head is not None and head.method == b"HEAD"
-        self.transport.write(own_reply(status, message, request_id, connection=b"Connection: close\r\n", head_only=head_only))
-        self.transport.close()
+        connection = b"Connection: close\r\n" if status != 503 else b"Connection: close\r\nRetry-After: 1\r\n"
+        self.transport.write(own_reply(status, message, request_id, connection=connection, head_only=head_only))
+        if kind is ErrorKind.HEAD_TIMEOUT:
+            self.transport.close()  # it had its time
+        else:
+            self._close(head is not None and head.body_length == 0)
 
     def _amend(self, error: ErrorKind) -> None:
         """Say what became of the tail of a reply that the client had not taken when its record was written."""
@@ -229,3 +379,7 @@ class ClientConnection(asyncio.Protocol):
         sequence, flight = self._unread_tail
         self._unread_tail = None
         self._context.tap.amend(sequence, Outcome(flight.exchange_id, error, flight.elapsed_ns()))
+
+
+def _too_large() -> WireError:
+    return WireError(413, "the request's body is larger than is accepted")

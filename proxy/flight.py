@@ -1,28 +1,37 @@
-"""One exchange in flight: the request goes to the upstream, the reply to the client, the record to the tap."""
+"""One exchange in flight: the request goes to the upstream, the reply to the client, the record to the tap.
+
+Most requests come whole in one read, and so do most replies: `whole_request` and `whole_reply` take each in one step. All others come as a
+head, pieces and an end, with a pause wherever nothing more was received.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
 
-from proxy.capture import BodyCapture
-from proxy.heads import client_head, content_fields, interim_head, own_reply, trace_context, upstream_fields
-from proxy.mirror import mirror
+from proxy.capture import BodyCapture, whole_body
+from proxy.heads import client_head, content_fields, interim_head, own_reply, passed_trailers, trace_context, upstream_fields
+from proxy.mirror import Copy, mirror
 from proxy.route import Route
-from proxy.upstream import UpstreamConnection
+from proxy.tunnel import Tunnel
+from proxy.upstream import Receiver, UpstreamConnection
 from proxy.wire.reply import ReplyHead
 from proxy.wire.request import RequestHead
-from records.exchange import NO_BODY, ErrorKind, Exchange, Role
+from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 
 if TYPE_CHECKING:
     from proxy.client import ClientConnection
-    from proxy.worker import Context
+    from proxy.context import Context
 
 _STATUS: Final = {
     ErrorKind.CONNECT_FAILED: 502,
     ErrorKind.CONNECT_TIMEOUT: 504,
-    ErrorKind.REPLY_TIMEOUT: 504,
+    ErrorKind.FIRST_BYTE_TIMEOUT: 504,
+    ErrorKind.TOTAL_TIMEOUT: 504,
+    ErrorKind.BODY_TIMEOUT: 408,
+    ErrorKind.QUEUE_FULL: 503,
+    ErrorKind.QUEUE_TIMEOUT: 503,
     ErrorKind.UPSTREAM_CLOSED: 502,
     ErrorKind.BAD_REPLY: 502,
     ErrorKind.SHUTDOWN: 503,
@@ -30,6 +39,10 @@ _STATUS: Final = {
 }
 """What a client is answered when its exchange fails before the upstream's reply began."""
 
+_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+"""RFC 9110 §9.2.2."""
+
+_RETRY_AFTER: Final = {503: b"Retry-After: 1\r\n"}
 
 _NO_TRACE: Final = ("", "")
 
@@ -40,67 +53,135 @@ _ENDED: Final = 2
 _SERVED: Final = Role.SERVED
 _NO_ERROR: Final = ErrorKind.NONE
 
-_NOBODY: Final = ""  # is authenticated here yet
 _ALL_KEPT: Final = 1.0
+_CLOSE: Final = b"Connection: close\r\n"
 
 
-class Flight:
-    """Receives the upstream's reply for the client; implements `proxy.upstream.Receiver`."""
+class Flight(Receiver):
+    """Receives the upstream's reply for the client."""
 
     # Class attributes: most flights never change most of these, and what is not assigned costs nothing.
     request_ended = False
     _asked = False
+    _retried = False
+    _waited = False
+    _heard_from = False
+    _whole: bytes | None = None
     _connection: UpstreamConnection | None = None
     _reply_head: ReplyHead | None = None
     _reply_state = _AWAITED
     _reply_chunked = False
-    _queue_ns = _connect_ns = _first_byte_ns = -1
+    _request_capture: BodyCapture | None = None
+    _reply_capture: BodyCapture | None = None
+    _queue_ns = -1
+    _connect_ns = -1
+    _first_byte_ns = -1
+    _pending_bytes = 0
+    _copies: tuple[Copy, ...] = ()  # that wait for more of the request
 
     def __init__(self, context: Context, client: ClientConnection, route: Route, head: RequestHead, request_id: str | None) -> None:
         self._context = context
         self._client = client
         self._route = route
         self.head = head
+        self.upgrade = head.upgrade
         self._started_at_ns = now_ns = time.time_ns()
-        self._started_ns = self._heard_ns = time.perf_counter_ns()
+        self._started_ns = time.perf_counter_ns()
+        self._heard_ns = context.coarse_ns
         self.exchange_id = exchange_id = new_exchange_id(now_ns)
         self.request_id = request_id = request_id or exchange_id.hex()
         self._request_id_bytes = id_bytes = request_id.encode("latin-1")
-        self.fields = upstream_fields(head, client.peer, id_bytes)
-        self._request_capture = BodyCapture(route.kept_request_bytes)
-        self._reply_capture = BodyCapture(context.capture_bytes)
+        self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
         self._close_after = not head.keep_alive
-        self._to_upstream: list[bytes] = [b"%b %b%b HTTP/1.1\r\n%b" % (head.method, route.arm.target.prefix, head.target, self.fields)]
+        self._to_upstream: list[bytes] = []
         self._to_client: list[bytes] = []
-        context.flights.add(self)
+        context.in_flight += 1
 
     # The request, from the client.
 
+    def whole_request(self, body: bytes) -> None:
+        """The request is `body` and nothing more will come."""
+        self._whole = body
+        self.request_ended = True
+        self._asked = True
+        self._route.arm.pool.acquire(self, self.head.method)
+        if self._connection is None:
+            self._wait()
+        if self._route.shadows:
+            self._mirror([body])
+
     def request_body(self, piece: bytes) -> None:
         """A piece of the request's body came."""
-        self._request_capture.add(piece)
+        capture = self._request_capture
+        if capture is None:
+            capture = self._request_capture = BodyCapture(self._context.capture_bytes)
+        capture.add(piece)
         if self.head.chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         self._to_upstream.append(piece)
+        for copy in self._copies:
+            copy.send(piece)
 
-    def request_end(self) -> None:
+    def request_end(self, trailers: bytes) -> None:
         """The request is whole: send on what is left of it."""
+        last = b""
         if self.head.chunked:
-            self._to_upstream.append(b"0\r\n\r\n")
+            last = b"0\r\n%b\r\n" % passed_trailers(trailers) if trailers else b"0\r\n\r\n"
+            self._to_upstream.append(last)
         if self._asked:
-            self._heard_ns = time.perf_counter_ns()  # the reply was not due before
+            self._heard_ns = self._context.coarse_ns  # the reply was not due before
         self.request_ended = True
         self.request_pause()
+        for copy in self._copies:
+            copy.finish(last)
+        self._copies = ()
 
     def request_pause(self) -> None:
         """All that was received so far has been said: send it on."""
+        self._heard_ns = self._context.coarse_ns
         if self._connection is not None:
             self._send()
         elif not self._asked:
-            self._asked = True
-            self._route.arm.pool.acquire(self, self.head.method)
-            if self._connection is None and not self.request_ended:
-                self._client.pause_reading()
+            self._ask()
+
+    def too_large(self, limit_bytes: int) -> bool:
+        """Whether more of a body came than may."""
+        return self._request_capture is not None and self._request_capture.size_bytes > limit_bytes
+
+    def _ask(self) -> None:
+        self._asked = True
+        body = self._to_upstream.copy()
+        self._to_upstream.insert(0, self._request_head())
+        self._route.arm.pool.acquire(self, self.head.method)
+        if self._connection is None:
+            self._wait()
+        if self._route.shadows:
+            self._mirror(body)
+
+    def _mirror(self, body: list[bytes]) -> None:
+        """Begin the shadows' copies with what there is of the body; the upstream comes first."""
+        if self._reply_state is not _ENDED:
+            self._copies = mirror(self._context, self._route, self, body)
+
+    def request_bytes(self) -> int:
+        """Return how much of the request's body came."""
+        if self._whole is not None:
+            return len(self._whole)
+        return 0 if self._request_capture is None else self._request_capture.size_bytes
+
+    def _wait(self) -> None:
+        """There is no connection yet: what waits for it is counted, and the client sends no more for now."""
+        if self._reply_state is _ENDED:
+            return
+        self._waited = True
+        self._pending_bytes = len(self._whole or b"") + sum(map(len, self._to_upstream))
+        self._context.pending_bytes += self._pending_bytes
+        if not self.request_ended:
+            self._client.pause_reading()
+
+    def _request_head(self) -> bytes:
+        head = self.head
+        return b"%b %b%b HTTP/1.1\r\n%b" % (head.method, self._route.arm.target.prefix, head.target, self.fields)
 
     def _send(self) -> None:
         connection = self._connection
@@ -109,8 +190,6 @@ class Flight:
         connection.request_done = self.request_ended
         connection.transport.write(b"".join(pieces))
         pieces.clear()
-        if self.request_ended and self._route.shadows:
-            mirror(self._context, self._route, self, self._request_capture)
 
     # The reply, from the upstream.
 
@@ -118,30 +197,58 @@ class Flight:
         """See Receiver."""
         self._connection = connection
         self._connect_ns = connect_ns
-        self._heard_ns = time.perf_counter_ns()
-        self._queue_ns = self._heard_ns - self._started_ns
-        if self._client.reading_paused:
-            self._client.resume_reading()
-        self._send()
+        self._heard_ns = self._context.coarse_ns
+        self._queue_ns = 0
+        if self._waited:
+            self._queue_ns = time.perf_counter_ns() - self._started_ns
+            self._no_longer_pending()
+            if self._client.reading_paused:
+                self._client.resume_reading()
+        whole = self._whole
+        if whole is None:
+            self._send()
+            return
+        head = self.head
+        connection.request_done = True
+        connection.transport.write(b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, self._route.arm.target.prefix, head.target, self.fields, whole))
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver."""
         if flowing:
             self._client.resume_reading()
         else:
-            self._heard_ns = time.perf_counter_ns()
+            self._heard_ns = self._context.coarse_ns
             self._client.pause_reading()
+
+    def whole_reply(self, head: ReplyHead, body: bytes) -> None:
+        """See Receiver."""
+        self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
+        context = self._context
+        self._connection = None
+        self._reply_head = head
+        if context.draining or not self.request_ended:
+            self._close_after = True
+        limit = context.capture_bytes
+        kept = head.content or content_fields(head)
+        sequence = context.tap.append(self._record(_NO_ERROR, head.status, total_ns, whole_body(body, kept, limit)))
+        reply = client_head(head, self._request_id_bytes, chunked=False, connection=self._connection_field())
+        self._client.transport.write(reply + body)
+        self._done(_NO_ERROR, head.status, total_ns, sequence)
 
     def reply_head(self, head: ReplyHead) -> None:
         """See Receiver."""
+        self._heard_from = True
         if head.interim:
             if self.head.minor:
                 self._to_client.append(interim_head(head))
             return
-        self._heard_ns = now_ns = time.perf_counter_ns()
-        self._first_byte_ns = now_ns - self._started_ns
+        self._heard_ns = self._context.coarse_ns
+        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._reply_head = head
         self._reply_state = _BEGUN
+        self._reply_capture = BodyCapture(self._context.capture_bytes)
+        if head.event_stream:
+            self._reply_capture.note_times(self._started_ns)
         if head.unbounded and self.head.method != b"HEAD":
             self._reply_chunked = self.head.minor == 1
             self._close_after = self._close_after or not self._reply_chunked
@@ -151,6 +258,7 @@ class Flight:
 
     def reply_body(self, piece: bytes) -> None:
         """See Receiver."""
+        assert self._reply_capture is not None
         self._reply_capture.add(piece)
         if self._reply_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -158,72 +266,118 @@ class Flight:
 
     def reply_pause(self) -> None:
         """See Receiver."""
-        self._heard_ns = time.perf_counter_ns()
+        self._heard_ns = self._context.coarse_ns
         self._flush()
 
-    def reply_end(self) -> None:
+    def reply_end(self, trailers: bytes) -> None:
         """See Receiver. The record is in the spool before the reply's last byte is handed to the kernel."""
         self._connection = None
         if self._reply_chunked:
-            self._to_client.append(b"0\r\n\r\n")
+            self._to_client.append(b"0\r\n%b\r\n" % passed_trailers(trailers) if trailers else b"0\r\n\r\n")
         self._end(_NO_ERROR)
+
+    def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Receiver:
+        """See Receiver. The exchange is on record with its 101; what passes after it is an outcome."""
+        self._reply_head = head
+        self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
+        self._connection = None
+        sequence = self._context.tap.append(self._record(_NO_ERROR, head.status, total_ns, NO_BODY))
+        self._flush()  # interim replies that came in the same read
+        self._client.transport.write(client_head(head, self._request_id_bytes, chunked=False, connection=b"Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+        tunnel = Tunnel(self._context, self._client, connection, self.exchange_id, sequence, self._started_ns)
+        self._count_end(_NO_ERROR, head.status, total_ns)
+        self._client.switched(tunnel)
+        return tunnel
 
     def failed(self, kind: ErrorKind, reason: str) -> None:
         """See Receiver."""
         self._connection = None
-        self._fail(kind, reason)
+        if kind is ErrorKind.UPSTREAM_CLOSED and self._may_try_again():
+            self._retried = True
+            self._route.arm.tally.retried()
+            self._route.arm.pool.acquire(self, self.head.method, fresh=True)
+        else:
+            self._fail(kind, reason)
+
+    def _may_try_again(self) -> bool:
+        """RFC 9112 §9.3.1: a kept connection that closed without a word may never have seen the request; RFC 9110 §9.2.2 says which may be repeated."""
+        closed_unheard = self._connect_ns == 0 and not self._heard_from and self._whole is not None
+        may_repeat = self.head.method in _IDEMPOTENT or self._route.idempotent
+        return closed_unheard and may_repeat and not self._retried and self._context.may_retry()
 
     # Ends that are nobody's reply.
 
     def client_left(self) -> None:
         """The client closed its connection."""
-        self._give_up_upstream()
+        self._give_up_upstream(ErrorKind.CLIENT_LEFT)
         self._to_client.clear()
         self._end(ErrorKind.CLIENT_LEFT)
 
-    def break_off(self, kind: ErrorKind, reason: str, status: int | None = None) -> None:
+    def break_off(self, kind: ErrorKind, reason: str, status: int = 0) -> None:
         """End it from our side: the request turned out malformed, or the time is up."""
-        self._give_up_upstream()
+        self._give_up_upstream(kind)
         self._fail(kind, reason, status)
 
     def check(self, now_ns: int) -> None:
-        """Break it off where the upstream has taken nothing and said nothing for too long, and it is not the client who is waited for."""
-        due = self.request_ended or self._client.reading_paused
-        if due and not self._client.writing_paused and now_ns - self._heard_ns > self._context.reply_timeout_ns:
-            self.break_off(ErrorKind.REPLY_TIMEOUT, "the upstream did not answer in time")
+        """Break it off where somebody who is waited for takes too long."""
+        timeouts = self._context.timeouts
+        silent_ns = now_ns - self._heard_ns
+        if timeouts.total_ns and now_ns - self._started_ns > timeouts.total_ns:
+            self.break_off(ErrorKind.TOTAL_TIMEOUT, "the request took longer than it may in all")
+        elif self._client.writing_paused:
+            if now_ns - self._client.since_ns > timeouts.send_ns:
+                self._to_client.clear()
+                self._give_up_upstream(ErrorKind.SEND_TIMEOUT)
+                self._reply_state = _BEGUN
+                self._fail(ErrorKind.SEND_TIMEOUT, "")
+        elif not self.request_ended and not self._client.reading_paused:
+            if silent_ns > timeouts.body_ns:
+                self.break_off(ErrorKind.BODY_TIMEOUT, "the rest of the request's body did not come in time")
+        elif self._reply_state is _BEGUN:
+            if silent_ns > timeouts.reply_idle_ns:
+                self.break_off(ErrorKind.REPLY_IDLE_TIMEOUT, "")
+        elif silent_ns > timeouts.first_byte_ns:
+            self.break_off(ErrorKind.FIRST_BYTE_TIMEOUT, "the upstream did not answer in time")
 
     def upstream_may_flow(self, flowing: bool) -> None:
         """The client's send buffer is full, or has room again."""
         if self._connection is None:
             return
         if flowing:
-            self._heard_ns = time.perf_counter_ns()
+            self._heard_ns = self._context.coarse_ns
             self._connection.transport.resume_reading()
         else:
             self._connection.transport.pause_reading()
 
-    def _give_up_upstream(self) -> None:
+    def _give_up_upstream(self, kind: ErrorKind) -> None:
         if self._connection is not None:
-            self._connection.close()
+            self._connection.give_up(kind)
             self._connection = None
         else:
             self._route.arm.pool.cancel(self)
 
-    def _fail(self, kind: ErrorKind, reason: str, status: int | None = None) -> None:
+    def _fail(self, kind: ErrorKind, reason: str, status: int = 0) -> None:
         """Answer in the upstream's place, or cut off a reply that has begun: never end it cleanly (RFC 9112 §8)."""
         if self._reply_state is _AWAITED:
             self._close_after = self._close_after or not self.request_ended
             answer = status or _STATUS[kind]
-            self._to_client.append(own_reply(answer, reason, self.request_id, connection=self._connection_field(), head_only=self.head.method == b"HEAD"))
+            self._to_client.append(
+                own_reply(
+                    answer, reason, self.request_id, connection=self._connection_field() + _RETRY_AFTER.get(answer, b""), head_only=self.head.method == b"HEAD"
+                )
+            )
             self._end(kind, answer)
         else:
             self._to_client.clear()
+            if kind is ErrorKind.SEND_TIMEOUT or (self._reply_head is not None and self._reply_head.unbounded and not self._reply_chunked):
+                self._client.reset()
+            else:
+                self._client.abort()
             self._end(kind)
-            self._client.abort()
 
     def _connection_field(self) -> bytes:
         if self._close_after:
-            return b"Connection: close\r\n"
+            return _CLOSE
         return b"" if self.head.minor else b"Connection: keep-alive\r\n"
 
     def _flush(self) -> None:
@@ -232,21 +386,45 @@ class Flight:
             self._to_client.clear()
 
     def _end(self, error: ErrorKind, status: int = 0) -> None:
-        context = self._context
         total_ns = time.perf_counter_ns() - self._started_ns
         reply = self._reply_head
-        status = status if reply is None else reply.status
-        self._reply_state = _ENDED
-        context.flights.discard(self)
-        sequence = context.tap.append(self._record(error, status, total_ns))
-        self._route.arm.tally.ended(status, error, total_ns)
+        body = NO_BODY
+        if reply is not None:
+            status = reply.status
+            if self._reply_capture is not None:
+                body = self._reply_capture.body(reply.content or content_fields(reply))
+        sequence = self._context.tap.append(self._record(error, status, total_ns, body))
         self._flush()
+        self._done(error, status, total_ns, sequence)
+
+    def _done(self, error: ErrorKind, status: int, total_ns: int, sequence: int) -> None:
+        self._count_end(error, status, total_ns)
         self._client.flight_ended(self, sequence, close=self._close_after or not self.request_ended)
 
-    def _record(self, error: ErrorKind, status: int, total_ns: int) -> Exchange:
-        context, route, head, reply = self._context, self._route, self.head, self._reply_head
-        limit = context.capture_bytes
+    def _count_end(self, error: ErrorKind, status: int, total_ns: int) -> None:
+        self._reply_state = _ENDED
+        self._context.in_flight -= 1
+        self._no_longer_pending()
+        for copy in self._copies:
+            copy.abandon()
+        self._copies = ()
+        self._route.arm.tally.ended(status, error, total_ns)
+
+    def _no_longer_pending(self) -> None:
+        if self._pending_bytes:
+            self._context.pending_bytes -= self._pending_bytes
+            self._pending_bytes = 0
+
+    def _record(self, error: ErrorKind, status: int, total_ns: int, reply: Body) -> Exchange:
+        route, head, whole = self._route, self.head, self._whole
+        limit = self._context.capture_bytes
         trace_id, span_id = trace_context(head.named) if b"traceparent" in head.named else _NO_TRACE
+        fields = head.content or content_fields(head)
+        if whole is not None:
+            request = whole_body(whole, fields, limit)
+        else:
+            capture = self._request_capture
+            request = whole_body(b"", fields, limit) if capture is None else capture.body(fields)
         # By position, in the order of the declaration: naming the fields costs more than all the rest of this function.
         return Exchange(
             self.exchange_id,
@@ -266,12 +444,12 @@ class Flight:
             status,
             error,
             self._client.peer_text,
-            _NOBODY,
+            self._client.principal,
             trace_id,
             span_id,
             _ALL_KEPT,
-            self._request_capture.body(head.content or content_fields(head), limit),
-            NO_BODY if reply is None else self._reply_capture.body(reply.content or content_fields(reply), limit),
+            request,
+            reply,
         )
 
     def elapsed_ns(self) -> int:

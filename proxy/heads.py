@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Final
 
-from proxy.wire.fields import ContentFields, Field
+from proxy.wire.fields import ContentFields, Field, parse_field
 from proxy.wire.grammar import TRACEPARENT
 from proxy.wire.reply import ReplyHead
 from proxy.wire.request import RequestHead
@@ -28,11 +28,21 @@ _HOP_BY_HOP: Final = frozenset(
 )
 """RFC 9110 §7.6.1 and its registry: fields that end at this hop, whether the Connection field names them or not."""
 
-_OWN: Final = frozenset({b"host", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", b"content-length", b"content-type", b"cache-control"})
+_OWN: Final = frozenset(
+    {b"host", b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id", b"content-length", b"content-type", b"cache-control"}
+)
 """Fields that the Connection field cannot strip: they are ours, or a message is not the same without them."""
 
-_REWRITTEN: Final = _HOP_BY_HOP | {b"via", b"x-forwarded-for"}
+_REWRITTEN: Final = _HOP_BY_HOP | {b"forwarded", b"via", b"x-forwarded-for"}
 _NOTHING: Final[frozenset[bytes]] = frozenset()
+
+_LENGTH: Final = frozenset({b"content-length"})
+"""RFC 9110 §8.6: not sent where a status never has content; somebody behind us could wait for it."""
+
+_UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+
+_NO_TRAILERS: Final = _HOP_BY_HOP | _OWN | {b"authorization", b"content-encoding", b"content-range", b"set-cookie", b"www-authenticate"}
+"""RFC 9110 §6.5.1: what frames, routes or authenticates a message, or says what its content is, must not come after it."""
 
 _KEPT: Final = frozenset(name.encode() for name in KEPT_FIELDS)
 
@@ -40,14 +50,23 @@ _NONE_KEPT: Final[dict[str, str]] = {}
 
 MAX_REQUEST_ID_BYTES: Final = 200
 
+HTTP: Final = b"http"
+HTTPS: Final = b"https"
+"""The schemes by which a client can have come."""
 
-def upstream_fields(head: RequestHead, client: bytes, request_id: bytes) -> bytes:
+
+def upstream_fields(head: RequestHead, client: bytes, scheme: bytes, request_id: bytes) -> bytes:
     """Return the fields, with the empty line, of the request that goes on: all but the request line.
 
-    Hop-by-hop fields are left out; Via (RFC 9110 §7.6.3), X-Forwarded-For, X-Forwarded-Proto and X-Request-Id are added or extended.
+    `scheme` is `HTTP` or `HTTPS` itself. Hop-by-hop fields are left out; Via (RFC 9110 §7.6.3), X-Forwarded-For, X-Forwarded-Proto and X-Request-Id
+    are added or extended; Forwarded (RFC 7239) is extended where it is used.
     """
-    if not head.forwarded:
+    if head.scheme is not scheme:
+        head.scheme = scheme
         head.forwarded = _forwarded(head)
+    if b"forwarded" in head.named:
+        node = b'"[%b]"' % client if b":" in client else client
+        client += b"\r\nForwarded: %b, for=%b" % (head.named[b"forwarded"], node)
     if head.named.get(b"x-request-id") == request_id:
         return b"%b%b\r\n\r\n" % (head.forwarded, client)
     return b"%b%b\r\nX-Request-Id: %b\r\n\r\n" % (head.forwarded, client, request_id)
@@ -62,13 +81,15 @@ def _forwarded(head: RequestHead) -> bytes:
     else:
         left_out = _REWRITTEN | {b"host"} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
         fields = _joined(head.fields, named, left_out) + b"Host: %b\r\n" % head.host
+    if head.upgrade:
+        fields += _UPGRADE
     via = named.get(b"via")
     forwarded_for = named.get(b"x-forwarded-for")
     return b"%bVia: %b1.%d driftline\r\n%b%bX-Forwarded-For: %b" % (
         fields,
         via + b", " if via else b"",
         head.minor,
-        b"" if b"x-forwarded-proto" in named else b"X-Forwarded-Proto: http\r\n",
+        b"" if b"x-forwarded-proto" in named else b"X-Forwarded-Proto: %b\r\n" % head.scheme,
         b"Transfer-Encoding: chunked\r\n" if head.chunked else b"",
         forwarded_for + b", " if forwarded_for else b"",
     )
@@ -90,9 +111,18 @@ def interim_head(reply: ReplyHead) -> bytes:
 
 def _returned(reply: ReplyHead) -> bytes:
     """Return the status line and what goes back of the upstream's fields, and keep it with the head."""
-    fields = _joined(reply.fields, reply.named, _HOP_BY_HOP | (reply.connection - _OWN))
+    left_out = _HOP_BY_HOP | (reply.connection - _OWN)
+    if reply.interim or reply.status == 204:
+        left_out |= _LENGTH
+    fields = _joined(reply.fields, reply.named, left_out)
     reply.returned = b"HTTP/1.1 %d %b\r\n%b" % (reply.status, reply.reason, fields)
     return reply.returned
+
+
+def passed_trailers(section: bytes) -> bytes:
+    """Return the lines of a checked trailer section that may go on (RFC 9110 §6.5)."""
+    parsed = [parse_field(line) for line in section[:-2].split(b"\r\n")]
+    return b"".join([b"%b: %b\r\n" % each[0] for each in parsed if each is not None and each[1] not in _NO_TRAILERS])
 
 
 def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False) -> bytes:

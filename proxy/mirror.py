@@ -1,113 +1,212 @@
 """The same request to the shadows, whose replies nobody waits for.
 
-A request is mirrored once it is whole and on its way to the upstream. A shadow that is slow or dead holds at most `max_in_flight` requests
-with bodies of at most `max_body_bytes`; what it does not get is counted.
+A copy begins when the request is sent to the upstream, and is given every further piece of it as it passes. The served request never waits for it: what a
+shadow has not taken yet is held here, up to `max_buffer_bytes` over all copies, and beyond that the copy with the most waiting is given up.
+
+Each request that is due is counted once: mirrored where its whole copy was sent, whatever the shadow made of it, else skipped, with the reason.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from proxy.capture import BodyCapture
+from proxy.capture import BodyCapture, whole_body
 from proxy.heads import content_fields, trace_context
 from proxy.route import Route, Shadow
-from proxy.upstream import UpstreamConnection
+from proxy.upstream import Receiver, UpstreamConnection
 from proxy.wire.reply import ReplyHead
-from records.exchange import NO_BODY, ErrorKind, Exchange, Role
+from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.metrics import SkipReason
 
 if TYPE_CHECKING:
+    from proxy.context import Context
     from proxy.flight import Flight
-    from proxy.worker import Context
 
 _SHADOW: Final = Role.SHADOW
+_NO_ERROR: Final = ErrorKind.NONE
 _NO_CLIENT: Final = ""  # it is in the served exchange's record
 _NOBODY: Final = ""  # likewise, once somebody is authenticated
 _ALL_KEPT: Final = 1.0
 
+_SAYS_NOTHING_OF_THE_SHADOW: Final = frozenset({ErrorKind.INCOMPLETE, ErrorKind.SHUTDOWN})
 
-def mirror(context: Context, route: Route, flight: Flight, request: BodyCapture) -> None:
-    """Send a whole request to those of the route's shadows that are due."""
+
+def mirror(context: Context, route: Route, flight: Flight, pieces: list[bytes]) -> tuple[Copy, ...]:
+    """Begin a copy to each of the route's shadows that is due; `pieces` are what there is of the body, framed as it is sent.
+
+    Returns the copies that wait for more of the request: none where it has ended.
+    """
+    copies = []
     for shadow in route.shadows:
-        if shadow.share < 1.0 and random.random() >= shadow.share:  # noqa: S311 - a sample, not a secret
+        if not shadow.sample.takes(flight.head):
             continue
-        if request.size_bytes > shadow.max_body_bytes:
-            shadow.arm.tally.skipped(SkipReason.TOO_LARGE)
-        elif shadow.in_flight >= shadow.max_in_flight:
-            shadow.arm.tally.skipped(SkipReason.BUSY)
+        shadow.tally.due()
+        now_ns = time.perf_counter_ns()
+        if flight.upgrade:
+            shadow.tally.skipped(SkipReason.UPGRADE)
+        elif len(shadow.copies) >= shadow.max_in_flight:
+            shadow.tally.skipped(SkipReason.BUSY)
+        elif not (ticket := shadow.breaker.admit(now_ns)):
+            shadow.tally.skipped(SkipReason.CIRCUIT_OPEN)
         else:
-            Mirrored(context, route, shadow, flight, request)
+            copy = Copy(context, route, shadow, flight, ticket, now_ns)
+            copy.begin(pieces)
+            copies.append(copy)
+    return () if flight.request_ended else tuple(copies)
 
 
-class Mirrored:
-    """A request to one shadow; implements `proxy.upstream.Receiver`."""
+class Copy(Receiver):
+    """A request to one shadow; receives its reply for the record alone."""
 
     __slots__ = (
         "_capture",
         "_connect_ns",
         "_connection",
         "_context",
+        "_ended",
         "_first_byte_ns",
         "_flight",
+        "_pieces",
         "_queue_ns",
         "_reply",
-        "_request",
+        "_reply_body",
         "_route",
+        "_sent",
         "_shadow",
         "_started_at_ns",
         "_started_ns",
+        "_ticket",
+        "_waits_since_ns",
+        "waiting_bytes",
     )
 
-    def __init__(self, context: Context, route: Route, shadow: Shadow, flight: Flight, request: BodyCapture) -> None:
+    waiting_bytes: int
+    """What the shadow has not taken yet, at most; exactly after `measure`."""
+
+    def __init__(self, context: Context, route: Route, shadow: Shadow, flight: Flight, ticket: int, now_ns: int) -> None:
         self._context = context
         self._route = route
         self._shadow = shadow
         self._flight = flight
-        self._request = request
-        self._capture = BodyCapture(context.capture_bytes)
+        self._ticket = ticket
+        self._capture: BodyCapture | None = None
+        self._reply_body = NO_BODY
         self._reply: ReplyHead | None = None
         self._connection: UpstreamConnection | None = None
         self._queue_ns = self._connect_ns = self._first_byte_ns = -1
         self._started_at_ns = time.time_ns()
-        self._started_ns = time.perf_counter_ns()
-        shadow.in_flight += 1
-        context.flights.add(self)
-        shadow.arm.pool.acquire(self, flight.head.method)
+        self._started_ns = self._waits_since_ns = now_ns
+        self._pieces: list[bytes] = []
+        self._sent = False
+        self._ended = False
+        self.waiting_bytes = 0
+
+    def begin(self, pieces: list[bytes]) -> None:
+        """Send what there is of the request, as soon as there is a connection."""
+        shadow, flight = self._shadow, self._flight
+        head = flight.head
+        self._pieces = [b"%b %b%b HTTP/1.1\r\n%b" % (head.method, shadow.arm.target.prefix, head.target, flight.fields), *pieces]
+        size = 0
+        for piece in self._pieces:
+            size += len(piece)
+        shadow.copies.add(self)
+        self._context.flights.add(self)
+        shadow.arm.pool.acquire(self, head.method)
+        self._hold(size)
+
+    # The rest of the request, from the flight.
+
+    def send(self, piece: bytes) -> None:
+        """A further piece of the request's body passed."""
+        if self._ended:
+            return
+        self._say(piece)
+        self._hold(len(piece))
+
+    def finish(self, last: bytes) -> None:
+        """The request is whole, with this behind its body; from now on the reply is due."""
+        if self._ended:
+            return
+        self._waits_since_ns = time.perf_counter_ns()
+        connection = self._connection
+        if connection is not None:
+            self._sent = connection.request_done = True
+        if last:
+            self._say(last)
+
+    def abandon(self) -> None:
+        """The served request ended before it was whole, so its copy never will be."""
+        self.break_off(ErrorKind.INCOMPLETE, "the served request was never whole")
+
+    def _say(self, piece: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            self._pieces.append(piece)
+        else:
+            connection.transport.write(piece)
+
+    def _hold(self, size: int) -> None:
+        """So many bytes more wait for the shadow, at most."""
+        if self._ended:
+            return
+        shadow = self._shadow
+        self.waiting_bytes += size
+        shadow.waiting_bytes += size
+        if shadow.waiting_bytes > shadow.max_buffer_bytes:
+            _make_room(shadow)
+
+    def measure(self) -> int:
+        """Return how many bytes wait for the shadow now."""
+        connection = self._connection
+        if connection is not None:
+            self.waiting_bytes = connection.transport.get_write_buffer_size()
+        return self.waiting_bytes
+
+    # The reply, from the shadow.
 
     def connected(self, connection: UpstreamConnection, connect_ns: int) -> None:
         """See Receiver."""
         self._connection = connection
         self._connect_ns = connect_ns
         self._queue_ns = time.perf_counter_ns() - self._started_ns
-        head = self._flight.head
-        body = self._request.content()
-        if head.chunked:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-        connection.request_done = True
-        connection.transport.write(b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, self._shadow.arm.target.prefix, head.target, self._flight.fields, body))
+        self._sent = connection.request_done = self._flight.request_ended
+        pieces, self._pieces = self._pieces, []
+        connection.transport.write(b"".join(pieces))
 
     def request_may_flow(self, flowing: bool) -> None:
-        """See Receiver. The request was written at once."""
+        """See Receiver. The request is not slowed down: `_make_room` bounds what waits."""
 
     def reply_head(self, head: ReplyHead) -> None:
         """See Receiver."""
-        if not head.interim:
-            self._first_byte_ns = time.perf_counter_ns() - self._started_ns
-            self._reply = head
+        if head.interim:
+            return
+        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
+        self._reply = head
+        self._capture = capture = BodyCapture(self._context.capture_bytes)
+        if head.event_stream:
+            capture.note_times(self._started_ns)
 
     def reply_body(self, piece: bytes) -> None:
-        """See Receiver."""
+        """See Receiver. What is not captured is thrown away."""
+        assert self._capture is not None
         self._capture.add(piece)
 
     def reply_pause(self) -> None:
         """See Receiver."""
 
-    def reply_end(self) -> None:
+    def whole_reply(self, head: ReplyHead, body: bytes) -> None:
+        """See Receiver."""
+        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
+        self._connection = None
+        self._reply = head
+        self._reply_body = whole_body(body, head.content or content_fields(head), self._context.capture_bytes)
+        self._end(_NO_ERROR)
+
+    def reply_end(self, trailers: bytes) -> None:  # noqa: ARG002 - not part of the record
         """See Receiver."""
         self._connection = None
-        self._end(ErrorKind.NONE)
+        self._end(_NO_ERROR)
 
     def failed(self, kind: ErrorKind, reason: str) -> None:  # noqa: ARG002 - nobody is told but the record
         """See Receiver."""
@@ -115,23 +214,34 @@ class Mirrored:
         self._end(kind)
 
     def break_off(self, kind: ErrorKind, reason: str) -> None:
-        """End it from our side: the time is up."""
-        if self._connection is not None:
-            self._connection.close()
+        """End it from our side."""
+        if self._ended:
+            return
+        connection = self._connection
+        if connection is not None:
+            self._sent = self._sent and not connection.transport.get_write_buffer_size()
+            connection.give_up(kind)
         else:
             self._shadow.arm.pool.cancel(self)
         self.failed(kind, reason)
 
     def check(self, now_ns: int) -> None:
-        """Break it off where it takes too long."""
-        if now_ns - self._started_ns > self._shadow.timeout_ns:
-            self.break_off(ErrorKind.REPLY_TIMEOUT, "the shadow did not answer in time")
+        """Break it off where its reply, due since the request was whole, takes too long. Until then the served request's own times bound it."""
+        if self._flight.request_ended and now_ns - self._waits_since_ns > self._shadow.timeout_ns:
+            self.break_off(ErrorKind.TOTAL_TIMEOUT, "the shadow did not answer in time")
 
     def _end(self, error: ErrorKind) -> None:
-        context, reply, arm, flight = self._context, self._reply, self._shadow.arm, self._flight
-        total_ns = time.perf_counter_ns() - self._started_ns
+        context, shadow, flight = self._context, self._shadow, self._flight
+        reply, capture = self._reply, self._capture
+        if reply is not None and capture is not None:
+            self._reply_body = capture.body(reply.content or content_fields(reply))
+        now_ns = time.perf_counter_ns()
+        total_ns = now_ns - self._started_ns
         status = 0 if reply is None else reply.status
-        self._shadow.in_flight -= 1
+        self._ended = True
+        self._pieces.clear()
+        shadow.copies.discard(self)
+        shadow.waiting_bytes -= self.waiting_bytes
         context.flights.discard(self)
         trace_id, span_id = trace_context(flight.head.named)
         context.tap.append(
@@ -140,7 +250,7 @@ class Mirrored:
                 flight.request_id,
                 _SHADOW,
                 self._route.name,
-                arm.name,
+                shadow.arm.name,
                 self._started_at_ns,
                 flight.head.method_text,
                 flight.head.target_text,
@@ -157,8 +267,35 @@ class Mirrored:
                 trace_id,
                 span_id,
                 _ALL_KEPT,
-                self._request.size_only(),
-                NO_BODY if reply is None else self._capture.body(reply.content or content_fields(reply), context.capture_bytes),
+                Body(size_bytes=flight.request_bytes()),
+                self._reply_body,
             )
         )
-        arm.tally.ended(status, error, total_ns)
+        shadow.arm.tally.ended(status, error, total_ns)
+        if self._sent:
+            shadow.tally.mirrored()
+        else:
+            shadow.tally.skipped(_why(error))
+        failed = error is not _NO_ERROR
+        if not failed or error not in _SAYS_NOTHING_OF_THE_SHADOW:
+            shadow.breaker.ended(self._ticket, now_ns, failed=failed)
+            shadow.tally.circuit(is_open=shadow.breaker.is_open)
+
+
+def _why(error: ErrorKind) -> SkipReason:
+    """Say why a copy that ended so was not sent whole."""
+    if error is ErrorKind.NONE:
+        return SkipReason.ANSWERED_EARLY
+    if error is ErrorKind.TOO_SLOW:
+        return SkipReason.TOO_SLOW
+    return SkipReason.INCOMPLETE if error in _SAYS_NOTHING_OF_THE_SHADOW else SkipReason.FAILED
+
+
+def _make_room(shadow: Shadow) -> None:
+    """See what really waits, and give up the copy with the most of it until the rest is within the bound."""
+    waiting = {copy: copy.measure() for copy in shadow.copies}
+    shadow.waiting_bytes = sum(waiting.values())
+    while shadow.waiting_bytes > shadow.max_buffer_bytes:
+        slowest = max(waiting, key=waiting.__getitem__)
+        del waiting[slowest]
+        slowest.break_off(ErrorKind.TOO_SLOW, "the shadow took the request slower than it came")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from proxy.breaker import Breaker
 from proxy.pool import Pool, Target
-from proxy.tally import Tally
+from proxy.sampling import Sample
+from proxy.tally import MirrorTally, Tally
 from records.exchange import Role
+
+if TYPE_CHECKING:
+    from proxy.mirror import Copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +26,21 @@ class Arm:
     tally: Tally
 
 
-@dataclass(slots=True)
 class Shadow:
-    """An arm that gets a copy of a share of the traffic, within its limits."""
+    """An arm that gets a copy of a part of the traffic, within its limits."""
 
-    arm: Arm
-    share: float
-    max_in_flight: int
-    max_body_bytes: int
-    timeout_ns: int
-    in_flight: int = 0
+    __slots__ = ("arm", "breaker", "copies", "max_buffer_bytes", "max_in_flight", "sample", "tally", "timeout_ns", "waiting_bytes")
+
+    def __init__(self, arm: Arm, tally: MirrorTally, sample: Sample, *, max_in_flight: int, max_buffer_bytes: int, timeout_ns: int) -> None:
+        self.arm = arm
+        self.tally = tally
+        self.sample = sample
+        self.max_in_flight = max_in_flight
+        self.max_buffer_bytes = max_buffer_bytes
+        self.timeout_ns = timeout_ns
+        self.breaker = Breaker()
+        self.copies: set[Copy] = set()
+        self.waiting_bytes = 0  # the sum over the copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +52,5 @@ class Route:
     version: str
     arm: Arm
     shadows: tuple[Shadow, ...]
-    kept_request_bytes: int
-    """How much of a request's body is held until its end: for the record, and for the shadows."""
+    idempotent: bool
+    """Every request may be repeated, whatever its method."""

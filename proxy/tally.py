@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from records.exchange import ErrorKind, Role
-from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, DURATION_BUCKETS_SECONDS, SUM_NS_SUFFIX, Metric, SkipReason
+from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, DURATION_BUCKETS_SECONDS, SUM_NS_SUFFIX, EjectionReason, Metric, SkipReason
 from records.ports import Counters
+
+if TYPE_CHECKING:
+    from proxy.endpoint import Endpoint
 
 _BUCKETS_NS: Final = tuple(int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS)
 
@@ -36,7 +40,69 @@ class Tally:
         if error:
             values[self._counters.slot(Metric.EXCHANGE_ERRORS.metric_name, *self._labels, error.value)] += 1
 
-    def skipped(self, reason: SkipReason) -> None:
-        """Count one request that was due for this shadow and did not go there."""
+    def retried(self) -> None:
+        """Count one request that was sent again."""
         route, arm, _ = self._labels
-        self._values[self._counters.slot(Metric.MIRROR_SKIPPED.metric_name, route, arm, reason.value)] += 1
+        self._values[self._counters.slot(Metric.RETRIES.metric_name, route, arm)] += 1
+
+
+class MirrorTally:
+    """Counts what becomes of the requests that are due for one shadow: due = mirrored + skipped + those in flight."""
+
+    def __init__(self, counters: Counters, route: str, arm: str) -> None:
+        self._counters = counters
+        self._values = counters.values
+        self._labels = (route, arm)
+        self._due = counters.slot(Metric.MIRROR_DUE.metric_name, route, arm)
+        self._mirrored = counters.slot(Metric.MIRRORED.metric_name, route, arm)
+        self._circuit = counters.slot(Metric.MIRROR_CIRCUITS_OPEN.metric_name, route, arm)
+
+    def due(self) -> None:
+        """Count one request that is due for this shadow."""
+        self._values[self._due] += 1
+
+    def mirrored(self) -> None:
+        """Count one whose whole copy was sent."""
+        self._values[self._mirrored] += 1
+
+    def skipped(self, reason: SkipReason) -> None:
+        """Count one that was not sent, or not wholly."""
+        self._values[self._counters.slot(Metric.MIRROR_SKIPPED.metric_name, *self._labels, reason.value)] += 1
+
+    def circuit(self, *, is_open: bool) -> None:
+        """Show whether the shadow is left alone now."""
+        self._values[self._circuit] = int(is_open)
+
+
+class EndpointTally:
+    """Counts what becomes of an arm's endpoints, by what is set: addresses that come and go with a name share its counters."""
+
+    def __init__(self, counters: Counters, route: str, arm: str) -> None:
+        self._counters = counters
+        self._labels = (route, arm)
+        self.arm = f"route {route}, {arm}"
+        """For people."""
+
+    def show(self, endpoints: Sequence[Endpoint]) -> None:
+        """Bring the gauges up to date."""
+        shown = {endpoint.label: [0, 0, 0] for endpoint in endpoints}
+        for endpoint in endpoints:
+            sums = shown[endpoint.label]
+            sums[0] += 1
+            sums[1] += endpoint.in_service
+            sums[2] += endpoint.load
+        for label, (known, in_service, load) in shown.items():
+            self._set(Metric.ENDPOINTS, label, known)
+            self._set(Metric.ENDPOINTS_IN_SERVICE, label, in_service)
+            self._set(Metric.ENDPOINT_REQUESTS_IN_FLIGHT, label, load)
+
+    def ejected(self, endpoint: Endpoint, reason: EjectionReason) -> None:
+        """Count one ejection."""
+        self._counters.values[self._counters.slot(Metric.ENDPOINT_EJECTIONS.metric_name, *self._labels, endpoint.label, reason.value)] += 1
+
+    def check_failed(self, endpoint: Endpoint) -> None:
+        """Count one health check that failed."""
+        self._counters.values[self._counters.slot(Metric.ENDPOINT_CHECKS_FAILED.metric_name, *self._labels, endpoint.label)] += 1
+
+    def _set(self, metric: Metric, label: str, value: int) -> None:
+        self._counters.values[self._counters.slot(metric.metric_name, *self._labels, label)] = value

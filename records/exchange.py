@@ -22,14 +22,25 @@ class ErrorKind(StrEnum):
 
     NONE = ""
     BAD_REQUEST = "bad_request"  # the client's message could not be parsed or was refused
+    HEAD_TIMEOUT = "head_timeout"  # a request's head was begun and not ended in time
+    BODY_TIMEOUT = "body_timeout"  # the rest of a request's body did not come
+    SEND_TIMEOUT = "send_timeout"  # the client did not take its reply
+    OVERLOADED = "overloaded"  # a limit of this worker was reached
     NO_ROUTE = "no_route"
     CONNECT_FAILED = "connect_failed"
     CONNECT_TIMEOUT = "connect_timeout"
-    REPLY_TIMEOUT = "reply_timeout"  # the upstream went silent for longer than allowed
+    QUEUE_FULL = "queue_full"  # as many requests as may wait for a connection to the upstream did so already
+    QUEUE_TIMEOUT = "queue_timeout"  # no connection to the upstream became free in time
+    FIRST_BYTE_TIMEOUT = "first_byte_timeout"  # the upstream did not begin its reply in time
+    REPLY_IDLE_TIMEOUT = "reply_idle_timeout"  # it went silent in the middle of its reply
+    TUNNEL_IDLE_TIMEOUT = "tunnel_idle_timeout"  # an upgraded connection on which neither side said anything
+    TOTAL_TIMEOUT = "total_timeout"  # the exchange took longer than it may in all
     UPSTREAM_CLOSED = "upstream_closed"  # it closed the connection before its reply was whole
     BAD_REPLY = "bad_reply"  # its reply broke HTTP's framing rules
     CLIENT_LEFT = "client_left"  # the client closed before the reply was whole
     SHUTDOWN = "shutdown"  # the worker's grace period ended first
+    TOO_SLOW = "too_slow"  # a shadow took its copy slower than it came, and too much waited for it
+    INCOMPLETE = "incomplete"  # a shadow's copy ended with the served request, which was never whole
 
 
 KEPT_FIELDS: Final = frozenset(
@@ -57,6 +68,10 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     content_encoding: str = ""
     fields: dict[str, str] = {}
     """Header fields named in `KEPT_FIELDS` that the message had."""
+    chunk_ends: tuple[int, ...] = ()
+    """Of an event stream: the body's length in bytes after each piece that came, at most 4,096 of them."""
+    chunk_ns: tuple[int, ...] = ()
+    """When each of these pieces came, from the request's head on."""
 
 
 NO_BODY: Final = Body()

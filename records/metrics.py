@@ -35,6 +35,8 @@ SUM_NS_SUFFIX: Final = "_sum_ns"
 `<name>_bucket` with a last label `le`, that counts the observations of this bucket alone (smaller ones not included, unlike what
 Prometheus is shown), and one counter `<name>_sum_ns`. The number of observations is the sum of the buckets."""
 
+_ENDPOINT: Final = ("route", "arm", "endpoint")
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
 
 
@@ -49,9 +51,28 @@ class Metric(Enum):
     EXCHANGE_ERRORS = MetricSpec(
         "driftline_exchange_errors_total", _COUNTER, "Exchanges that did not end in an ordinary reply.", ("route", "arm", "role", "kind")
     )
-    MIRROR_SKIPPED = MetricSpec("driftline_mirror_skipped_total", _COUNTER, "Requests not mirrored although their share was due.", ("route", "arm", "reason"))
+    MIRROR_DUE = MetricSpec("driftline_mirror_due_total", _COUNTER, "Requests that a shadow was to get.", ("route", "arm"))
+    MIRRORED = MetricSpec("driftline_mirrored_total", _COUNTER, "Requests whose whole copy was sent to a shadow, counted when it has ended.", ("route", "arm"))
+    MIRROR_SKIPPED = MetricSpec("driftline_mirror_skipped_total", _COUNTER, "Requests that were due and not sent, or not wholly.", ("route", "arm", "reason"))
+    MIRROR_CIRCUITS_OPEN = MetricSpec("driftline_mirror_circuits_open", _GAUGE, "Workers that leave a shadow alone because it fails.", ("route", "arm"))
+    RETRIES = MetricSpec("driftline_retries_total", _COUNTER, "Requests sent again because a kept connection closed without a word.", ("route", "arm"))
+    CLIENT_CONNECTIONS_REFUSED = MetricSpec(
+        "driftline_client_connections_refused_total", _COUNTER, "Client connections answered 503 because the worker had as many as it may."
+    )
+    TLS_HANDSHAKES_FAILED = MetricSpec("driftline_tls_handshakes_failed_total", _COUNTER, "Clients with whom no TLS connection came about.", ("reason",))
     CLIENT_CONNECTIONS = MetricSpec("driftline_client_connections", _GAUGE, "Client connections open now.")
     REQUESTS_IN_FLIGHT = MetricSpec("driftline_http_requests_in_flight", _GAUGE, "Requests being forwarded now.")
+    ENDPOINTS = MetricSpec("driftline_endpoints", _GAUGE, "Endpoints of an upstream as workers know them: each worker counts each address.", _ENDPOINT)
+    ENDPOINTS_IN_SERVICE = MetricSpec(
+        "driftline_endpoints_in_service", _GAUGE, "Those of `driftline_endpoints` that are neither ejected nor failing their health checks.", _ENDPOINT
+    )
+    ENDPOINT_REQUESTS_IN_FLIGHT = MetricSpec(
+        "driftline_endpoint_requests_in_flight", _GAUGE, "Requests that an endpoint has now, and connections being made to it.", _ENDPOINT
+    )
+    ENDPOINT_EJECTIONS = MetricSpec(
+        "driftline_endpoint_ejections_total", _COUNTER, "Times that a worker left an endpoint out for a while.", (*_ENDPOINT, "reason")
+    )
+    ENDPOINT_CHECKS_FAILED = MetricSpec("driftline_endpoint_checks_failed_total", _COUNTER, "Health checks that an endpoint did not pass.", _ENDPOINT)
     # the counted promise: captured = stored + dropped + pending
     CAPTURED = MetricSpec("driftline_exchanges_captured_total", _COUNTER, "Exchange records made by the data plane.")
     STORED = MetricSpec("driftline_exchanges_stored_total", _COUNTER, "Exchange records that the store has acknowledged.")
@@ -100,7 +121,19 @@ class DropReason(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a request was not mirrored."""
+    """Why a request that was due for a shadow was not sent there, or not wholly."""
 
-    TOO_LARGE = "too_large"  # the body is over the mirror limit
+    UPGRADE = "upgrade"  # it asked for another protocol, and a WebSocket has one other side
     BUSY = "busy"  # the shadow has as many requests in flight as it may
+    CIRCUIT_OPEN = "circuit_open"  # it failed lately and is left alone for a while
+    TOO_SLOW = "too_slow"  # it took requests slower than they came, until more waited for it than may
+    FAILED = "failed"  # it could not be reached, or failed, before it had the whole request
+    ANSWERED_EARLY = "answered_early"  # its reply was whole before the request was
+    INCOMPLETE = "incomplete"  # the served request was never whole, or the worker stopped
+
+
+class EjectionReason(StrEnum):
+    """Why an endpoint was left out for a while."""
+
+    FAILURES = "failures"  # too many in a row
+    LATENCY = "latency"  # much slower than its siblings

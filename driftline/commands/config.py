@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from config.addresses import written
 from config.load import ConfigError, load
-from config.settings import Settings
+from config.settings import Settings, ShadowSettings
+from proxy.tls import server_context
+from proxy.upstream_tls import require_upstream_tls
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the file."""
     try:
         settings = load(arguments.file)
+        if settings.proxy.tls:
+            server_context(settings.proxy.tls)
+        require_upstream_tls(settings.routes)
         _check_baselines(settings)
     except (ConfigError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -41,11 +47,20 @@ def _check_baselines(settings: Settings) -> None:
 def _summary(settings: Settings) -> Iterator[str]:
     for route in settings.routes:
         compared = f", compared with {route.baseline}" if route.baseline else ""
-        yield f"route {route.name}: {route.path} to {route.upstream}{compared}"
-        yield from (f"  shadow {shadow.name}: {shadow.share} to {shadow.url}" for shadow in route.shadows)
-    yield f"listens on {settings.proxy.listen} ({settings.proxy.workers} worker{'s' if settings.proxy.workers > 1 else ''}), admin on {settings.admin}"
+        yield f"route {route.name}: {route.path} to {written(route.upstream)}{compared}"
+        yield from (f"  shadow {shadow.name}: {_part(shadow)} to {written(shadow.url)}" for shadow in route.shadows)
+    tls = settings.proxy.tls
+    speaks = f" with TLS{' and certificates of clients' if tls.client_ca else ''}" if tls else ""
+    yield f"listens on {settings.proxy.listen}{speaks} ({settings.proxy.workers} worker{'s' if settings.proxy.workers > 1 else ''}), admin on {settings.admin}"
     yield f"spool of {settings.spool.max_size} in {settings.spool_directory}, store {_store(settings)}"
     yield f"false alerts at most {settings.drift.budget}, alerts go to {settings.alerts.webhook or 'the log only'}"
+
+
+def _part(shadow: ShadowSettings) -> str:
+    """Say what a shadow gets of the traffic."""
+    key = f" of {shadow.key}" if shadow.key else ""
+    condition = f" where {shadow.when}" if shadow.when else ""
+    return f"{shadow.share}{key}{condition}"
 
 
 def _store(settings: Settings) -> str:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
 
-from config.load import ConfigError
 from config.options import add_config_option, add_option, add_shadow_option, settings_of
 from driftline.children import log_to_stderr
-from driftline.supervisor import Supervisor
-from driftline.topology import worker_plans
+from driftline.topology import supervise
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +22,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     log_to_stderr("supervisor")
-    try:
-        settings = settings_of(arguments)
-        plans, address = worker_plans(settings)
-    except (ConfigError, OSError) as error:
-        sys.stderr.write(f"driftline: {error}\n")
-        return 2
-
-    async def supervise() -> int:
-        return await Supervisor(plans).run(lambda _: f"listening on {address}, recording to {settings.spool_directory}")
-
-    return asyncio.run(supervise())
+    return supervise(lambda: settings_of(arguments), monitored=False)

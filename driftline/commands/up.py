@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
-import sys
-from pathlib import Path
 from typing import Final
 
-from config.load import ConfigError
 from config.options import add_config_option, add_option, add_shadow_option, settings_of
 from driftline.children import log_to_stderr
-from driftline.supervisor import Supervisor
-from driftline.topology import monitor_plan, worker_plans
+from driftline.topology import supervise
 
 _NEEDED_BY_MONITOR: Final = ("aiohttp", "chdb", "clickhouse_connect", "numpy", "orjson", "prometheus_client", "scipy")
 
@@ -38,18 +33,4 @@ def run(arguments: argparse.Namespace) -> int:
     for package in _NEEDED_BY_MONITOR:
         if importlib.util.find_spec(package) is None:
             raise ModuleNotFoundError(name=package)
-    try:
-        settings = settings_of(arguments)
-        plans, address = worker_plans(settings)
-    except (ConfigError, OSError) as error:
-        sys.stderr.write(f"driftline: {error}\n")
-        return 2
-    data = Path(settings.data_dir).resolve()
-    ways = ", ".join(f"{route.path} to {route.upstream}" for route in settings.routes)
-
-    async def supervise() -> int:
-        return await Supervisor([*plans, monitor_plan(settings)]).run(
-            lambda details: f"listening on {address} ({ways}); admin on {details['monitor']}; data in {data}"
-        )
-
-    return asyncio.run(supervise())
+    return supervise(lambda: settings_of(arguments), monitored=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from proxy.wire.grammar import FIELD_SECTION, FIELDS
+from proxy.wire.grammar import FIELD
 from proxy.wire.reader import WireError
 
 Field = tuple[bytes, bytes]
 
 ContentFields = tuple[str, str, dict[str, str]]
 """What is recorded of a message's fields: content type, content encoding, and those without which its body cannot be decoded."""
+
+REMEMBERED_FIELDS: Final = 1024
+REMEMBERED_FIELD_BYTES: Final = 256
+"""Longer lines are parsed anew each time, which bounds what is remembered to a megabyte."""
 
 _SINGLE: Final = frozenset({b"host", b"content-length"})
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
@@ -20,29 +24,36 @@ _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 def parse_fields(section: bytes, start: int, error_status: int) -> tuple[list[Field], dict[bytes, bytes]]:
     """Return the fields in order as received, and their values by lower-case name, repeated ones joined by commas.
 
-    Raises WireError for a malformed field, and where Host or Content-Length is repeated.
+    `section` ends with the end of its last line. Raises WireError for a malformed field, and where Host or Content-Length is repeated.
     """
-    if not FIELD_SECTION.match(section, start):
-        raise WireError(error_status, "a header field is malformed")
-    fields: list[Field] = FIELDS.findall(section, start)
-    if b" \r\n" in section or b"\t\r\n" in section:
-        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
-    named = {name.lower(): value for name, value in fields}
-    if len(named) < len(fields):
-        _join_repeated(fields, named, error_status)
+    fields: list[Field] = []
+    named: dict[bytes, bytes] = {}
+    for line in section[start:-2].split(b"\r\n") if start < len(section) else ():
+        parsed = (_remembered_field if len(line) <= REMEMBERED_FIELD_BYTES else parse_field)(line)
+        if parsed is None:
+            raise WireError(error_status, "a header field is malformed")
+        field, key = parsed
+        fields.append(field)
+        if key not in named:
+            named[key] = field[1]
+        elif key in _SINGLE:
+            raise WireError(error_status, f"{field[0].decode('latin-1')} is given more than once")
+        else:
+            named[key] += b", " + field[1]
     return fields, named
 
 
-def _join_repeated(fields: list[Field], named: dict[bytes, bytes], error_status: int) -> None:
-    named.clear()
-    for name, value in fields:
-        key = name.lower()
-        if key not in named:
-            named[key] = value
-        elif key in _SINGLE:
-            raise WireError(error_status, f"{name.decode('latin-1')} is given more than once")
-        else:
-            named[key] += b", " + value
+def parse_field(line: bytes) -> tuple[Field, bytes] | None:
+    """Return a line's field and its lower-case name; None where it is not one."""
+    found = FIELD.match(line)
+    if found is None:
+        return None
+    name, value = found.groups()
+    return (name, value.rstrip(b" \t")), name.lower()
+
+
+# Where a head as a whole does not repeat, because it has a trace context of its own, most of its lines still do.
+_remembered_field = lru_cache(REMEMBERED_FIELDS)(parse_field)
 
 
 def connection_options(named: dict[bytes, bytes]) -> frozenset[bytes]:

@@ -1,6 +1,6 @@
 """The grammar of RFC 9110 and 9112 as compiled regular expressions.
 
-A whole head is checked by one match and taken apart by one `findall`, both in C: as cheap as a generated parser with a callback per field
+A start line or a field is checked and taken apart by one match, in C: as cheap as a generated parser with a callback per field
 (docs/decisions/0002-http-parser.md), with every decision in our hands.
 """
 
@@ -21,8 +21,8 @@ STATUS_LINE: Final = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: (" + _FIELD_VA
 FIELD_SECTION: Final = re.compile(rb"(?:" + _TOKEN + rb"++:" + _FIELD_VALUE + rb"*+\r\n)*+\Z")
 """RFC 9112 §5, without line folding (§5.2 allows a server to refuse it) and without control characters in values."""
 
-FIELDS: Final = re.compile(rb"([^:\r\n]++):[ \t]*+(" + _FIELD_VALUE + rb"*+)\r\n")
-"""Takes a checked field section apart. Values may end in white space."""
+FIELD: Final = re.compile(rb"(" + _TOKEN + rb"++):[ \t]*+(" + _FIELD_VALUE + rb"*+)\Z")
+"""One line of it, without its end, taken apart. The value may end in white space."""
 
 STRAY_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
 """What can never become part of a valid head, so that an incomplete one is refused at once and not only when it times out."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
 
@@ -66,7 +66,7 @@ class WireError(Exception):
         self.reason = reason
 
 
-# What the next bytes are: indices into Reader._STEPS. Plain integers, since each is looked up several times per message.
+# What the next bytes are. Plain integers, since each is looked up several times per message.
 _HEAD: Final = 0
 _LENGTH: Final = 1
 _CHUNK_LINE: Final = 2
@@ -122,8 +122,22 @@ class Reader(Generic[Head]):
 
     def next_event(self) -> Event[Head]:
         """Return the next event. Raises WireError where the message breaks the rules; the reader is of no use after that."""
-        event: Event[Head] = self._STEPS[self._state](self)
-        return event
+        state = self._state
+        if state == _HEAD:
+            return self._read_head()
+        if state == _LENGTH:
+            return self._read_length()
+        if state == _CHUNK_LINE:
+            return self._read_chunk_line()
+        if state == _CHUNK_DATA:
+            return self._read_chunk_data()
+        if state == _CHUNK_END:
+            return self._read_chunk_end()
+        if state == _TRAILERS:
+            return self._read_trailers()
+        if state == _UNTIL_CLOSE:
+            return self._read_until_close()
+        return END
 
     def receive_eof(self) -> Signal:
         """The peer will send no more: END where that completes the message, NEED_DATA where nothing had begun. Raises WireError where it cuts one."""
@@ -133,6 +147,12 @@ class Reader(Generic[Head]):
         if self.idle or self._state == _DONE:
             return NEED_DATA
         raise WireError(400, "the connection closed in the middle of a message")
+
+    def take_rest(self) -> bytes:
+        """Return what was received and not yet said: bytes of another protocol."""
+        rest = self._buffer[self._at :]
+        self._at = len(self._buffer)
+        return rest
 
     def receive_whole(self, data: bytes) -> tuple[Head, bytes] | None:
         """Return head and body where nothing was waiting and `data` is exactly one message; else take it as `receive` does, and return None.
@@ -171,8 +191,7 @@ class Reader(Generic[Head]):
         return end
 
     def _read_head(self) -> Event[Head]:
-        while self._buffer.startswith(b"\r\n", self._at):  # RFC 9112 §2.2: empty lines before a start line are ignored
-            self._at += 2
+        self._skip_empty_lines()
         if self._at == len(self._buffer):
             return NEED_DATA
         end = self._section_end()
@@ -183,6 +202,11 @@ class Reader(Generic[Head]):
         self._at = end + 4
         self._expect_body(head.body_length)
         return head
+
+    def _skip_empty_lines(self) -> None:
+        """RFC 9112 §2.2: a server ignores empty lines before a request line."""
+        while self._buffer.startswith(b"\r\n", self._at):
+            self._at += 2
 
     def _expect_body(self, length: int) -> None:
         if self.bodiless and length != ANOTHER_HEAD:
@@ -260,23 +284,8 @@ class Reader(Generic[Head]):
     def _read_until_close(self) -> Event[Head]:
         return self._take(len(self._buffer)) or NEED_DATA
 
-    def _done(self) -> Event[Head]:
-        return END
-
     def _take(self, limit: int) -> bytes:
         """Return at most `limit` unread bytes, without copying where they are all there is."""
         at, end = self._at, min(self._at + limit, len(self._buffer))
         self._at = end
         return self._buffer if at == 0 and end == len(self._buffer) else self._buffer[at:end]
-
-    _STEPS: ClassVar[tuple[Callable[[Any], Any], ...]] = (
-        _read_head,
-        _read_length,
-        _read_chunk_line,
-        _read_chunk_data,
-        _read_chunk_end,
-        _read_trailers,
-        _read_until_close,
-        _done,
-    )
-    """By state: what reads the next bytes."""

@@ -12,7 +12,21 @@ from proxy.wire.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLO
 class ReplyHead:
     """A reply's head, checked, never changed."""
 
-    __slots__ = ("body_length", "connection", "content", "fields", "interim", "keep_alive", "minor", "named", "reason", "returned", "status", "unbounded")
+    __slots__ = (
+        "body_length",
+        "connection",
+        "content",
+        "event_stream",
+        "fields",
+        "interim",
+        "keep_alive",
+        "minor",
+        "named",
+        "reason",
+        "returned",
+        "status",
+        "unbounded",
+    )
 
     status: int
     reason: bytes
@@ -30,6 +44,8 @@ class ReplyHead:
     unbounded: bool
     """Only the body's end tells its length."""
     keep_alive: bool
+    event_stream: bool
+    """Its body is events (`text/event-stream`), each worth its time."""
     connection: frozenset[bytes]
 
 
@@ -51,8 +67,7 @@ def parse_reply_head(section: bytes) -> ReplyHead:
     head.interim = head.status < 200
     head.body_length = _body_length(head)
     head.unbounded = head.body_length in {CHUNKED, UNTIL_CLOSE}
-    if head.status == 101:
-        raise WireError(502, "the upstream switched protocols unasked")
+    head.event_stream = head.named.get(b"content-type", b"").lower().startswith(b"text/event-stream")
     return head
 
 
@@ -70,6 +85,9 @@ class ReplyReader(Reader[ReplyHead]):
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""
         return WireError(502, "the reply's head is larger than is accepted")
+
+    def _skip_empty_lines(self) -> None:
+        """Skip none: before a status line they are a fault."""
 
 
 def _body_length(head: ReplyHead) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from proxy.wire.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
+from proxy.wire.fields import REMEMBERED_FIELD_BYTES, ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from proxy.wire.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
 from proxy.wire.reader import CHUNKED, REMEMBERED_HEADS, Reader, WireError
 
@@ -29,8 +29,10 @@ class RequestHead:
         "minor",
         "named",
         "raw_fields",
+        "scheme",
         "target",
         "target_text",
+        "upgrade",
     )
 
     method: bytes
@@ -41,7 +43,9 @@ class RequestHead:
     method_text: str
     target_text: str
     forwarded: bytes
-    """The fields as they go on; empty until `proxy.heads` makes them, and kept with a remembered head."""
+    """The fields as they go on for a client that came by `scheme`; `proxy.heads` makes them, and they are kept with a remembered head."""
+    scheme: bytes
+    """Empty until then."""
     content: ContentFields | None
     """Likewise, what is recorded of them."""
     raw_fields: bytes
@@ -51,6 +55,8 @@ class RequestHead:
     named: dict[bytes, bytes]
     """By lower-case name; repeated fields joined by commas."""
     host: bytes
+    upgrade: bool
+    """It asks to go on as WebSocket (RFC 6455 §4.1). Other protocols are not offered: what we cannot delimit we do not tunnel."""
     body_length: int
     chunked: bool
     keep_alive: bool
@@ -60,30 +66,48 @@ class RequestHead:
 
 def parse_request_head(section: bytes) -> RequestHead:
     """Parse a request line and its fields, with the end of the last line. Raises WireError."""
-    line = REQUEST_LINE.match(section)
-    if line is None:
-        raise WireError(400, "the request line is malformed")
-    method, target, major, minor = line.groups()
-    if major != b"1":
-        raise WireError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    end = section.find(b"\r\n") + 2
+    line = section[:end]
+    method, target, minor, method_text = (_remembered_line if end <= REMEMBERED_FIELD_BYTES else _parse_line)(line)
     head = RequestHead()
     head.method = method
-    head.minor = 0 if minor == b"0" else 1
-    head.method_text = method.decode("latin-1")
-    head.raw_fields = section[line.end() :]
-    head.forwarded = b""
+    head.minor = minor
+    head.method_text = method_text
+    head.raw_fields = section[end:]
+    head.scheme = head.forwarded = b""
     head.content = None
-    head.fields, head.named = parse_fields(section, line.end(), 400)
+    head.fields, head.named = parse_fields(section, end, 400)
     head.connection = connection = connection_options(head.named)
     head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
     head.body_length = _body_length(head.named, head.minor)
     head.chunked = head.body_length == CHUNKED
+    asks = head.minor == 1 and head.body_length == 0 and method == b"GET" and b"upgrade" in connection
+    head.upgrade = asks and head.named.get(b"upgrade", b"").lower() == b"websocket"
     _set_target(head, target)
     head.target_text = head.target.decode("latin-1")
     return head
 
 
 _parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_request_head)
+
+
+def _parse_line(line: bytes) -> tuple[bytes, bytes, int, str]:
+    found = REQUEST_LINE.match(line)
+    if found is None:
+        raise WireError(400, "the request line is malformed")
+    method, target, major, minor = found.groups()
+    if major != b"1":
+        raise WireError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    return method, target, 0 if minor == b"0" else 1, method.decode("latin-1")
+
+
+def _is_host(host: bytes) -> bool:
+    return HOST.match(host) is not None
+
+
+# Where a head as a whole does not repeat, these do.
+_remembered_line = lru_cache(REMEMBERED_HEADS)(_parse_line)
+_remembered_host = lru_cache(REMEMBERED_HEADS)(_is_host)
 
 
 class RequestReader(Reader[RequestHead]):
@@ -120,7 +144,7 @@ def _set_target(head: RequestHead, target: bytes) -> None:
         if head.minor == 1:
             raise WireError(400, "a request has a Host field")
         host = b""
-    elif not HOST.match(host):
+    elif not (_remembered_host if len(host) <= REMEMBERED_FIELD_BYTES else _is_host)(host):
         raise WireError(400, "the Host field is malformed")
     if len(target) > MAX_TARGET_BYTES:
         raise WireError(414, "the request target is longer than is accepted")
@@ -138,7 +162,7 @@ def _set_target(head: RequestHead, target: bytes) -> None:
 def _set_absolute_target(head: RequestHead, target: bytes) -> None:
     """RFC 9112 §3.2.2: the target's authority replaces the Host field."""
     absolute = ABSOLUTE_FORM.match(target)
-    if absolute is None or not HOST.match(absolute[1]):
+    if absolute is None or not _is_host(absolute[1]):
         raise WireError(400, "the request target is malformed")
     head.host = absolute[1]
     rest = absolute[2] or b"/"

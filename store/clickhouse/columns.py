@@ -68,6 +68,8 @@ def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
             "sampling_rate": pa.array([e.sampling_rate for e in exchanges], pa.float64()),
             **_body_columns("request", [e.request for e in exchanges]),
             **_body_columns("response", [e.response for e in exchanges]),
+            "response_chunk_ends": pa.array([e.response.chunk_ends for e in exchanges], pa.list_(pa.uint64())),
+            "response_chunk_ns": pa.array([e.response.chunk_ns for e in exchanges], pa.list_(pa.int64())),
         }
     )
 

@@ -26,6 +26,7 @@ _EXCHANGE: Final = ", ".join(
         *(f"ifNull({duration}, -1)" for duration in ("queue_ns", "connect_ns", "first_byte_ns", "total_ns")),
         "method, path, status, error, client, principal, trace_id, span_id, sampling_rate",
         *(f"{prefix}_{column}" for prefix in ("request", "response") for column in _BODY_COLUMNS),
+        "response_chunk_ends, response_chunk_ns",
     )
 )
 _BODIES_AS_BYTES: Final[dict[str, str | dict[str, str]]] = {"request_body": "bytes", "response_body": "bytes"}
@@ -89,7 +90,7 @@ def _exchange(row: Sequence[Any]) -> Exchange:
         span_id=span_id,
         sampling_rate=sampling_rate,
         request=Body(*bodies[: len(_BODY_COLUMNS)]),
-        response=Body(*bodies[len(_BODY_COLUMNS) :]),
+        response=Body(*bodies[len(_BODY_COLUMNS) : -2], *(tuple(times) for times in bodies[-2:])),
     )
 
 

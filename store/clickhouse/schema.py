@@ -196,9 +196,15 @@ ENGINE = MergeTree
 ORDER BY version
 """
 
+_CHUNK_TIMES = """
+ALTER TABLE exchanges
+    ADD COLUMN IF NOT EXISTS response_chunk_ends Array(UInt64) CODEC(Delta, ZSTD(1)),
+    ADD COLUMN IF NOT EXISTS response_chunk_ns Array(Int64) CODEC(Delta, ZSTD(1))
+"""
+
 # Migration n brings a store from version n to n + 1. A released one is never edited; each statement can run twice, because a
 # crash may come between it and the row that says that it ran.
-_MIGRATIONS: Final = ((_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),)
+_MIGRATIONS: Final = ((_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES), (_CHUNK_TIMES,))
 
 VERSION: Final = len(_MIGRATIONS)
 

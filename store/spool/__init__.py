@@ -5,6 +5,7 @@ Written by the data plane, with the standard library and msgspec only:
 - `format`   segments and frames, byte by byte
 - `ledger`   named counters in mapped memory that survive their process
 - `writer`   appends records without a system call
+- `preparer` makes the writer's segments before they are needed
 
 Read by the watching side:
 

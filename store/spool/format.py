@@ -69,8 +69,13 @@ def pack_segment_header(index: int, first_sequence: int) -> bytes:
 
 def pack_frame(sequence: int, kind: int, payload: bytes) -> bytes:
     """Return one frame, header and payload, without the zeros that align the next one."""
-    checked = _SEQUENCE_AND_KIND.pack(sequence, kind, 0) + payload
-    return _LENGTH_AND_CRC.pack(8 + len(checked), crc32(checked)) + checked
+    return pack_frame_header(sequence, kind, payload) + payload
+
+
+def pack_frame_header(sequence: int, kind: int, payload: bytes) -> bytes:
+    """Return the header of the frame of this payload."""
+    checked = _SEQUENCE_AND_KIND.pack(sequence, kind, 0)
+    return _LENGTH_AND_CRC.pack(FRAME_HEADER_BYTES + len(payload), crc32(payload, crc32(checked))) + checked
 
 
 def aligned(length: int) -> int:

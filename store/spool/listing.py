@@ -22,14 +22,18 @@ def segment_indexes(directory: Path) -> list[int]:
 
 
 def spool_bytes(spool: Path) -> int:
-    """Return the size of all segments of all writers, in bytes."""
+    """Return the size of all segments of all writers, in bytes. One writer's are of one size, so that one of them is looked at."""
     total = 0
     for writer in writer_names(spool):
-        for entry in _entries(spool / writer):
-            if entry.name.endswith(SEGMENT_SUFFIX):
-                with suppress(FileNotFoundError):
-                    total += entry.stat().st_size
+        segments = [entry for entry in _entries(spool / writer) if entry.name.endswith(SEGMENT_SUFFIX)]
+        total += len(segments) * next((size for size in map(_size, segments) if size), 0)
     return total
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    with suppress(FileNotFoundError):
+        return entry.stat().st_size
+    return 0
 
 
 def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:

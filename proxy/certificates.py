@@ -1,0 +1,62 @@
+"""Certificates and keys in files: loaded with words for what is wrong, and looked at for changes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+Stamp: TypeAlias = tuple[tuple[int, int], ...]
+"""What changes with files."""
+
+
+def stamp_of(files: Sequence[str]) -> Stamp:
+    """Return when each file was changed and which one it is; zeros where it is gone."""
+    return tuple(_changed(Path(file)) for file in files)
+
+
+def load_pair(context: ssl.SSLContext, certificate: str, key: str, section: str) -> None:
+    """Have the context show a certificate. Raises ValueError with a sentence for the user, where `section` is the settings' key."""
+    for name, file in (("certificate", certificate), ("key", key)):
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise ValueError(f"{file}: expected a file that can be read ({section}.{name}), found: {error.strerror}") from None
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise ValueError(_unusable(certificate, key, section, error)) from None
+
+
+def load_authorities(context: ssl.SSLContext, file: str, setting: str) -> None:
+    """Have the context trust what these have signed. Raises ValueError with a sentence for the user, where `setting` is the setting's key."""
+    try:
+        context.load_verify_locations(cafile=file)
+    except ssl.SSLError:
+        raise ValueError(f"{file}: expected certificates in PEM ({setting}), found none that can be read") from None
+    except OSError as error:
+        raise ValueError(f"{file}: expected a file that can be read ({setting}), found: {error.strerror}") from None
+
+
+def _changed(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+def _no_password() -> str:
+    return ""  # else OpenSSL would ask the terminal
+
+
+def _unusable(certificate: str, key: str, section: str, error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"{key}: expected the key of {certificate}, found another one; set {section}.certificate and {section}.key to files that were made together"
+    if "ENCRYPTED" in Path(key).read_text(errors="replace"):
+        return f"{key}: expected a key without a password, found an encrypted one; decrypt it with: openssl pkey -in {key}"
+    return (
+        f"{certificate} and {key}: expected a certificate and its private key in PEM, found something else ({error.reason or 'not PEM'}); "
+        "the files begin with lines such as -----BEGIN CERTIFICATE----- and -----BEGIN PRIVATE KEY-----"
+    )

@@ -1,0 +1,110 @@
+"""Segments made ready before a writer needs them: by a thread, because allocating can wait for the disk."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from records.metrics import DropReason
+from store.spool.format import pack_segment_header, segment_name
+from store.spool.listing import spool_bytes
+
+_RETRY_SECONDS: Final = 0.1
+_SEGMENTS_READY: Final = 2
+
+
+class Segment:
+    """A segment's file, open and mapped."""
+
+    __slots__ = ("fd", "map")
+
+    def __init__(self, fd: int, size_bytes: int) -> None:
+        """Take over the descriptor. Raises OSError, and then it is still the caller's."""
+        self.map = mmap.mmap(fd, size_bytes)
+        self.fd = fd
+
+    def close(self) -> None:
+        """Unmap and close it; the file stays."""
+        self.map.close()
+        os.close(self.fd)
+
+
+class Preparer:
+    """Keeps mapped segments ready for one writer, and the whole spool within `max_bytes`."""
+
+    def __init__(self, directory: Path, segment_bytes: int, max_bytes: int) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._max_bytes = max_bytes
+        self._ready: deque[Segment] = deque()
+        self._wanted = threading.Event()
+        self._stopped = threading.Event()
+        self._index = 1
+        self._thread = threading.Thread(target=self._run, name="spool-preparer", daemon=True)
+        self.failure = DropReason.SPOOL_FULL
+        """Why there is no segment when there is none; also when the thread is late, for then there is no room at that moment."""
+
+    def start(self) -> None:
+        """Begin; return when the first segment is ready or could not be made."""
+        self._prepare()
+        self._wanted.set()
+        self._thread.start()
+
+    def take(self) -> Segment | None:
+        """Return a prepared segment and have another one made; None while there is none."""
+        try:
+            segment = self._ready.popleft()
+        except IndexError:
+            return None
+        self._wanted.set()
+        return segment
+
+    def stop(self) -> None:
+        """End the thread and unmap what was prepared; the files stay, and readers know them as never used."""
+        self._stopped.set()
+        self._wanted.set()
+        self._thread.join()
+        while self._ready:
+            self._ready.popleft().close()
+
+    def _run(self) -> None:
+        while self._wanted.wait() and not self._stopped.is_set():
+            self._wanted.clear()
+            while len(self._ready) < _SEGMENTS_READY:
+                if not self._prepare() and self._stopped.wait(_RETRY_SECONDS):
+                    return
+
+    def _prepare(self) -> bool:
+        self.failure = DropReason.SPOOL_FULL
+        try:
+            if spool_bytes(self._directory.parent) + self._segment_bytes > self._max_bytes:
+                return False
+            self._ready.append(_create_segment(self._directory, self._index, self._segment_bytes))
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                self.failure = DropReason.SPOOL_ERROR
+            return False
+        self._index += 1
+        return True
+
+
+def _create_segment(directory: Path, index: int, size: int) -> Segment:
+    """Create, allocate and map a segment. Allocated first: a mapped page without a block behind it is a SIGBUS on a full disk.
+
+    What is allocated and not yet written reads as zeros; writing them would cost more than the page faults that it saves.
+    """
+    path = directory / segment_name(index)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+        os.pwrite(fd, pack_segment_header(index, 0), 0)
+        return Segment(fd, size)
+    except OSError:
+        os.close(fd)
+        path.unlink(missing_ok=True)
+        raise
