@@ -15,7 +15,7 @@ needs_programs = pytest.mark.skipif(not (find_program("nginx") and find_program(
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "bench.proxy", "--quick", "--connections", "1", *arguments]
+    return [sys.executable, "-m", "bench.proxy", "--quick", "--connections", "1", "--body", "1024", *arguments]
 
 
 def commands_naming(text: str) -> list[str]:

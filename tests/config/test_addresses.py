@@ -18,6 +18,11 @@ def test_a_printed_address_reads_back(host: str, port: int) -> None:
     assert Address.parse(str(Address(host, port))) == Address(host, port)
 
 
+def test_a_unix_socket_is_an_address() -> None:
+    assert Address.parse("unix:/run/driftline.sock") == Address("/run/driftline.sock", 0)
+    assert str(Address("/run/driftline.sock", 0)) == "unix:/run/driftline.sock"
+
+
 @given(st.sampled_from(["http", "https"]), hosts, st.integers(1, 65535), paths)
 def test_a_printed_url_reads_back(scheme: str, host: str, port: int, path: str) -> None:
     url = Url(scheme, host, port, path)
@@ -27,8 +32,8 @@ def test_a_printed_url_reads_back(scheme: str, host: str, port: int, path: str) 
 @given(hosts, st.integers(1, 65535), st.floats(0.01, 1))
 def test_a_printed_shadow_reads_back(host: str, port: int, share: float) -> None:
     url = Url("http", host, port)
-    assert parse_shadow(f"{url}@{Share(share)}") == (url, share)
-    assert parse_shadow(str(url)) == (url, 1)
+    assert parse_shadow(f"{url}@{Share(share)}") == ((url,), share)
+    assert parse_shadow(str(url)) == ((url,), 1)
 
 
 @given(st.text(max_size=60))
@@ -96,3 +101,14 @@ def test_an_error_about_a_url_shows_no_password() -> None:
 def test_a_shadow_says_which_of_its_parts_is_wrong() -> None:
     with pytest.raises(QuantityError, match=r"a share between 0% and 100%, found '200%'; for example: http://127.0.0.1:9001@25%"):
         parse_shadow("http://host@200%")
+
+
+def test_a_unix_socket_has_a_path_and_nothing_else() -> None:
+    url = Url.parse("unix:///run/model.sock")
+    assert (url, str(url), url.tls, url.path, url.authority) == (Url("unix", "/run/model.sock", 0), "unix:/run/model.sock", False, "", "localhost")
+
+
+@pytest.mark.parametrize("text", ["unix:run/model.sock", "unix:", "unix:/", "unix:/with space", f"unix:/{'a' * 107}"])
+def test_a_path_that_no_socket_can_have_is_refused(text: str) -> None:
+    with pytest.raises(QuantityError, match="unix:/PATH"):
+        Url.parse(text)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.addresses import Address, Url
+from config.addresses import written as as_text
 from config.declare import Section, declarations
 from config.document import read_document
 from config.load import ConfigError, load
@@ -45,8 +46,21 @@ def test_a_file_gives_parsed_values_and_defaults(written) -> None:
     )
     assert (settings.proxy.listen, settings.proxy.capture, settings.proxy.grace, settings.proxy.workers) == (Address("", 80), 1 << 20, 0.25, 1)
     route = settings.routes[0]
-    assert (route.upstream, route.version, route.model) == (Url("http", "127.0.0.1", 9000, "/models"), "3.10", "no")
+    assert (route.upstream, route.version, route.model) == ((Url("http", "127.0.0.1", 9000, "/models"),), "3.10", "no")
     assert [(shadow.name, shadow.share, shadow.timeout) for shadow in route.shadows] == [("shadow-1", 0.25, 10), ("other", 1, 10)]
+
+
+def test_an_upstream_may_have_several_endpoints(written) -> None:
+    settings = load(
+        written("""
+        routes:
+          - upstream: [http://a:9000, "http://[::1]:9000"]
+            shadows: [{url: [unix:/run/b.sock, unix:///run/c.sock]}, {url: "http://d, http://e"}]
+        """)
+    )
+    (route,) = settings.routes
+    assert as_text(route.upstream) == "http://a:9000, http://[::1]:9000"
+    assert [as_text(shadow.url) for shadow in route.shadows] == ["unix:/run/b.sock, unix:/run/c.sock", "http://d, http://e"]
 
 
 def test_a_section_whose_keys_are_all_commented_out_has_its_defaults(written) -> None:
@@ -68,7 +82,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
     [
         (
             "routes:\n  - upstream: localhost 9000",
-            "driftline.yaml:2: routes[0].upstream: expected an http:// or https:// URL without user, query or fragment, found 'localhost 9000'; for example: upstream: http://127.0.0.1:9000",
+            "driftline.yaml:2: routes[0].upstream: expected an http:// or https:// URL without user, query or fragment, or unix:/PATH, found 'localhost 9000'; for example: upstream: http://127.0.0.1:9000",
         ),
         (ROUTE + "proxy:\n  listn: ':80'", "driftline.yaml:3: proxy.listn: expected a known setting, found 'listn'; did you mean listen?"),
         ("upstream: x\n" + ROUTE, "driftline.yaml:1: upstream: expected a known setting, found 'upstream'; did you mean routes[0].upstream?"),
@@ -90,7 +104,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         ),
         (
             ROUTE + "proxy: {listen: }",
-            "driftline.yaml:2: proxy.listen: expected an address HOST:PORT with a port from 0 to 65535, found nothing; for example: listen: 0.0.0.0:8080",
+            "driftline.yaml:2: proxy.listen: expected an address HOST:PORT with a port from 0 to 65535, or unix:/PATH, found nothing; for example: listen: 0.0.0.0:8080",
         ),
         (
             ROUTE + 'data_dir: "a\\nb"',
@@ -106,6 +120,50 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (
             "routes: {upstream: http://a}",
             "driftline.yaml:1: routes: expected a list, found settings by name; for example: routes: [{upstream: http://127.0.0.1:9000}]",
+        ),
+        (
+            "routes:\n- upstream:\n  - http://a/v1\n  - http://b/v2",
+            "driftline.yaml:4: routes[0].upstream[1]: expected the scheme and the path of 'http://a/v1', found 'http://b/v2'; make a route of its own for it, or write both alike",
+        ),
+        (
+            "routes: [{upstream: [https://a, unix:/run/b]}]",
+            "driftline.yaml:1: routes[0].upstream[1]: expected the scheme and the path of 'https://a', found 'unix:/run/b'; make a route of its own for it, or write both alike",
+        ),
+        (
+            "routes: [{upstream: http://a, shadows: [{url: [http://b, http://b]}]}]",
+            "driftline.yaml:1: routes[0].shadows[0].url[1]: expected each endpoint once, found 'http://b' again; remove it",
+        ),
+        (
+            "routes: [{upstream: [http://a, b]}]",
+            "driftline.yaml:1: routes[0].upstream[1]: expected an http:// or https:// URL without user, query or fragment, or unix:/PATH, found 'b'; for example: upstream: http://127.0.0.1:9000",
+        ),
+        (
+            "routes: [{upstream: http://a, health: {path: ready}}]",
+            "driftline.yaml:1: routes[0].health.path: expected a path that starts with /, in ASCII without spaces, found 'ready'; for example: path: /v2/health/ready",
+        ),
+        (
+            "routes: [{upstream: http://a, shadows: [{url: http://b, health: {path: /ready, timeout: 10s}}]}]",
+            "driftline.yaml:1: routes[0].shadows[0].health.timeout: expected at most the interval (5s), found 10s; for example: timeout: 5s",
+        ),
+        (
+            "routes: [{upstream: http://a, health: {interval: 1s}}]",
+            "driftline.yaml:1: routes[0].health.path: expected this setting, found none; for example: path: /v2/health/ready",
+        ),
+        (
+            "routes: [{upstream: http://a, tls: {ca: ca.crt}}]",
+            "driftline.yaml:1: routes[0].tls: expected an https:// URL for these settings, found 'http://a'; change the URL, or remove them",
+        ),
+        (
+            "routes: [{upstream: http://a, shadows: [{url: https://b, tls: {certificate: b.crt}}]}]",
+            "driftline.yaml:1: routes[0].shadows[0].tls.key: expected the private key of b.crt, found none; for example: key: /etc/driftline/proxy.key",
+        ),
+        (
+            "routes: [{upstream: https://a, tls: {key: a.key}}]",
+            "driftline.yaml:1: routes[0].tls.certificate: expected the certificate of a.key, found none; for example: certificate: /etc/driftline/proxy.crt",
+        ),
+        (
+            "routes: [{upstream: []}]",
+            "driftline.yaml:1: routes[0].upstream: expected an http:// or https:// URL without user, query or fragment, or unix:/PATH, or a list of them, found []; for example: upstream: http://127.0.0.1:9000",
         ),
         ("routes: [{name: x}]", "driftline.yaml:1: routes[0].upstream: expected this setting, found none; for example: upstream: http://127.0.0.1:9000"),
         (ROUTE + "data_dir: a\ndata_dir: b", "driftline.yaml:3: data_dir: expected once, found again; it is first on line 2"),
@@ -128,7 +186,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         ),
         (
             ROUTE + "proxy: {capture: 2 MiB}",
-            "driftline.yaml:2: proxy.capture: expected two bodies and two heads (64 KiB) to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1982 KiB",
+            "driftline.yaml:2: proxy.capture: expected two bodies and two heads (64 KiB) to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1950 KiB",
         ),
         (
             ROUTE + "spool: {max_size: 4 MiB}",
@@ -141,6 +199,14 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (
             ROUTE + "admin: :9091\nproxy: {listen: ':9091'}",
             "driftline.yaml:2: admin: expected another address than proxy.listen, found ':9091'; for example: admin: 127.0.0.1:8081",
+        ),
+        (
+            ROUTE + "admin: unix:/run/admin.sock",
+            "driftline.yaml:2: admin: expected an address HOST:PORT, found 'unix:/run/admin.sock'; for example: admin: 127.0.0.1:8081",
+        ),
+        (
+            "proxy: {listen: 'unix:/run/a.sock'}\nroutes: [{upstream: 'unix:/run/a.sock'}]",
+            "driftline.yaml:2: routes[0].upstream: expected another address than proxy.listen (unix:/run/a.sock), which would forward to itself, found 'unix:/run/a.sock'; change one of the two",
         ),
         (
             "routes: [{upstream: http://localhost:8080}]",
@@ -158,8 +224,8 @@ def test_a_problem_says_file_line_key_what_was_expected_and_an_example(written, 
 
 
 def test_the_example_for_a_capture_that_is_too_large_is_the_largest_that_fits(written) -> None:
-    assert load(written(ROUTE + "proxy: {capture: 1982 KiB}")).proxy.capture == 1982 << 10
-    assert "found 2029569 B" in refusal(written(ROUTE + f"proxy: {{capture: {(1982 << 10) + 1}}}"))[0]
+    assert load(written(ROUTE + "proxy: {capture: 1950 KiB}")).proxy.capture == 1950 << 10
+    assert "found 1996801 B" in refusal(written(ROUTE + f"proxy: {{capture: {(1950 << 10) + 1}}}"))[0]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file(written) -> None:
@@ -251,15 +317,15 @@ def test_environment_variables_are_not_read(written, monkeypatch: pytest.MonkeyP
 
 def test_options_override_the_file(written) -> None:
     file = written("proxy: {workers: 2, capture: 1 KiB}\nroutes: [{upstream: http://a, name: fraud, shadows: [{url: http://b}]}]\n")
-    shadow = ShadowSettings(url=Url("http", "c", 80))
+    shadow = ShadowSettings(url=(Url("http", "c", 80),))
     settings = load(file, {"proxy.workers": 3, "data_dir": "/d", "route.shadows": (shadow,)})
     assert (settings.proxy.workers, settings.proxy.capture, settings.data_dir) == (3, 1024, "/d")
     (route,) = settings.routes
-    assert (route.name, route.upstream.host, route.shadows[0].url.host, route.shadows[0].name) == ("fraud", "a", "c", "shadow-1")
+    assert (route.name, as_text(route.upstream), as_text(route.shadows[0].url), route.shadows[0].name) == ("fraud", "http://a", "http://c", "shadow-1")
 
 
 def test_options_alone_make_one_route() -> None:
-    assert load(options={"route.upstream": Url("http", "a", 80)}).routes == (RouteSettings(upstream=Url("http", "a", 80)),)
+    assert load(options={"route.upstream": (Url("http", "a", 80),)}).routes == (RouteSettings(upstream=(Url("http", "a", 80),)),)
 
 
 @pytest.mark.parametrize("options", [{}, {"route.baseline": "b"}])
@@ -269,13 +335,13 @@ def test_options_alone_without_an_upstream_say_how_to_give_one(options: dict[str
 
 def test_options_of_a_route_need_a_file_with_one_route(written) -> None:
     file = written("routes: [{upstream: http://a, name: a}, {upstream: http://b, name: b, path: /b}]\n")
-    assert refusal(file, {"route.upstream": Url("http", "c", 80)}) == [
+    assert refusal(file, {"route.upstream": (Url("http", "c", 80),)}) == [
         "expected a file with one route for options that change it, found 2; write them into the file instead"
     ]
 
 
 def test_a_problem_of_an_option_names_its_key_and_not_the_file() -> None:
-    route = {"route.upstream": Url("http", "a", 80), "proxy.capture": 8 << 20}
+    route = {"route.upstream": (Url("http", "a", 80),), "proxy.capture": 8 << 20}
     assert refusal(None, route)[0].startswith("proxy.capture: expected two bodies")
 
 

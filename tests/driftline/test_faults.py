@@ -51,10 +51,18 @@ async def test_a_dead_shadow_costs_nothing_but_a_count(up, upstream, clients_of,
         await asyncio.sleep(1)
     assert not clients.failed
     assert upstream.seen == Counter(clients.answered)
-    assert 'driftline_exchange_errors_total{arm="shadow-1",kind="connect_failed"' in await service.metrics()
+    metrics = await service.metrics()
+    due = _counted(metrics, 'driftline_mirror_due_total{arm="shadow-1",')
+    left_alone = _counted(metrics, 'driftline_mirror_skipped_total{arm="shadow-1",reason="circuit_open",')
+    assert due == len(clients.answered)
+    assert left_alone > 0
     assert await service.stop() == 0
     assert await service.stored_ids() == upstream.seen
-    assert await service.rows("error, count()", "role = 'shadow' GROUP BY error") == [("connect_failed", str(len(clients.answered)))]
+    assert await service.rows("error, count()", "role = 'shadow' GROUP BY error") == [("connect_failed", str(due - left_alone))]
+
+
+def _counted(metrics: str, beginning: str) -> int:
+    return sum(int(float(line.rpartition(" ")[2])) for line in metrics.splitlines() if line.startswith(beginning))
 
 
 async def test_a_shadow_that_never_answers_costs_nothing_but_a_count(up, upstream, clients_of):

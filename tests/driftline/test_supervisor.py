@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from store.spool.ledger import read_ledger
+
 from .conftest import DRIFTLINE, free_port
 
 
@@ -75,3 +77,80 @@ async def test_a_stopping_proxy_refuses_new_clients_and_a_monitor_that_dies_mean
         assert (await in_flight).status == 200
     assert await stopped == 0
     assert await service.stored_ids() == upstream.seen
+
+
+async def test_a_stopping_service_is_not_ready_while_it_still_answers(up, upstream):
+    upstream.delay_seconds = 3
+    service = await up("--upstream", upstream.url)
+    async with ClientSession() as session:
+        in_flight = asyncio.create_task(session.post(service.url, data=b"{}"))
+        while not upstream.seen:
+            await asyncio.sleep(0.01)
+        stopped = asyncio.create_task(service.stop())
+        async with asyncio.timeout(2):
+            while True:
+                async with session.get(f"{service.admin}/readyz") as reply:
+                    if reply.status != 200:
+                        assert "the service is stopping" in await reply.text()
+                        break
+        answer = await in_flight
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    assert await stopped == 0
+
+
+def queued(port: int) -> socket.socket:
+    """Return a connection with a request on it, which nobody has accepted yet."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: model\r\n\r\n")
+    return client
+
+
+def frozen(service) -> list[int]:
+    """Stop all workers in whatever they do; return them."""
+    workers = service.workers()
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    return workers
+
+
+async def test_who_waits_to_be_accepted_when_a_worker_is_killed_is_answered_by_its_successor(up, upstream):
+    service = await up("--upstream", upstream.url)
+    (worker,) = frozen(service)
+    with queued(service.port) as client:
+        os.kill(worker, signal.SIGKILL)
+        assert (await asyncio.to_thread(client.recv, 4096)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_waits_to_be_accepted_when_the_service_is_stopped_is_answered(up, upstream):
+    service = await up("--upstream", upstream.url)
+    (worker,) = frozen(service)
+    with queued(service.port) as client:
+        stopped = asyncio.create_task(service.stop())
+        await asyncio.sleep(0.2)
+        os.kill(worker, signal.SIGCONT)
+        reply = await asyncio.to_thread(client.recv, 4096)
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close\r\n" in reply
+    assert await stopped == 0
+
+
+async def test_who_connects_while_one_of_the_workers_hangs_is_answered_by_another(up, upstream):
+    service = await up("--upstream", upstream.url, "--workers", "2")
+    os.kill(service.workers()[0], signal.SIGSTOP)
+    clients = [queued(service.port) for _ in range(8)]
+    for client in clients:
+        with client:
+            assert (await asyncio.to_thread(client.recv, 4096)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_clients_are_spread_over_the_workers(up, upstream):
+    service = await up("--upstream", upstream.url, "--workers", "4")
+    clients = [queued(service.port) for _ in range(64)]
+    for client in clients:
+        assert (await asyncio.to_thread(client.recv, 4096)).startswith(b"HTTP/1.1 200 ")
+    held = [read_ledger(directory).sequence for directory in (service.data_dir / "spool").iterdir() if directory.is_dir()]
+    for client in clients:
+        client.close()
+    assert len(held) == 4
+    assert sum(held) == 64
+    assert max(held) <= 2 * 16

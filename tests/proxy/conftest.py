@@ -11,6 +11,7 @@ import pytest
 
 from config.addresses import Url
 from config.settings import ProxySettings, RouteSettings, ShadowSettings
+from proxy.context import Context
 from proxy.worker import Worker
 from records.exchange import Exchange
 from records.outcome import Outcome
@@ -59,15 +60,25 @@ class PlainCounters:
 class Proxy:
     """A running worker, and how to talk to it."""
 
-    def __init__(self, port: int, tap: RememberingTap, counters: PlainCounters, stop: asyncio.Event, served: asyncio.Task) -> None:
+    def __init__(self, port: int, tap: RememberingTap, counters: PlainCounters, stop: asyncio.Event, served: asyncio.Task, context: Context) -> None:
         self.port = port
         self.tap = tap
         self.counters = counters
         self.stop = stop
         self.served = served
+        self.pools = context.pools
+        self.connections = context.connections
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._clients.append(writer)
+        return reader, writer
+
+    def close_clients(self) -> None:
+        for writer in self._clients:
+            if not writer.is_closing():
+                writer.transport.abort()
 
     async def exchange(self, request: bytes) -> bytes:
         """Send a request that closes its connection, and return all that comes back."""
@@ -103,15 +114,19 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(upstream: str, shadows: tuple[ShadowSettings, ...], path: str, **settings) -> AsyncIterator[Proxy]:
+async def running(
+    upstream: str, shadows: tuple[ShadowSettings, ...], path: str, *, idempotent: bool = False, of_route: dict | None = None, **settings
+) -> AsyncIterator[Proxy]:
     tap, counters, stop = RememberingTap(), PlainCounters(), asyncio.Event()
-    route = RouteSettings(upstream=Url.parse(upstream), shadows=shadows, path=path)
+    route = RouteSettings(upstream=tuple(map(Url.parse, upstream.split(","))), shadows=shadows, path=path, idempotent=idempotent, **(of_route or {}))
     worker = Worker(ProxySettings(**{"grace": 1.0, **settings}), [route], tap, counters)
     listening = socket.create_server(("127.0.0.1", 0))
     served = asyncio.get_running_loop().create_task(worker.serve(listening, stop))
+    proxy = Proxy(listening.getsockname()[1], tap, counters, stop, served, worker._context)
     try:
-        yield Proxy(listening.getsockname()[1], tap, counters, stop, served)
+        yield proxy
     finally:
+        proxy.close_clients()
         stop.set()
         await served
 
@@ -120,6 +135,31 @@ async def running(upstream: str, shadows: tuple[ShadowSettings, ...], path: str,
 async def bench() -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
         yield Bench(stack)
+
+
+async def fill(proxy: Proxy, writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send pieces, little by little, until the proxy holds one of which the kernel takes no more, as the client reads nothing."""
+    while not any(connection.transport.get_write_buffer_size() for connection in proxy.connections):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.002)
+
+
+async def gone(proxy: Proxy) -> None:
+    """Wait until no client is connected any more."""
+    async with asyncio.timeout(5):
+        while proxy.connections:
+            await asyncio.sleep(0.01)
+
+
+async def deaf_client(proxy: Proxy, request: bytes) -> socket.socket:
+    """Send a request, and read nothing of its reply until the socket is read from."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", proxy.port))
+    client.send(request)
+    return client
 
 
 async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

@@ -6,6 +6,8 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,26 +22,30 @@ def free_port() -> int:
 
 
 @pytest.mark.skipif(not CASES.exists(), reason=f"the conformance cases are not at {CASES}")
-@pytest.mark.timeout(240)
-def test_every_case_has_its_strict_outcome_and_none_is_unsafe(tmp_path):
+@pytest.mark.timeout(400)
+def test_every_case_has_its_strict_outcome_and_none_is_unsafe_sent_at_once_by_lines_or_by_bytes(tmp_path):
+    with ExitStack() as stack:
+        runs = {sending: stack.enter_context(judging(tmp_path / sending, sending)) for sending in ("all", "lines", "bytes")}
+        for sending, run in runs.items():
+            said, _ = run.communicate()
+            assert json.loads((tmp_path / sending / "outcomes.json").read_text()), said
+            assert "strict 798 (100.0%), safe 798 (100.0%)" in said, said
+
+
+@contextmanager
+def judging(room: Path, sending: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the cases against a proxy of their own; most of their time is waiting."""
+    room.mkdir()
     listen, upstream = free_port(), free_port()
-    command = [DRIFTLINE, "proxy", "--listen", f"127.0.0.1:{listen}", "--upstream", f"http://127.0.0.1:{upstream}", "--spool", tmp_path / "spool"]
+    command = [DRIFTLINE, "proxy", "--listen", f"127.0.0.1:{listen}", "--upstream", f"http://127.0.0.1:{upstream}", "--spool", room / "spool"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as proxy:
         try:
             assert "listening" in proxy.stderr.readline()
-            runner = [
-                sys.executable,
-                CASES / "run.py",
-                "--proxy",
-                f"127.0.0.1:{listen}",
-                "--upstream-port",
-                str(upstream),
-                "--json",
-                tmp_path / "outcomes.json",
-            ]
-            outcome = subprocess.run(runner, capture_output=True, text=True, check=False)
+            runner = [sys.executable, CASES / "run.py", "--proxy", f"127.0.0.1:{listen}", "--upstream-port", str(upstream), "--send", sending]
+            with subprocess.Popen([*runner, "--json", room / "outcomes.json"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+                try:
+                    yield run
+                finally:
+                    run.kill()
         finally:
             proxy.terminate()
-    total = outcome.stdout.splitlines()[-1] if outcome.stdout else outcome.stderr
-    assert json.loads((tmp_path / "outcomes.json").read_text()), total
-    assert "strict 798 (100.0%), safe 798 (100.0%)" in total

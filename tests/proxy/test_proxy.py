@@ -12,13 +12,13 @@ from config.addresses import Url
 from config.settings import ShadowSettings
 from records.exchange import ErrorKind, Role
 
-from .conftest import answering, read_request
+from .conftest import answering, deaf_client, fill, read_request
 
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: service\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{'a':1}"
 
 
 def shadow(url: str, **settings) -> ShadowSettings:
-    return ShadowSettings(url=Url.parse(url), name="candidate", **settings)
+    return ShadowSettings(url=(Url.parse(url),), name="candidate", **settings)
 
 
 async def test_a_request_and_its_reply_pass_and_are_on_record(bench):
@@ -83,6 +83,37 @@ async def test_fields_of_one_hop_end_here_and_ours_are_added(bench):
         assert there in sent
     assert b"Keep-Alive" not in reply
     assert b"X-Model: 3\r\n" in reply
+
+
+@pytest.mark.parametrize(
+    ("given", "sent_on"), [(b"Forwarded: for=1.2.3.4;proto=https\r\n", b"Forwarded: for=1.2.3.4;proto=https, for=127.0.0.1\r\n"), (b"", b"")]
+)
+async def test_forwarded_is_extended_where_it_is_used(bench, given, sent_on):
+    seen = []
+    proxy = await bench.proxy(await bench.upstream(answering(b"ok", seen=seen)))
+    await proxy.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n" + given + b"Connection: close, forwarded\r\n\r\n")
+    assert [line + b"\r\n" for line in seen[0][0].split(b"\r\n") if line.startswith(b"Forwarded:")] == ([sent_on] if sent_on else [])
+
+
+async def test_the_events_of_a_stream_are_on_record_with_the_time_of_each_piece(bench):
+    async def stream(reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for event in (b"data: 1\n\n", b"data: 22\n\n", b"data: 333\n\n"):
+            writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+            await asyncio.sleep(0.1)
+        writer.write(b"0\r\n\r\n")
+
+    proxy = await bench.proxy(await bench.upstream(stream))
+    await proxy.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    (exchange,) = await proxy.tap.recorded(1)
+    assert exchange.response.content == b"data: 1\n\ndata: 22\n\ndata: 333\n\n"
+    assert exchange.response.chunk_ends == (9, 19, 30)
+    first, second, third = exchange.response.chunk_ns
+    assert exchange.first_byte_ns <= first
+    assert second - first > 50e6
+    assert third - second > 50e6
+    assert third <= exchange.total_ns
 
 
 async def test_connections_are_kept_on_both_sides(bench):
@@ -297,9 +328,9 @@ async def test_an_upstream_that_stays_silent_is_a_504(bench):
         await read_request(reader)
         await asyncio.sleep(30)
 
-    proxy = await bench.proxy(await bench.upstream(handle), reply_timeout=0.2)
+    proxy = await bench.proxy(await bench.upstream(handle), first_byte_timeout=0.2)
     assert (await proxy.exchange(POST)).startswith(b"HTTP/1.1 504 ")
-    assert (await proxy.tap.recorded(1))[0].error is ErrorKind.REPLY_TIMEOUT
+    assert (await proxy.tap.recorded(1))[0].error is ErrorKind.FIRST_BYTE_TIMEOUT
 
 
 async def test_a_client_that_leaves_cancels_its_request_and_is_on_record(bench):
@@ -386,67 +417,6 @@ async def test_bytes_that_an_upstream_sends_unasked_are_never_a_reply(bench):
     assert len(connections) == 2
 
 
-async def test_a_shadow_gets_the_same_request_and_its_reply_is_recorded_not_returned(bench):
-    served, shadowed = [], []
-    upstream = await bench.upstream(answering(b"served", seen=served))
-    candidate = await bench.upstream(answering(b"shadow", seen=shadowed))
-    proxy = await bench.proxy(upstream, (shadow(candidate),))
-    assert (await proxy.exchange(POST)).endswith(b"served")
-    exchanges = await proxy.tap.recorded(2)
-    by_role = {exchange.role: exchange for exchange in exchanges}
-    assert by_role[Role.SERVED].exchange_id == by_role[Role.SHADOW].exchange_id
-    assert (by_role[Role.SHADOW].arm, by_role[Role.SHADOW].response.content) == ("candidate", b"shadow")
-    assert (by_role[Role.SHADOW].request.content, by_role[Role.SHADOW].request.size_bytes) == (b"", 7)
-    assert served == shadowed
-
-
-async def test_a_shadow_gets_a_chunked_request_whole(bench):
-    shadowed = []
-    proxy = await bench.proxy(await bench.upstream(answering(b"")), (shadow(await bench.upstream(answering(b"", seen=shadowed))),))
-    await proxy.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n")
-    await proxy.tap.recorded(2)
-    assert shadowed[0][1] == b"3\r\nabc\r\n0\r\n\r\n"
-
-
-async def test_a_share_of_nothing_mirrors_nothing(bench):
-    shadowed = []
-    candidate = shadow(await bench.upstream(answering(b"", seen=shadowed)), share=0.0)
-    proxy = await bench.proxy(await bench.upstream(answering(b"ok")), (candidate,))
-    await proxy.exchange(POST)
-    await proxy.tap.recorded(1)
-    assert not shadowed
-
-
-async def test_a_dead_shadow_costs_the_client_nothing_and_is_counted(bench, unused_tcp_port):
-    proxy = await bench.proxy(await bench.upstream(answering(b"ok")), (shadow(f"http://127.0.0.1:{unused_tcp_port}"),))
-    assert (await proxy.exchange(POST)).endswith(b"ok")
-    exchanges = await proxy.tap.recorded(2)
-    assert {exchange.error for exchange in exchanges} == {ErrorKind.NONE, ErrorKind.CONNECT_FAILED}
-    assert proxy.counters["driftline_exchange_errors_total", "default", "candidate", "shadow", "connect_failed"] == 1
-
-
-async def test_a_hanging_shadow_holds_no_more_than_its_limit_and_is_given_up(bench):
-    async def hang(reader, writer):
-        await reader.read()
-
-    candidate = shadow(await bench.upstream(hang), max_in_flight=2, timeout=0.3)
-    proxy = await bench.proxy(await bench.upstream(answering(b"ok")), (candidate,))
-    for _ in range(5):
-        assert (await proxy.exchange(POST)).endswith(b"ok")
-    assert proxy.counters["driftline_mirror_skipped_total", "default", "candidate", "busy"] == 3
-    exchanges = await proxy.tap.recorded(7)
-    assert [exchange.error for exchange in exchanges if exchange.role is Role.SHADOW] == [ErrorKind.REPLY_TIMEOUT] * 2
-
-
-async def test_a_body_over_the_mirror_limit_is_served_and_its_mirroring_skipped(bench):
-    shadowed = []
-    candidate = shadow(await bench.upstream(answering(b"", seen=shadowed)), max_body=4)
-    proxy = await bench.proxy(await bench.upstream(answering(b"ok")), (candidate,))
-    assert (await proxy.exchange(POST)).endswith(b"ok")
-    assert proxy.counters["driftline_mirror_skipped_total", "default", "candidate", "too_large"] == 1
-    assert not shadowed
-
-
 async def test_a_stopping_worker_finishes_what_is_in_flight(bench):
     arrived, answer = asyncio.Event(), asyncio.Event()
 
@@ -473,6 +443,20 @@ async def test_a_stopping_worker_finishes_what_is_in_flight(bench):
     await proxy.served
 
 
+async def test_a_stopping_worker_waits_for_the_rest_of_a_head(bench):
+    proxy = await bench.proxy(await bench.upstream(answering(b"ok")), grace=5.0)
+    idle_reader, _ = await proxy.connect()
+    reader, writer = await proxy.connect()
+    writer.write(POST[:20])
+    await writer.drain()
+    proxy.stop.set()
+    assert await asyncio.wait_for(idle_reader.read(), 5) == b""
+    writer.write(POST[20:])
+    reply = await asyncio.wait_for(reader.read(), 5)
+    assert b"\r\nConnection: close\r\n" in reply
+    assert reply.endswith(b"ok")
+
+
 async def test_what_outlasts_the_grace_period_is_broken_off_and_on_record(bench):
     arrived = asyncio.Event()
 
@@ -487,6 +471,33 @@ async def test_what_outlasts_the_grace_period_is_broken_off_and_on_record(bench)
     proxy.stop.set()
     assert (await task).startswith(b"HTTP/1.1 503 ")
     assert (await proxy.tap.recorded(1))[0].error is ErrorKind.SHUTDOWN
+
+
+async def test_a_reply_of_which_a_stopping_worker_could_not_send_all_never_looks_whole(bench):
+    proxies = []
+    chunk = b"2000\r\n" + bytes(8192) + b"\r\n"
+
+    async def handle(reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await fill(proxies[0], writer, chunk)
+        writer.write(12 * chunk + b"0\r\n\r\n")
+        await reader.read()
+
+    proxies.append(await bench.proxy(await bench.upstream(handle), grace=0.3))
+    (proxy,) = proxies
+    with await deaf_client(proxy, b"GET / HTTP/1.0\r\n\r\n") as client:
+        assert (await proxy.tap.recorded(1))[0].error is ErrorKind.NONE
+        proxy.stop.set()
+        await proxy.served
+        assert [outcome.error for _, outcome in proxy.tap.outcomes] == [ErrorKind.SHUTDOWN]
+        with pytest.raises(ConnectionResetError):
+            _read_all(client)
+
+
+def _read_all(client):
+    while client.recv(65536):
+        pass
 
 
 async def test_a_reply_that_comes_before_the_request_was_taken_leaves_the_connection_usable(bench):
@@ -612,7 +623,7 @@ async def test_the_time_for_a_reply_begins_when_the_request_is_whole(bench):
         await asyncio.sleep(0.4)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
-    proxy = await bench.proxy(await bench.upstream(handle), reply_timeout=0.8)
+    proxy = await bench.proxy(await bench.upstream(handle), first_byte_timeout=0.8)
     reader, writer = await proxy.connect()
     writer.write(POST[:-1])
     await asyncio.sleep(1)
@@ -625,9 +636,9 @@ async def test_an_upstream_that_stops_taking_a_long_request_is_given_up(bench):
     async def handle(reader, writer):
         await asyncio.sleep(30)
 
-    proxy = await bench.proxy(await bench.upstream(handle), reply_timeout=0.3)
+    proxy = await bench.proxy(await bench.upstream(handle), first_byte_timeout=0.3)
     _, writer = await proxy.connect()
     writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n" + bytes(19_000_000))
     (exchange,) = await proxy.tap.recorded(1)
     writer.transport.abort()
-    assert (exchange.status, exchange.error) == (504, ErrorKind.REPLY_TIMEOUT)
+    assert (exchange.status, exchange.error) == (504, ErrorKind.FIRST_BYTE_TIMEOUT)

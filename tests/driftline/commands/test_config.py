@@ -28,6 +28,13 @@ def test_a_good_file_is_summarised(tmp_path: Path, capsys: pytest.CaptureFixture
     ]
 
 
+def test_the_summary_says_which_requests_a_shadow_gets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text("routes:\n- upstream: http://a\n  shadows:\n  - {url: http://b, share: 25%, key: X-Session-Id, when: X-Canary=yes}\n")
+    assert check(file) == 0
+    assert "    shadow shadow-1: 25% of x-session-id where x-canary=yes to http://b" in capsys.readouterr().out.splitlines()
+
+
 def test_a_broken_file_is_status_2_with_its_errors_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "driftline.yaml"
     file.write_text("admin: x\nrutes: []\n")

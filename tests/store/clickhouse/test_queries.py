@@ -28,10 +28,16 @@ def stored(tmp_path, store, client, worker):
 
 def test_an_exchange_comes_back_as_it_was(stored):
     exchange = make_exchange(
-        1, model="fraud", version="3", queue_ns=-1, total_ns=-1, error=ErrorKind.REPLY_TIMEOUT, request=BINARY, sampling_rate=0.1, trace_id="a" * 32
+        1, model="fraud", version="3", queue_ns=-1, total_ns=-1, error=ErrorKind.FIRST_BYTE_TIMEOUT, request=BINARY, sampling_rate=0.1, trace_id="a" * 32
     )
     queries = stored(exchange)
     assert queries.exchanges_by_id("request-1") == [exchange]
+
+
+def test_the_times_of_an_event_streams_pieces_come_back(stored):
+    body = Body(b"data: 1\n\n", 9, False, "text/event-stream", "", {}, (4, 9), (10, 20))
+    exchange = make_exchange(1, model="fraud", response=body)
+    assert stored(exchange).exchanges_by_id("request-1")[0].response == body
 
 
 def test_an_exchange_is_found_by_its_id_with_all_its_arms_the_served_one_first(stored):

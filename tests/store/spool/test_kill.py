@@ -23,11 +23,11 @@ from store.spool.writer import SpoolWriter, create_writer_directory
 from tests.store.spool.workers import make_exchange
 
 directory = create_writer_directory(Path(sys.argv[1]), 0)
-writer = SpoolWriter(directory, LedgerWriter(directory), segment_bytes=64 * 1024, max_bytes=16 * 1024 * 1024)
+writer = SpoolWriter(directory, LedgerWriter(directory), segment_bytes=64 * 1024, max_bytes=64 * 1024 * 1024)
 number = 0
 while True:
     number += 1
-    sequence = writer.append(make_exchange(str(number), bytes(number % 3000)))
+    sequence = writer.append(make_exchange(str(number), bytes(number % 9000)))
     if sequence:
         os.write(1, sequence.to_bytes(8, "little") + number.to_bytes(8, "little"))
 """

@@ -92,7 +92,7 @@ class Worker:
         torn = frame[:torn_bytes]
         fits = self.writer._offset + len(frame) <= self.writer._segment_bytes
         if fits:
-            self.writer._map[self.writer._offset : self.writer._offset + len(torn)] = torn
+            self.writer._segment.map[self.writer._offset : self.writer._offset + len(torn)] = torn
         self.writer.close()
         self.ledger.close()
         self.alive = False
