@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bench import nginx
-from bench.processes import BenchmarkError, find_program
+from bench.processes import PROXY_CORES, BenchmarkError, find_program
+from driftline.topology import WORKER_MEMORY
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Services:
     """Answers with a body, as models do."""
     silent_shadow: int
     """Answers 204."""
+    body_sizes: tuple[int, ...]
+    """Bytes of the bodies that are sent and answered, by target."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,15 @@ class Contender:
     """Exchange records that each request must leave in the spool."""
     traced: bool = False
     """Whether every request carries a trace context of its own."""
+    workers: int = 1
+    """Cores that it runs on."""
 
 
 def contenders() -> tuple[Contender, ...]:
     """Return all that can run here, in the order of the table."""
     haproxy = find_program("haproxy")
     optional = (Contender("haproxy", "HAProxy", _haproxy(haproxy)),) if haproxy else ()
+    two = Contender("driftline-two", "Driftline, capture, two workers", _driftline_two, "", 1, workers=2)
     return (
         Contender("direct", "no proxy, nginx answers", _direct),
         *optional,
@@ -62,13 +69,15 @@ def contenders() -> tuple[Contender, ...]:
         Contender("aiohttp", "aiohttp server and client, uvloop", _aiohttp),
         Contender("driftline-forward", "Driftline, forward only, nothing kept", _driftline_forward),
         Contender("driftline-capture", "Driftline, capture", _driftline_capture, "", 1),
+        Contender("driftline-plain", "Driftline, capture, not compiled", _driftline_plain, "", 1),
         Contender("driftline-traced", "Driftline, capture, every request with its own traceparent", _driftline_capture, "", 1, traced=True),
         Contender("driftline-mirror", "Driftline, capture and mirror, both replies captured", _driftline_mirror, "shadow", 2),
+        *((two,) if len(PROXY_CORES) > 1 else ()),
     )
 
 
-def _direct(place: Place, _services: Services) -> list[str]:
-    return nginx.answering(place.room, place.port)
+def _direct(place: Place, services: Services) -> list[str]:
+    return nginx.answering(place.room, place.port, services.body_sizes)
 
 
 def _nginx(place: Place, services: Services) -> list[str]:
@@ -102,15 +111,31 @@ def _aiohttp(place: Place, services: Services) -> list[str]:
 
 
 def _driftline_forward(place: Place, services: Services) -> list[str]:
-    return [sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream), str(place.room)]
+    memory = [f"{name}={value}" for name, value in WORKER_MEMORY.items()]
+    return ["env", *memory, sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream), str(place.room)]
 
 
 def _driftline_capture(place: Place, services: Services) -> list[str]:
     program = Path(sys.executable).with_name("driftline")
     if not program.exists():
         raise BenchmarkError(f"{program} is missing: run `make setup` first")
+    settings = place.room / "driftline.yaml"
+    settings.write_text("spool: {max_size: 32 GiB}\n")  # room for every record of a run: nobody reads them
     addresses = ["--listen", f"127.0.0.1:{place.port}", "--upstream", f"http://127.0.0.1:{services.upstream}"]
-    return [str(program), "proxy", *addresses, "--spool", str(place.spool), "--workers", "1"]
+    return [str(program), "proxy", "--config", str(settings), *addresses, "--spool", str(place.spool), "--workers", "1"]
+
+
+def _driftline_two(place: Place, services: Services) -> list[str]:
+    return [*_driftline_capture(place, services)[:-1], "2"]
+
+
+def _driftline_plain(place: Place, services: Services) -> list[str]:
+    """As on a machine without a C compiler: from a copy of the sources, without what lies compiled beside them."""
+    root, copy = Path(__file__).parent.parent, place.room / "plain"
+    for room in sorted(file.parent for file in root.glob("*/__init__.py")):
+        shutil.copytree(room, copy / room.name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    _, *options = _driftline_capture(place, services)
+    return ["env", f"--chdir={copy}", f"PYTHONPATH={copy}", sys.executable, "-c", "from driftline.cli import main; main()", *options]
 
 
 def _driftline_mirror(place: Place, services: Services) -> list[str]:

@@ -35,7 +35,7 @@ class ForgetfulTap:
 async def serve(port: int, upstream: str, directory: Path) -> None:
     """Forward until the process is ended; `directory` is for the counters."""
     ledger = LedgerWriter(directory)
-    worker = Worker(ProxySettings(capture=Bytes(0)), [RouteSettings(upstream=Url.parse(upstream))], ForgetfulTap(), ledger)
+    worker = Worker(ProxySettings(capture=Bytes(0)), [RouteSettings(upstream=(Url.parse(upstream),))], ForgetfulTap(), ledger)
     await worker.serve(socket.create_server(("127.0.0.1", port)), asyncio.Event())
 
 

@@ -8,14 +8,32 @@ from pathlib import Path
 
 import msgspec
 
-from bench.processes import LOAD_CORE, BenchmarkError, program
+from bench.processes import LOAD_CORES, BenchmarkError, program
 
-REQUEST_PATH = "/v2/models/m/infer"
-_NUMBERS = ",".join(f"{10 + 0.3 * index:.2f}" for index in range(30))
-REQUEST_BODY = f'{{"inputs":[{{"name":"features","shape":[1,30],"datatype":"FP32","data":[{_NUMBERS}]}}]}}'
-"""254 bytes of Open Inference V2: one row of 30 numbers."""
-REPLY_BODY = '{"model_name":"m","model_version":"1","outputs":[{"name":"y","datatype":"FP32","shape":[1],"data":[0.97]}]}'
-"""107 bytes."""
+_NUMBER = "0.97,"
+
+
+def path(body_bytes: int) -> str:
+    """Return the target of requests whose replies have bodies of this size."""
+    return f"/v2/models/m{body_bytes}/infer"
+
+
+def request_body(size: int) -> str:
+    """Return an Open Inference V2 request of so many bytes: one row of numbers."""
+    return _filled('{"inputs":[{"name":"features","shape":[1,-1],"datatype":"FP32","data":[', "1]}]}", size)
+
+
+def reply_body(size: int) -> str:
+    """Return an Open Inference V2 reply of so many bytes."""
+    return _filled('{"model_name":"m","outputs":[{"name":"y","datatype":"FP32","shape":[-1],"data":[', "1]}]}", size)
+
+
+def _filled(begin: str, end: str, size: int) -> str:
+    room = size - len(begin) - len(end)
+    if room < 0:
+        raise BenchmarkError(f"a body of {size} bytes is too small: ask for 128 or more")
+    return begin + _NUMBER * (room // len(_NUMBER)) + " " * (room % len(_NUMBER)) + end
+
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -51,15 +69,15 @@ class Load(msgspec.Struct, frozen=True):
     p99_us: float
 
 
-def apply_load(port: int, connections: int, seconds: int, room: Path, *, traced: bool = False) -> Load:
+def apply_load(port: int, connections: int, body_bytes: int, seconds: int, room: Path, *, traced: bool = False) -> Load:
     """Send requests for so many seconds (wrk takes whole ones) and return what came of them.
 
-    `room` is a directory for the script. With `traced` every request carries a `traceparent` of its own, so that no two heads are equal.
+    Requests and replies have bodies of `body_bytes`. `room` is a directory for the script. With `traced` every request carries a `traceparent` of its own, so that no two heads are equal.
     """
     script = room / "request.lua"
-    script.write_text(_SCRIPT % REQUEST_BODY + (_TRACED if traced else ""))
+    script.write_text(_SCRIPT % request_body(body_bytes) + (_TRACED if traced else ""))
     wrk = [program("wrk", "wrk"), "--threads=1", f"--connections={connections}", f"--duration={seconds}s", f"--script={script}"]
-    command = ["taskset", "--cpu-list", str(LOAD_CORE), *wrk, f"http://127.0.0.1:{port}{REQUEST_PATH}"]
+    command = ["taskset", "--cpu-list", ",".join(map(str, LOAD_CORES)), *wrk, f"http://127.0.0.1:{port}{path(body_bytes)}"]
     finished = subprocess.run(command, check=False, capture_output=True, text=True)
     if finished.returncode:
         raise BenchmarkError(f"wrk failed: {finished.stdout}{finished.stderr}")

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import NoReturn
 
 CORES = sorted(os.sched_getaffinity(0))
-PROXY_CORE = CORES[0]
-"""Where the process under measurement runs, and nothing else that a benchmark starts if there are two cores."""
-LOAD_CORE = CORES[-1]
+PROXY_CORES = CORES[:2] if len(CORES) > 3 else CORES[:1]
+"""Where the process under measurement runs, on the first of them unless it has two workers, and nothing else that a benchmark starts if there are two cores."""
+LOAD_CORES = CORES[2:] or CORES[-1:]
 """Where the load generator, upstreams and shadows run."""
 
 _START_SECONDS = 20.0
@@ -40,6 +40,11 @@ class Group:
             self._leader = subprocess.Popen(
                 ["taskset", "--cpu-list", ",".join(map(str, cores)), *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+
+    @property
+    def leader(self) -> int:
+        """The process that the command itself became."""
+        return self._leader.pid
 
     def processes(self) -> list[int]:
         """Return the ids of the living processes of the group."""

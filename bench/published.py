@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench import monitor, proxy
+from bench import bounds, monitor, proxy, soak
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -17,7 +17,9 @@ PAGE = _ROOT / "docs" / "benchmarks.md"
 
 def page(current: str) -> str:
     """Return the page with what stands between `<!-- figures: NAME -->` and `<!-- end -->` made anew."""
-    return _replaced(_replaced(current, "proxy", _proxy()), "monitor", _monitor())
+    for name, section in (("proxy", _proxy()), ("bounds", _bounds()), ("soak", _soak()), ("monitor", _monitor())):
+        current = _replaced(current, name, section)
+    return current
 
 
 def _replaced(text: str, name: str, section: str) -> str:
@@ -30,6 +32,16 @@ def _replaced(text: str, name: str, section: str) -> str:
 def _proxy() -> str:
     run = _run("proxy")
     return f"{_origin(run)} {run['conditions']}\n\n{proxy.report(msgspec.convert(run['results'], list[proxy.Result]))}"
+
+
+def _bounds() -> str:
+    run = _run("bounds")
+    return f"{_origin(run)}\n\n{bounds.report(msgspec.convert(run['figures'], bounds.Figures))}"
+
+
+def _soak() -> str:
+    run = _run("soak")
+    return f"{_origin(run)}\n\n{soak.report(msgspec.convert(run['outcome'], soak.Outcome))}"
 
 
 def _monitor() -> str:
