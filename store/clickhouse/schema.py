@@ -13,7 +13,7 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-TABLES: Final = frozenset({"exchanges", "outcomes", "dead_letters", "windows", "verdicts", "alerts", "baselines", "schema_version"})
+TABLES: Final = frozenset({"exchanges", "outcomes", "dead_letters", "windows", "verdicts", "alerts", "baselines", "labels", "audit", "schema_version"})
 
 # Partitions are days of what happened, so that a period is dropped as whole files. Models come first in the sorting key because every
 # drift question is about one model in a period; an exchange is found by its ids through the bloom filters. The index on the position
@@ -202,9 +202,43 @@ ALTER TABLE exchanges
     ADD COLUMN IF NOT EXISTS response_chunk_ns Array(Int64) CODEC(Delta, ZSTD(1))
 """
 
+# What turned out to be true, about one row of an exchange that is named by one of three ids; the other two are empty (a UUID: all zeros). All labels are kept, so
+# that contradicting ones can be told; the latest `labelled_at` holds. Months of our own clock make the partitions: `labelled_at` is a stranger's.
+_LABELS = """
+CREATE TABLE IF NOT EXISTS labels
+(
+    exchange_id UUID,
+    request_id String CODEC(ZSTD(1)),
+    key String CODEC(ZSTD(1)),
+    row UInt32 CODEC(ZSTD(1)),
+    label String CODEC(ZSTD(1)),
+    label_number Nullable(Float64) MATERIALIZED toFloat64OrNull(label) CODEC(ZSTD(1)),
+    labelled_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    received_at DateTime64(9, 'UTC') DEFAULT now64(9) CODEC(Delta, ZSTD(1)),
+    source LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (exchange_id, request_id, key, row, labelled_at, label)
+"""
+
+# Who read or changed what. The same entry written twice is one.
+_AUDIT = """
+CREATE TABLE IF NOT EXISTS audit
+(
+    at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    who LowCardinality(String),
+    action LowCardinality(String),
+    what String CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(at)
+ORDER BY (at, who, action, what)
+"""
+
 # Migration n brings a store from version n to n + 1. A released one is never edited; each statement can run twice, because a
 # crash may come between it and the row that says that it ran.
-_MIGRATIONS: Final = ((_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES), (_CHUNK_TIMES,))
+_MIGRATIONS: Final = ((_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES), (_CHUNK_TIMES,), (_LABELS, _AUDIT))
 
 VERSION: Final = len(_MIGRATIONS)
 
