@@ -29,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 TICK_NS: Final = 250_000_000
 
+_LATE_NS: Final = 50_000_000
+"""A tick that comes later than this found the process stopped or starved: what was sent to it meanwhile lies unread."""
+
 _RETRIES_AT_ONCE: Final = 10.0
 _RETRIES_PER_TICK: Final = 2.5
 
@@ -78,6 +81,7 @@ class Context:
         "_connections_slot",
         "_counters",
         "_retries_left",
+        "_was_late",
         "capture_bytes",
         "coarse_ns",
         "connections",
@@ -124,6 +128,7 @@ class Context:
         self.pending_bytes = 0
         self.tunnels = 0
         self._retries_left = _RETRIES_AT_ONCE
+        self._was_late = False
         self.flights: set[InFlight] = set()
         self.connections: set[ClientConnection] = set()
         self.pools: list[Pool] = []
@@ -163,9 +168,15 @@ class Context:
         return True
 
     def tick(self, now_ns: int) -> None:
-        """Look for what has taken too long at this `time.perf_counter_ns`. Called every `TICK_NS`."""
+        """Look for what has taken too long at this `time.perf_counter_ns`. Called every `TICK_NS`.
+
+        After a stall nobody is cut off for silence that was ours: what came meanwhile is read before the next tick. That one looks, late or not.
+        """
+        self._was_late = now_ns > self.coarse_ns + _LATE_NS and not self._was_late
         self.coarse_ns = now_ns + TICK_NS
         self._retries_left = min(_RETRIES_AT_ONCE, self._retries_left + _RETRIES_PER_TICK)
+        if self._was_late:
+            return
         for connection in tuple(self.connections):
             _check(connection, now_ns)
         for flight in tuple(self.flights):

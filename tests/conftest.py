@@ -1,11 +1,27 @@
 """What holds for all tests."""
 
+import os
 import runpy
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples in every run, so that a test never fails for a change that did not cause it. `HYPOTHESIS_PROFILE=search` looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+_LONGEST_FIRST = ("tests/test_compiled.py", "tests/proxy/test_conformance.py")
+"""So that they do not run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; the others keep their order."""
+    items.sort(key=lambda item: str(item.path.relative_to(ROOT)) not in _LONGEST_FIRST)
 
 
 def pytest_configure() -> None:

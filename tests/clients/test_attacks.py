@@ -32,10 +32,11 @@ def test_others_are_served_while_connections_are_held_and_those_are_cut_off(addr
     command = [program("slowhttptest", "slowhttptest"), *ATTACKS[name], "-c", str(CONNECTIONS), "-r", "150", "-l", "20", "-p", "3", "-u", f"{address}/large"]
     port = int(address.rpartition(":")[2])
     most, held, longest, started = 0, CONNECTIONS, 0.0, time.monotonic()
+    kept = httpx.Limits(keepalive_expiry=1)  # below client_idle, as a client must have it: one that writes as it is closed gets a reset
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen(command, stdout=log, stderr=log) as attack,
-        httpx.Client(base_url=address, timeout=20) as client,
+        httpx.Client(base_url=address, timeout=20, limits=kept) as client,
     ):
         try:
             while attack.poll() is None and (most < 100 or held > 20):

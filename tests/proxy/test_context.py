@@ -1,7 +1,7 @@
 """What all connections of a worker share."""
 
 from config.settings import ProxySettings
-from proxy.context import Context
+from proxy.context import TICK_NS, Context
 from proxy.occupancy import Occupancy
 from records.exchange import ErrorKind
 
@@ -32,3 +32,24 @@ async def test_a_check_that_fails_leaves_the_time_limits_of_all_others_as_they_a
         context.tick(now_ns)
     assert [part.checked_at for part in parts] == [[1, 2]] * 3
     assert "RuntimeError: broken" in caplog.text
+
+
+async def test_after_a_stall_what_came_meanwhile_is_read_before_anybody_is_cut_off():
+    context = Context(ProxySettings(), [], RememberingTap(), PlainCounters(), Occupancy.alone())
+    part = Checked()
+    context.flights.add(part)
+    due_ns, stall_ns = context.coarse_ns, 1_000_000_000
+    context.tick(due_ns)
+    context.tick(late_ns := due_ns + TICK_NS + stall_ns)
+    assert part.checked_at == [due_ns]
+    context.tick(late_ns + TICK_NS)
+    assert part.checked_at == [due_ns, late_ns + TICK_NS]
+
+
+async def test_a_worker_that_is_always_late_still_cuts_off():
+    context = Context(ProxySettings(), [], RememberingTap(), PlainCounters(), Occupancy.alone())
+    part = Checked()
+    context.flights.add(part)
+    for number in range(1, 5):
+        context.tick(context.coarse_ns + number * 1_000_000_000)
+    assert len(part.checked_at) == 2

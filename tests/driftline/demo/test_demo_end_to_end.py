@@ -46,7 +46,16 @@ def test_the_demo_finds_the_drift_and_nothing_else_and_every_count_agrees(tmp_pa
     assert processes_in(tmp_path) == []
 
 
+@pytest.fixture
+def interruptible():
+    """Let commands be interrupted although these tests run in a shell's background, where SIGINT is ignored and that is inherited."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("interruptible")
 async def test_an_interrupted_demo_leaves_nothing_running(tmp_path, environment, number):
     process = await asyncio.create_subprocess_exec(
         DRIFTLINE, "demo", "--headless", env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
