@@ -30,7 +30,8 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 from typing import Final
-from zlib import crc32
+
+from zlib_ng.zlib_ng import crc32
 
 MAGIC: Final = b"DRIFTSPL"
 VERSION: Final = 1

@@ -19,9 +19,9 @@ import logging
 import os
 from pathlib import Path
 from typing import Final
-from zlib import crc32
 
 import msgspec
+from zlib_ng.zlib_ng import crc32
 
 from store.spool.cursor import Cursor
 from store.spool.format import FRAME_HEADER, FRAME_HEADER_BYTES, SEGMENT_HEADER, SEGMENT_HEADER_BYTES, FrameKind, aligned, segment_name
