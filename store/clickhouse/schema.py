@@ -13,7 +13,9 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-TABLES: Final = frozenset({"exchanges", "outcomes", "dead_letters", "windows", "verdicts", "alerts", "baselines", "labels", "audit", "schema_version"})
+TABLES: Final = frozenset(
+    {"exchanges", "outcomes", "dead_letters", "windows", "verdicts", "alerts", "baselines", "labels", "labelled", "audit", "schema_version"}
+)
 
 # Partitions are days of what happened, so that a period is dropped as whole files. Models come first in the sorting key because every
 # drift question is about one model in a period; an exchange is found by its ids through the bloom filters. The index on the position
@@ -222,6 +224,40 @@ PARTITION BY toYYYYMM(received_at)
 ORDER BY (exchange_id, request_id, key, row, labelled_at, label)
 """
 
+# A label and each arm's prediction for that row of the exchange, joined once both are here; the latest `labelled_at` holds.
+_LABELLED = """
+CREATE TABLE IF NOT EXISTS labelled
+(
+    model LowCardinality(String),
+    version LowCardinality(String),
+    arm LowCardinality(String),
+    role LowCardinality(String),
+    exchange_id UUID,
+    request_id String CODEC(ZSTD(1)),
+    started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    row UInt32 CODEC(ZSTD(1)),
+    prediction Nullable(String) CODEC(ZSTD(1)),
+    prediction_number Nullable(Float64) MATERIALIZED toFloat64OrNull(prediction) CODEC(ZSTD(1)),
+    label String CODEC(ZSTD(1)),
+    label_number Nullable(Float64) MATERIALIZED toFloat64OrNull(label) CODEC(ZSTD(1)),
+    correct Bool,
+    absolute_error Nullable(Float64) CODEC(ZSTD(1)),
+    labelled_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    received_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    source LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree(labelled_at)
+PARTITION BY toYYYYMM(started_at)
+ORDER BY (model, started_at, exchange_id, row, arm)
+"""
+
+# The caller's own name of an exchange, by which labels may find it.
+_LABEL_KEY = """
+ALTER TABLE exchanges
+    ADD COLUMN IF NOT EXISTS label_key String CODEC(ZSTD(1)),
+    ADD INDEX IF NOT EXISTS label_key label_key TYPE bloom_filter(0.01) GRANULARITY 1
+"""
+
 # Who read or changed what. The same entry written twice is one.
 _AUDIT = """
 CREATE TABLE IF NOT EXISTS audit
@@ -238,7 +274,12 @@ ORDER BY (at, who, action, what)
 
 # Migration n brings a store from version n to n + 1. A released one is never edited; each statement can run twice, because a
 # crash may come between it and the row that says that it ran.
-_MIGRATIONS: Final = ((_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES), (_CHUNK_TIMES,), (_LABELS, _AUDIT))
+_MIGRATIONS: Final = (
+    (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
+    (_CHUNK_TIMES,),
+    (_LABELS, _AUDIT),
+    (_LABELLED, _LABEL_KEY),
+)
 
 VERSION: Final = len(_MIGRATIONS)
 
