@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import yaml
 
 from config.declare import Declaration, Section, declarations
-from config.settings import Settings
 from config.units import QuantityError
 
 _NULL = "tag:yaml.org,2002:null"
 _STANDARD_TAGS = "tag:yaml.org,2002:"
+
+
+Root = TypeVar("Root", bound=Section)
 
 
 class Problem(NamedTuple):
@@ -30,18 +32,18 @@ class Problem(NamedTuple):
     """Counted from 1; 0 where the setting is not in the document."""
 
 
-class Document(NamedTuple):
+class Document(NamedTuple, Generic[Root]):
     """What a document says."""
 
-    settings: Settings | None
+    settings: Root | None
     """None where there are problems."""
     lines: dict[str, int]
     """By the path of the key."""
     problems: list[Problem]
 
 
-def read_document(text: str) -> Document:
-    """Read one YAML document; all of its problems are reported, except that faulty syntax hides the rest."""
+def read_document(text: str, kind: type[Root]) -> Document[Root]:
+    """Read one YAML document of settings of this kind; all of its problems are reported, except that faulty syntax hides the rest."""
     reader = _Reader()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -52,8 +54,8 @@ def read_document(text: str) -> Document:
     except RecursionError:
         return Document(None, {}, [Problem("", "not YAML: found settings nested without end")])
     if root is None:
-        return Document(Settings(), {}, [])
-    settings = reader.section(Settings, root, "")
+        return Document(kind(), {}, [])
+    settings = reader.section(kind, root, "")
     return Document(settings, reader.lines, reader.problems)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from config.document import Document, Problem, read_document
-from config.rules import problems
+from config.document import Document, Problem, Root, read_document
+from config.model import ModelSettings
+from config.rules import model_problems, problems
 from config.settings import RouteSettings, Settings, ShadowSettings
 
 _NO_UPSTREAM = "expected an upstream, found none; for example: --upstream http://127.0.0.1:9000"
@@ -27,7 +28,7 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, 
     """
     if routes_needed and not file and "route.upstream" not in (options or {}):
         raise ConfigError(_NO_UPSTREAM)
-    document = _read(file) if file else Document(Settings(), {}, [])
+    document = _read(file, Settings) if file else Document(Settings(), {}, [])
     if document.settings is None:
         raise _error(file, document.lines, document.problems)
     settings = _with_shadow_names(_with_options(document.settings, options or {}))
@@ -37,9 +38,20 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, 
     return settings
 
 
-def _read(file: Path) -> Document:
+def load_model(file: Path) -> ModelSettings:
+    """Return the settings of one version of a model, or raise `ConfigError`."""
+    document = _read(file, ModelSettings)
+    if document.settings is None:
+        raise _error(file, document.lines, document.problems)
+    broken = [Problem(key, text) for key, text in model_problems(document.settings)]
+    if broken:
+        raise _error(file, document.lines, broken)
+    return document.settings
+
+
+def _read(file: Path, kind: type[Root]) -> Document[Root]:
     try:
-        return read_document(file.read_text(encoding="utf-8"))
+        return read_document(file.read_text(encoding="utf-8"), kind)
     except OSError as error:
         raise ConfigError(f"{file}: expected a file that can be read, found: {error.strerror}") from None
     except UnicodeDecodeError as error:

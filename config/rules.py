@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from config.addresses import Url
+from config.model import ModelSettings
 from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, UpstreamTlsSettings
 from config.units import Bytes
 
 _TARGET: Final = re.compile(r"/[!-~]*")
+
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 _FRAME: Final = 4096 + 4096 * 16
 """Bytes of a record beside bodies and heads: ids, times, names, the frame around it, and the times of an event stream's pieces."""
@@ -32,6 +35,19 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
     if fewest > rows:
         yield "drift.window_min_rows", f"expected at most drift.window_rows ({rows}), found {fewest}; for example: window_min_rows: {rows}"
+
+
+def model_problems(settings: ModelSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key path and the text of every broken rule of a model's settings."""
+    instances = settings.instances
+    if instances.minimum > instances.maximum:
+        text = f"expected at least instances.minimum ({instances.minimum}), found {instances.maximum}; for example: maximum: {instances.minimum}"
+        yield "instances.maximum", text
+    for i, label in enumerate(settings.labels):
+        if not _LABEL.fullmatch(label):
+            yield f"labels[{i}]", f"expected letters, digits, - and _, the first one no digit, found {label!r}; for example: stable"
+    if "/" in settings.samples or settings.samples.startswith("."):
+        yield "samples", f"expected a file in the version's directory, found {settings.samples!r}; for example: samples: samples.json"
 
 
 def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]:

@@ -251,7 +251,7 @@ trees = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dict
 @given(trees, st.dictionaries(st.sampled_from(sorted(declarations(RouteSettings))), values, max_size=4))
 def test_any_document_gives_settings_or_problems_with_lines(tree: Any, route: dict[str, Any]) -> None:
     for document in (tree, {"routes": [{"upstream": "http://a"} | route]}):
-        settings, _, problems = read_document(yaml.safe_dump(document))
+        settings, _, problems = read_document(yaml.safe_dump(document), Settings)
         assert (settings is None) == bool(problems)
         assert all(problem.line for problem in problems)
 

@@ -1,0 +1,174 @@
+"""One loaded model, on the CPU or on a CUDA device. The only import of ONNX Runtime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy.typing as npt
+import onnxruntime
+
+from runtime.signature import Signature, TensorSpec
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_DATATYPES: Final = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+"""ONNX Runtime's type to Open Inference V2's."""
+
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+_ERROR_SEVERITY: Final = 3  # what is wrong comes as an exception as well
+
+
+class Device(StrEnum):
+    """Where a model may run."""
+
+    AUTO = "auto"  # on CUDA where there is such a device, else on the CPU
+    CUDA = "cuda"
+    CPU = "cpu"
+
+
+class ModelError(Exception):
+    """A model cannot be loaded, or failed on its inputs; the text says why, in one line."""
+
+
+class Stop:
+    """Ends a run before its time, from any thread: the run raises ModelError at its next operator."""
+
+    __slots__ = ("options",)
+
+    def __init__(self) -> None:
+        self.options = onnxruntime.RunOptions()
+
+    def now(self) -> None:
+        """End the run."""
+        self.options.terminate = True
+
+
+class Session:
+    """A model in memory. `run` may be called from several threads at once."""
+
+    def __init__(self, file: Path, *, device: Device = Device.CPU, threads: int = 1, outputs: Sequence[str] = ()) -> None:
+        """Load `file`. `threads` compute within one operator; `outputs` are those to compute, by default all.
+
+        Raises ModelError.
+        """
+        require_one_package()
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), _options(threads), providers=_providers(device))
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no base of their own
+            raise ModelError(f"{file} cannot be loaded: {_one_line(error)}") from None
+        self.device = Device.CUDA if _CUDA in self._session.get_providers() else Device.CPU
+        if device is Device.CUDA and self.device is not Device.CUDA:
+            raise ModelError(f"{file} cannot be loaded on CUDA: {_missing_cuda()}")
+        self.signature = _signature(file, self._session, outputs)
+        self._inputs = [spec.name for spec in self.signature.inputs]
+        self._outputs = [spec.name for spec in self.signature.outputs]
+        self._run = self._run_on_cuda if self.device is Device.CUDA else self._run_on_cpu
+
+    def run(self, inputs: Sequence[Array], stop: Stop | None = None) -> list[Array]:
+        """Return the outputs for inputs in the signature's order. Raises ModelError where the model fails or is stopped."""
+        try:
+            return self._run(inputs, None if stop is None else stop.options)
+        except Exception as error:  # noqa: BLE001 - likewise
+            raise ModelError(_one_line(error)) from None
+
+    def _run_on_cpu(self, inputs: Sequence[Array], options: Any) -> list[Array]:
+        # Arrays are passed without a copy, so that binding them first would only cost more.
+        outputs: list[Array] = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)), options)
+        return outputs
+
+    def _run_on_cuda(self, inputs: Sequence[Array], options: Any) -> list[Array]:
+        """Leave what one operator makes for the next on the device, the outputs too until all are made."""
+        binding = self._session.io_binding()
+        for name, array in zip(self._inputs, inputs, strict=True):
+            binding.bind_cpu_input(name, array)
+        for name in self._outputs:
+            binding.bind_output(name, "cuda")
+        self._session.run_with_iobinding(binding, options)
+        outputs: list[Array] = binding.copy_outputs_to_cpu()
+        return outputs
+
+
+def require_one_package() -> None:
+    """Raise ModelError where both of ONNX Runtime's packages are installed: each overwrites the other's files, and which one runs is chance."""
+    if _installed("onnxruntime") and _installed("onnxruntime-gpu"):
+        raise ModelError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files; remove both with "
+            "`pip uninstall onnxruntime onnxruntime-gpu`, then install one: `pip install 'driftline[runtime]'` for the CPU, `pip install 'driftline[gpu]'` for CUDA"
+        )
+
+
+def threads_for(instances: int) -> int:
+    """Return how many threads each of so many sessions computes with, so that together they have the cores of this process."""
+    return max(1, len(os.sched_getaffinity(0)) // max(1, instances))
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERROR_SEVERITY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else idle threads take whole cores for a while after each run
+    return options
+
+
+def _providers(device: Device) -> list[str]:
+    available = onnxruntime.get_available_providers()
+    if device is Device.CUDA and _CUDA not in available:
+        raise ModelError(_missing_cuda())
+    return [_CUDA, _CPU] if device is not Device.CPU and _CUDA in available else [_CPU]
+
+
+def _missing_cuda() -> str:
+    return (
+        "ONNX Runtime finds no CUDA device here, or lacks its libraries; `pip install 'driftline[gpu]'` in place of `driftline[runtime]`, or use the device cpu"
+    )
+
+
+def _signature(file: Path, session: Any, outputs: Sequence[str]) -> Signature:
+    given = tuple(_spec(file, tensor) for tensor in session.get_outputs() if not outputs or tensor.name in outputs)
+    by_name = {spec.name: spec for spec in given}
+    absent = [name for name in outputs if name not in by_name]
+    if absent:
+        raise ModelError(f"{file} has no output {', '.join(absent)}; it has {', '.join(tensor.name for tensor in session.get_outputs())}")
+    return Signature(tuple(_spec(file, tensor) for tensor in session.get_inputs()), tuple(by_name[name] for name in outputs) or given)
+
+
+def _spec(file: Path, tensor: Any) -> TensorSpec:
+    datatype = _DATATYPES.get(tensor.type)
+    if datatype is None:
+        hint = "; convert it with options={'zipmap': False}" if tensor.type.startswith("seq(map(") else ""
+        raise ModelError(f"{file}: {tensor.name} is a {tensor.type}, which cannot be served{hint}")
+    return TensorSpec(tensor.name, datatype, tuple(length if isinstance(length, int) else length or "" for length in tensor.shape or ()))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,96 @@
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from runtime.session import Device, ModelError, Session, Stop, require_one_package, threads_for
+from runtime.signature import TensorSpec
+from tests.runtime.graphs import WEIGHTS, linear, written
+
+
+def test_a_model_says_what_it_takes_and_gives_and_computes_it(tmp_path: Path) -> None:
+    session = Session(linear(tmp_path / "model.onnx"))
+    assert session.signature.inputs == (TensorSpec("x", "FP32", ("n", 3)),)
+    assert session.signature.outputs == (TensorSpec("y", "FP32", ("n", 2)),)
+    assert str(session.signature) == "x FP32[-1, 3] -> y FP32[-1, 2]"
+    assert session.signature.has_rows
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    (outputs,) = session.run([rows])
+    np.testing.assert_allclose(outputs, rows @ WEIGHTS, rtol=1e-6)
+
+
+def test_auto_takes_the_cpu_where_there_is_nothing_else(tmp_path: Path) -> None:
+    assert Session(linear(tmp_path / "model.onnx"), device=Device.AUTO).device in {Device.CPU, Device.CUDA}
+
+
+def test_cuda_that_is_not_there_is_said_with_what_to_install(tmp_path: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("there is CUDA here")
+    with pytest.raises(ModelError, match=r"pip install 'driftline\[gpu\]'"):
+        Session(linear(tmp_path / "model.onnx"), device=Device.CUDA)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08" * 1000])
+def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.onnx cannot be loaded: \S"):
+        Session(tmp_path / "model.onnx")
+
+
+def test_outputs_are_computed_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
+    a, b = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in "ab")
+    file = written(tmp_path / "model.onnx", [helper.make_node("Abs", ["x"], ["a"]), helper.make_node("Neg", ["x"], ["b"])], [x], [a, b])
+    session = Session(file, outputs=("b", "a"))
+    assert [spec.name for spec in session.signature.outputs] == ["b", "a"]
+    negated, absolute = session.run([np.array([[1, -2]], np.float32)])
+    assert negated.tolist() == [[-1, 2]]
+    assert absolute.tolist() == [[1, 2]]
+    with pytest.raises(ModelError, match="has no output c; it has a, b"):
+        Session(file, outputs=("c",))
+
+
+def test_a_model_that_raises_says_why_in_one_line(tmp_path: Path) -> None:
+    x, i = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None]), helper.make_tensor_value_info("i", TensorProto.INT64, [None])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None])
+    session = Session(written(tmp_path / "model.onnx", [helper.make_node("Gather", ["x", "i"], ["y"])], [x, i], [y]))
+    with pytest.raises(ModelError) as raised:
+        session.run([np.ones(2, np.float32), np.array([5])])
+    assert "out of" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_run_can_be_stopped(tmp_path: Path) -> None:
+    session, stop = Session(linear(tmp_path / "model.onnx")), Stop()
+    stop.now()
+    with pytest.raises(ModelError, match="terminate"):
+        session.run([np.ones((1, 3), np.float32)], stop)
+    assert len(session.run([np.ones((1, 3), np.float32)], Stop())) == 1
+
+
+def test_texts_go_in_and_come_out(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.STRING, [None]) for name in "xy")
+    session = Session(written(tmp_path / "model.onnx", [helper.make_node("Identity", ["x"], ["y"])], [x], [y]))
+    (texts,) = session.run([np.array(["a", "ü"], object)])
+    assert texts.tolist() == ["a", "ü"]
+
+
+def test_what_is_not_a_tensor_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
+    y = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)
+    file = written(tmp_path / "model.onnx", [helper.make_node("SplitToSequence", ["x"], ["y"], axis=0)], [x], [y])
+    with pytest.raises(ModelError, match="y is a seq"):
+        Session(file)
+
+
+def test_both_packages_are_found_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "distribution", lambda _name: None)
+    with pytest.raises(ModelError, match="pip uninstall onnxruntime onnxruntime-gpu"):
+        require_one_package()
+
+
+def test_instances_share_the_cores() -> None:
+    assert threads_for(1) >= threads_for(2) >= threads_for(1000) == 1
