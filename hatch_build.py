@@ -22,11 +22,11 @@ ROOT: Final = Path(__file__).parent
 
 MODULES: Final = (
     "records/ids.py",
-    "proxy/wire/grammar.py",
-    "proxy/wire/reader.py",
-    "proxy/wire/fields.py",
-    "proxy/wire/request.py",
-    "proxy/wire/reply.py",
+    "http1/grammar.py",
+    "http1/reader.py",
+    "http1/fields.py",
+    "http1/request.py",
+    "http1/reply.py",
     "proxy/capture.py",
     "proxy/tally.py",
     "proxy/heads.py",

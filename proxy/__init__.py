@@ -1,8 +1,7 @@
 """The data plane: forwards, mirrors, and puts one record per exchange into the tap. It never waits for the watching side.
 
-In the order of a request's way:
+HTTP/1.1 itself is in the room `http1`. In the order of a request's way:
 
-- `wire`       HTTP/1.1 without I/O: bytes in, events out
 - `client`     one client's connection: requests in, replies out
 - `routing`    which route a request takes, and to which arms it goes
 - `heads`      the head that goes on to the upstream, the head that comes back, and the replies that the proxy makes itself

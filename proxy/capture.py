@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from proxy.wire.fields import ContentFields
+from http1.fields import ContentFields
 from records.exchange import Body
 
 MAX_CHUNK_TIMES: Final = 4096

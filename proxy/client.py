@@ -9,11 +9,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
+from http1.reader import END, NEED_DATA, WireError
+from http1.request import RequestHead, RequestReader
 from proxy.flight import Flight
 from proxy.heads import HTTP, HTTPS, own_reply, usable_request_id
 from proxy.tls import principal
-from proxy.wire.reader import END, NEED_DATA, WireError
-from proxy.wire.request import RequestHead, RequestReader
 from records.exchange import ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 from records.outcome import Outcome

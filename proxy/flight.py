@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from http1.reply import ReplyHead
+from http1.request import RequestHead
 from proxy.capture import BodyCapture, whole_body
 from proxy.heads import client_head, content_fields, interim_head, own_reply, passed_trailers, trace_context, upstream_fields
 from proxy.mirror import Copy, mirror
 from proxy.route import Route
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
-from proxy.wire.reply import ReplyHead
-from proxy.wire.request import RequestHead
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 

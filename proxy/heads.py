@@ -6,10 +6,10 @@ import json
 from http import HTTPStatus
 from typing import Final
 
-from proxy.wire.fields import ContentFields, Field, parse_field
-from proxy.wire.grammar import TRACEPARENT
-from proxy.wire.reply import ReplyHead
-from proxy.wire.request import RequestHead
+from http1.fields import ContentFields, Field, parse_field
+from http1.grammar import TRACEPARENT
+from http1.reply import ReplyHead
+from http1.request import RequestHead
 from records.exchange import KEPT_FIELDS
 
 _HOP_BY_HOP: Final = frozenset(

@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from http1.reply import ReplyHead
 from proxy.capture import BodyCapture, whole_body
 from proxy.heads import content_fields, trace_context
 from proxy.route import Route, Shadow
 from proxy.upstream import Receiver, UpstreamConnection
-from proxy.wire.reply import ReplyHead
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.metrics import SkipReason
 

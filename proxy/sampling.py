@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 from config.selection import Condition, Key
-from proxy.wire.request import RequestHead
+from http1.request import RequestHead
 
 _HASH_BYTES: Final = 8
 _HASHES: Final = float(1 << 64)

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from proxy.wire.reader import END, NEED_DATA, WireError
-from proxy.wire.reply import ReplyHead, ReplyReader
+from http1.reader import END, NEED_DATA, WireError
+from http1.reply import ReplyHead, ReplyReader
 from records.exchange import ErrorKind
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ SIBLINGS = {"alerts", "console", "detectors", "payloads", "proxy", "runtime", "s
 MAY_IMPORT = {
     "records": set[str](),
     "config": {"records"},
+    "http1": set[str](),
     **{room: {"records", "config"} for room in SIBLINGS},
-    "driftline": {"records", "config", *SIBLINGS},
+    "proxy": {"records", "config", "http1"},
+    "runtime": {"records", "config", "http1", "payloads"},
+    "driftline": {"records", "config", "http1", *SIBLINGS},
 }
 ROOMS = sorted(file.parent.name for file in ROOT.glob("*/__init__.py"))
 MAPS = sorted(file.relative_to(ROOT) for room in ROOMS for file in (ROOT / room).rglob("__init__.py"))

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from config.selection import Condition, Key
+from http1.request import RequestHead, parse_request_head
 from proxy.sampling import Sample
-from proxy.wire.request import RequestHead, parse_request_head
 
 
 def request(target: str = "/", *fields: str) -> RequestHead:
@@ -53,7 +53,7 @@ def test_the_same_values_are_taken_in_another_process():
     program = """
 from config.selection import Key
 from proxy.sampling import Sample
-from proxy.wire.request import parse_request_head
+from http1.request import parse_request_head
 sample = Sample(0.5, None, Key.parse("X-Session-Id"))
 print([n for n in range(100) if sample.takes(parse_request_head(f"GET / HTTP/1.1\\r\\nHost: a\\r\\nX-Session-Id: {n}\\r\\n".encode()))])
 """

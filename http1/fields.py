@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from proxy.wire.grammar import FIELD
-from proxy.wire.reader import WireError
+from http1.grammar import FIELD
+from http1.reader import WireError
 
 Field = tuple[bytes, bytes]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.reader import END, NEED_DATA, WireError
-from proxy.wire.reply import ReplyHead, ReplyReader
-from proxy.wire.request import RequestHead, RequestReader, _parse_remembered
+from http1.reader import END, NEED_DATA, WireError
+from http1.reply import ReplyHead, ReplyReader
+from http1.request import RequestHead, RequestReader, _parse_remembered
 
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 

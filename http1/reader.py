@@ -21,7 +21,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-from proxy.wire.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
+from http1.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
 
 MAX_CHUNK_LINE_BYTES: Final = 4096
 

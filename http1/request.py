@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from proxy.wire.fields import REMEMBERED_FIELD_BYTES, ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
-from proxy.wire.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
-from proxy.wire.reader import CHUNKED, REMEMBERED_HEADS, Reader, WireError
+from http1.fields import REMEMBERED_FIELD_BYTES, ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
+from http1.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
+from http1.reader import CHUNKED, REMEMBERED_HEADS, Reader, WireError
 
 MAX_TARGET_BYTES: Final = 8192
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from proxy.wire.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
-from proxy.wire.grammar import STATUS_LINE
-from proxy.wire.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
+from http1.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
+from http1.grammar import STATUS_LINE
+from http1.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
 
 
 class ReplyHead:
