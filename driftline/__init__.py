@@ -18,6 +18,7 @@
 - `archive`            what was made of the traffic goes to the store
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command
+- `stored_exchanges`   stored traffic, exchange by exchange
 - `stored_columns`     stored traffic as columns
 - `cli`                the command line; `__main__` runs it as a module
 - `commands`           one module per command

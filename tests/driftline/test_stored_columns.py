@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from config.settings import Settings
-from driftline import stored_columns
+from driftline import stored_columns, stored_exchanges
 
 
 async def test_a_baseline_is_made_from_what_the_store_holds(up, upstream, clients_of, driftline, tmp_path):
@@ -67,8 +67,8 @@ def test_pages_of_stored_exchanges_join_to_one_table(monkeypatch):
             stream.write_table(table)
         yield sink.getvalue().to_pybytes()
 
-    monkeypatch.setattr(stored_columns, "ask", answer)
-    monkeypatch.setattr(stored_columns, "_PAGE_EXCHANGES", 3)
+    monkeypatch.setattr(stored_exchanges, "ask", answer)
+    monkeypatch.setattr(stored_exchanges, "_PAGE_EXCHANGES", 3)
     columns = stored_columns.columns_from_store(data_dir="data", model="it's", version="", since_ns=None, until_ns=None)
     np.testing.assert_array_equal(columns["x"], [1, 2, 3, 4, 5, 6, 7])
     assert len(asked) == 3
