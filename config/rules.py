@@ -8,7 +8,7 @@ from typing import Final
 
 from config.addresses import Url
 from config.model import ModelSettings
-from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, UpstreamTlsSettings
+from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, StoreSettings, UpstreamTlsSettings
 from config.units import Bytes
 
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -32,6 +32,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
         yield from _route_problems(route, f"routes[{index}]")
     yield from _address_problems(settings)
     yield from _spool_problems(settings)
+    yield from _store_problems(settings.store)
     rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
     if fewest > rows:
         yield "drift.window_min_rows", f"expected at most drift.window_rows ({rows}), found {fewest}; for example: window_min_rows: {rows}"
@@ -48,6 +49,14 @@ def model_problems(settings: ModelSettings) -> Iterator[tuple[str, str]]:
             yield f"labels[{i}]", f"expected letters, digits, - and _, the first one no digit, found {label!r}; for example: stable"
     if "/" in settings.samples or settings.samples.startswith("."):
         yield "samples", f"expected a file in the version's directory, found {settings.samples!r}; for example: samples: samples.json"
+
+
+def _store_problems(store: StoreSettings) -> Iterator[tuple[str, str]]:
+    if store.cluster and not store.clickhouse:
+        yield (
+            "store.cluster",
+            "expected store.clickhouse too, for the embedded store has no cluster, found none; for example: clickhouse: http://clickhouse:8123",
+        )
 
 
 def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]:

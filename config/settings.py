@@ -183,6 +183,16 @@ class StoreSettings(Section, frozen=True):
     ] = None
     batch_rows: Annotated[int, setting("Rows in one insert at most.", unit="rows", at_least="1", at_most="1000000")] = 10_000
     batch_wait: Annotated[Seconds, setting("How long the oldest record waits for its batch to fill.")] = Seconds(1)
+    cluster: Annotated[str, setting("The cluster of the server on which to make replicated and distributed tables; by default plain ones.", example="main")] = (
+        ""
+    )
+    keep: Annotated[Seconds, setting("How long exchanges, their features and labels are kept; whole days, rounded up.", at_least="1 day")] = Seconds(
+        90 * 86_400
+    )
+    keep_bodies: Annotated[Seconds, setting("How long the bodies of exchanges are kept, if not longer than `keep`.", at_least="1 day")] = Seconds(30 * 86_400)
+    keep_results: Annotated[
+        Seconds, setting("How long windows, verdicts, alerts and the audit trail are kept. Baselines are kept for good.", at_least="1 day")
+    ] = Seconds(400 * 86_400)
 
 
 class DriftSettings(Section, frozen=True):

@@ -44,6 +44,8 @@ from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.readonly import ReadOnlyQueries
 from store.clickhouse.results import ResultWriter
+from store.clickhouse.retention import Retention
+from store.directories import make_private
 from store.owner import HeldError, take_lock
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
@@ -68,10 +70,10 @@ class Monitor:
         self._retiring = threading.Lock()  # a last time, while stopping, whatever the regular one is at
         self._spool = spool = settings.spool_directory
         self._data_directory = Path(settings.data_dir)
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(spool)
         baselines = load_baselines(settings.routes)
         naming = Naming(baselines)
-        self._store: Store = open_store(self._data_directory, settings.store.clickhouse)
+        self._store: Store = open_store(self._data_directory, settings.store, Retention.of(settings.store))
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
         self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits)

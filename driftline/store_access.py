@@ -80,11 +80,11 @@ def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415
     from store.owner import HeldError  # noqa: PLC0415
 
-    directory, server = Path(settings.data_dir), settings.store.clickhouse
-    if server is None and not (directory / STORE_NAME).is_dir():
+    directory = Path(settings.data_dir)
+    if settings.store.clickhouse is None and not (directory / STORE_NAME).is_dir():
         raise StoreUnavailableError(f"there is no store in {directory}: name the directory with --data-dir, or a server with --clickhouse")
     try:
-        store = open_store(directory, server)
+        store = open_store(directory, settings.store)
     except HeldError as error:
         raise StoreUnavailableError(f"{error} It does not answer on {directory / SOCKET_NAME}.") from error
     try:

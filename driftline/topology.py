@@ -36,6 +36,7 @@ from driftline.worker_task import WorkerTask
 from proxy.occupancy import create_occupancy
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
+from store.directories import make_private
 
 
 def supervise(read: Callable[[], Settings], *, monitored: bool) -> int:
@@ -168,7 +169,7 @@ def _require_certificates(settings: Settings) -> None:
 
 def _require_spool(spool: Path) -> None:
     try:
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(spool)
     except OSError as error:
         raise OSError(f"cannot make the spool's directory {spool}: {error.strerror}; choose another one with --data-dir or --spool") from None
     if not os.access(spool, os.W_OK | os.X_OK):

@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--spool", "spool.directory")
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--clickhouse", "store.clickhouse")
+    add_option(parser, "--cluster", "store.cluster")
     add_option(parser, "--admin", "admin")
     add_option(parser, "--budget", "drift.budget")
     add_option(parser, "--alert-webhook", "alerts.webhook")

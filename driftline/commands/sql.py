@@ -17,6 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_config_option(parser)
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--clickhouse", "store.clickhouse")
+    add_option(parser, "--cluster", "store.cluster")
     parser.add_argument(
         "--format",
         metavar="NAME",

@@ -2,7 +2,10 @@
 
 In the order in which an exchange gets there:
 
-- `schema`     the tables, and how an older store is brought forward
+- `ddl`        changes of the schema as statements, for one server or for a cluster
+- `schema`     the tables, as changes from one version of the store to the next
+- `migrate`    brings an older store forward
+- `retention`  how long rows are kept
 - `client`     opens the store: one owner for the embedded one, settings that are never left to a server's defaults
 - `columns`    exchanges and outcomes as Arrow, the form in which they are inserted
 - `inserter`   stores a batch once, whatever died before, and sets refused rows aside

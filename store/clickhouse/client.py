@@ -12,7 +12,7 @@ import re
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -24,8 +24,12 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from config.addresses import Endpoint
+from config.settings import StoreSettings
 from records.ports import StoreUnavailableError
-from store.clickhouse.schema import NewerStoreError, migrate
+from store.clickhouse.ddl import on_cluster
+from store.clickhouse.migrate import NewerStoreError, migrate
+from store.clickhouse.retention import Retention, apply_retention
+from store.directories import make_private
 from store.owner import take_lock
 
 DATABASE: Final = "driftline"
@@ -34,7 +38,9 @@ LOCK_NAME: Final = "store.lock"
 CONNECT_TIMEOUT_SECONDS: Final = 5
 REPLY_TIMEOUT_SECONDS: Final = 60
 
-_SETTINGS: Final[Mapping[str, Any]] = {
+_DEFAULTS: Final = StoreSettings()
+
+_SETTINGS: Final[dict[str, Any]] = {
     # Acknowledged means stored. Server 26.2 made inserts asynchronous by default.
     "async_insert": 0,
     # The deduplication token saves work on a retry, also for views on the tables; older servers do not know all of these.
@@ -44,6 +50,17 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     # What is read back is what was written, to the last bit.
     "precise_float_parsing": 1,
     "output_format_json_quote_64bit_integers": 0,
+    # Days are partitions, and what waited in the spool through a long outage may be of many.
+    "max_partitions_per_insert_block": 0,
+}
+_CLUSTER_SETTINGS: Final[dict[str, Any]] = {
+    # Acknowledged means stored, by the shards and by most replicas of each; and what was acknowledged is seen, whichever replica is asked.
+    "distributed_foreground_insert": 1,
+    "insert_quorum": "auto",
+    "insert_quorum_parallel": 0,
+    "select_sequential_consistency": 1,
+    # A replica that is down makes the change when it is back.
+    "distributed_ddl_output_mode": "throw_only_active",
 }
 
 
@@ -59,8 +76,11 @@ class Store(ABC):
     kind: ClassVar[str]
     """`embedded` or `server`."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, retention: Retention | None = None, cluster: str = "") -> None:
+        """Without a `retention` the tables forget as they were told before."""
         self._database = database
+        self._retention = retention
+        self._cluster = cluster
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._schema_lock = threading.Lock()
         self._schema_current = False
@@ -73,7 +93,7 @@ class Store(ABC):
         client = self._connect()
         self._clients.add(client)
         try:
-            for name, value in _SETTINGS.items():
+            for name, value in (_SETTINGS | _CLUSTER_SETTINGS if self._cluster else _SETTINGS).items():
                 if name in client.server_settings:
                     client.set_client_setting(name, value)
             self._enter_database(client)
@@ -94,20 +114,26 @@ class Store(ABC):
         with self._schema_lock:  # whichever thread asks first brings the schema forward, once per process
             name = quote_identifier(self._database)
             if not self._schema_current and client.command(f"EXISTS DATABASE {name}") != 1:  # it may be there for an account that may not create it
-                client.command(f"CREATE DATABASE {name}")
+                client.command(f"CREATE DATABASE IF NOT EXISTS {name}{on_cluster(self._cluster)}")
             client.database = self._database
             if not self._schema_current:
-                migrate(client)
+                self._bring_forward(client)
             self._schema_current = True
 
+    def _bring_forward(self, client: Client) -> None:
+        migrate(client, self._cluster)
+        if self._retention:
+            apply_retention(client, self._retention, self._cluster)
 
-def open_store(data_directory: Path, server: Endpoint | None = None) -> Store:
-    """Return the server's store, else the embedded one under `data_directory`.
+
+def open_store(data_directory: Path, settings: StoreSettings = _DEFAULTS, retention: Retention | None = None) -> Store:
+    """Return the server's store where the settings name one, else the embedded one under `data_directory`; `retention` is for its owner to say.
 
     A server that is down is no error here: `client()` says so. Raises `HeldError` where another process owns the embedded store,
     `OSError` where the directory cannot be used.
     """
-    return ServerStore(server) if server else EmbeddedStore(data_directory)
+    server = settings.clickhouse
+    return ServerStore(server, retention, settings.cluster) if server else EmbeddedStore(data_directory, retention)
 
 
 class Connection:
@@ -142,9 +168,9 @@ class EmbeddedStore(Store):
 
     kind = "embedded"
 
-    def __init__(self, data_directory: Path) -> None:
-        super().__init__(DATABASE)
-        data_directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, data_directory: Path, retention: Retention | None = None) -> None:
+        super().__init__(DATABASE, retention)
+        make_private(data_directory)
         self._path = data_directory.resolve() / STORE_NAME
         self._lock = take_lock(data_directory / LOCK_NAME, f"The store in {data_directory}", "--data-dir")
         # Its import changes the working directory for a moment: here and not with the first client, when threads may use relative paths.
@@ -164,8 +190,8 @@ class ServerStore(Store):
 
     kind = "server"
 
-    def __init__(self, server: Endpoint) -> None:
-        super().__init__(server.path.strip("/") or DATABASE)
+    def __init__(self, server: Endpoint, retention: Retention | None = None, cluster: str = "") -> None:
+        super().__init__(server.path.strip("/") or DATABASE, retention, cluster)
         self._server = server
 
     def _connect(self) -> Client:

@@ -1,4 +1,4 @@
-"""The tables, and how an older store is brought forward.
+"""The tables, as changes from one version of the store to the next.
 
 Every row of `exchanges` and `outcomes` carries its position in the spool (writer, sequence): that is how the loader knows after a crash what
 is there already. The other tables hold results that may be written twice; their sorting key is what makes two writes the same,
@@ -11,17 +11,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from clickhouse_connect.driver.client import Client
-
-TABLES: Final = frozenset(
-    {"exchanges", "outcomes", "dead_letters", "windows", "verdicts", "alerts", "baselines", "labels", "labelled", "audit", "schema_version"}
-)
+from store.clickhouse.ddl import AddColumns, AlterStorage, Change, Create
 
 # Partitions are days of what happened, so that a period is dropped as whole files. Models come first in the sorting key because every
 # drift question is about one model in a period; an exchange is found by its ids through the bloom filters. The index on the position
 # serves the one question that the loader asks after a crash.
-_EXCHANGES = """
-CREATE TABLE IF NOT EXISTS exchanges
+_EXCHANGES = Create(
+    "exchanges",
+    shard_by="cityHash64(exchange_id)",
+    columns="""
 (
     writer LowCardinality(String),
     sequence UInt64 CODEC(Delta, ZSTD(1)),
@@ -62,14 +60,19 @@ CREATE TABLE IF NOT EXISTS exchanges
     INDEX exchange_id exchange_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX request_id request_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = MergeTree
+""",
+    engine="MergeTree",
+    rest="""
 PARTITION BY toDate(started_at)
 ORDER BY (model, started_at, writer, sequence)
 SETTINGS non_replicated_deduplication_window = 100
-"""
+""",
+)
 
-_OUTCOMES = """
-CREATE TABLE IF NOT EXISTS outcomes
+_OUTCOMES = Create(
+    "outcomes",
+    shard_by="cityHash64(exchange_id)",
+    columns="""
 (
     writer LowCardinality(String),
     sequence UInt64 CODEC(Delta, ZSTD(1)),
@@ -79,13 +82,18 @@ CREATE TABLE IF NOT EXISTS outcomes
     received_bytes UInt64 CODEC(ZSTD(1)),
     sent_bytes UInt64 CODEC(ZSTD(1))
 )
-ENGINE = MergeTree
+""",
+    engine="MergeTree",
+    rest="""
 ORDER BY (writer, sequence)
 SETTINGS non_replicated_deduplication_window = 100
-"""
+""",
+)
 
-_DEAD_LETTERS = """
-CREATE TABLE IF NOT EXISTS dead_letters
+_DEAD_LETTERS = Create(
+    "dead_letters",
+    shard_by="cityHash64(writer, sequence)",
+    columns="""
 (
     writer LowCardinality(String),
     sequence UInt64,
@@ -94,12 +102,17 @@ CREATE TABLE IF NOT EXISTS dead_letters
     reason String,
     set_aside_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 ORDER BY (writer, sequence, kind)
-"""
+""",
+)
 
-_WINDOWS = """
-CREATE TABLE IF NOT EXISTS windows
+_WINDOWS = Create(
+    "windows",
+    shard_by="cityHash64(model, version, baseline_id)",
+    columns="""
 (
     model LowCardinality(String),
     version LowCardinality(String),
@@ -120,12 +133,17 @@ CREATE TABLE IF NOT EXISTS windows
         unseen UInt64,
         new_values Map(String, UInt64))) CODEC(ZSTD(1))
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 ORDER BY (model, version, baseline_id, window_index)
-"""
+""",
+)
 
-_VERDICTS = """
-CREATE TABLE IF NOT EXISTS verdicts
+_VERDICTS = Create(
+    "verdicts",
+    shard_by="cityHash64(model, version, baseline_id)",
+    columns="""
 (
     model LowCardinality(String),
     version LowCardinality(String),
@@ -147,12 +165,17 @@ CREATE TABLE IF NOT EXISTS verdicts
         effect_above_floor Bool,
         summary String)) CODEC(ZSTD(1))
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 ORDER BY (model, version, baseline_id, window_index)
-"""
+""",
+)
 
-_ALERTS = """
-CREATE TABLE IF NOT EXISTS alerts
+_ALERTS = Create(
+    "alerts",
+    shard_by="cityHash64(name)",
+    columns="""
 (
     name LowCardinality(String),
     severity LowCardinality(String),
@@ -168,12 +191,17 @@ CREATE TABLE IF NOT EXISTS alerts
     console_url String,
     identity UInt64 MATERIALIZED cityHash64(name, toString(mapSort(labels)))
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 ORDER BY (started_at, identity, state)
-"""
+""",
+)
 
-_BASELINES = """
-CREATE TABLE IF NOT EXISTS baselines
+_BASELINES = Create(
+    "baselines",
+    shard_by="cityHash64(model, version, baseline_id)",
+    columns="""
 (
     model LowCardinality(String),
     version LowCardinality(String),
@@ -184,30 +212,36 @@ CREATE TABLE IF NOT EXISTS baselines
     format UInt32,
     features String CODEC(ZSTD(1)) COMMENT 'JSON, as in the file that `driftline baseline` writes'
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 ORDER BY (model, version, baseline_id)
-"""
+""",
+)
 
-_VERSIONS = """
-CREATE TABLE IF NOT EXISTS schema_version
+SCHEMA_VERSION: Final = Create(
+    "schema_version",
+    shard_by="version",
+    columns="""
 (
     version UInt32,
     applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = MergeTree
+""",
+    engine="MergeTree",
+    rest="""
 ORDER BY version
-"""
+""",
+)
 
-_CHUNK_TIMES = """
-ALTER TABLE exchanges
-    ADD COLUMN IF NOT EXISTS response_chunk_ends Array(UInt64) CODEC(Delta, ZSTD(1)),
-    ADD COLUMN IF NOT EXISTS response_chunk_ns Array(Int64) CODEC(Delta, ZSTD(1))
-"""
+_CHUNK_TIMES = AddColumns("exchanges", ("response_chunk_ends Array(UInt64) CODEC(Delta, ZSTD(1))", "response_chunk_ns Array(Int64) CODEC(Delta, ZSTD(1))"))
 
 # What turned out to be true, about one row of an exchange that is named by one of three ids; the other two are empty (a UUID: all zeros). All labels are kept, so
 # that contradicting ones can be told; the latest `labelled_at` holds. Months of our own clock make the partitions: `labelled_at` is a stranger's.
-_LABELS = """
-CREATE TABLE IF NOT EXISTS labels
+_LABELS = Create(
+    "labels",
+    shard_by="cityHash64(exchange_id, request_id, key)",
+    columns="""
 (
     exchange_id UUID,
     request_id String CODEC(ZSTD(1)),
@@ -219,14 +253,19 @@ CREATE TABLE IF NOT EXISTS labels
     received_at DateTime64(9, 'UTC') DEFAULT now64(9) CODEC(Delta, ZSTD(1)),
     source LowCardinality(String)
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (exchange_id, request_id, key, row, labelled_at, label)
-"""
+""",
+)
 
 # A label and each arm's prediction for that row of the exchange, joined once both are here; the latest `labelled_at` holds.
-_LABELLED = """
-CREATE TABLE IF NOT EXISTS labelled
+_LABELLED = Create(
+    "labelled",
+    shard_by="cityHash64(exchange_id)",
+    columns="""
 (
     model LowCardinality(String),
     version LowCardinality(String),
@@ -246,55 +285,80 @@ CREATE TABLE IF NOT EXISTS labelled
     received_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     source LowCardinality(String)
 )
-ENGINE = ReplacingMergeTree(labelled_at)
+""",
+    engine="ReplacingMergeTree(labelled_at)",
+    rest="""
 PARTITION BY toYYYYMM(started_at)
 ORDER BY (model, started_at, exchange_id, row, arm)
-"""
+""",
+)
 
 # The caller's own name of an exchange, by which labels may find it.
-_LABEL_KEY = """
-ALTER TABLE exchanges
-    ADD COLUMN IF NOT EXISTS label_key String CODEC(ZSTD(1)),
-    ADD INDEX IF NOT EXISTS label_key label_key TYPE bloom_filter(0.01) GRANULARITY 1
-"""
+_LABEL_KEY = (
+    AddColumns("exchanges", ("label_key String CODEC(ZSTD(1))",)),
+    AlterStorage("exchanges", ("ADD INDEX IF NOT EXISTS label_key label_key TYPE bloom_filter(0.01) GRANULARITY 1",)),
+)
 
 # Who read or changed what. The same entry written twice is one.
-_AUDIT = """
-CREATE TABLE IF NOT EXISTS audit
+_AUDIT = Create(
+    "audit",
+    shard_by="cityHash64(at)",
+    columns="""
 (
     at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
     who LowCardinality(String),
     action LowCardinality(String),
     what String CODEC(ZSTD(1))
 )
-ENGINE = ReplacingMergeTree
+""",
+    engine="ReplacingMergeTree",
+    rest="""
 PARTITION BY toYYYYMM(at)
 ORDER BY (at, who, action, what)
-"""
+""",
+)
 
-# Migration n brings a store from version n to n + 1. A released one is never edited; each statement can run twice, because a
-# crash may come between it and the row that says that it ran.
-_MIGRATIONS: Final = (
+# What the model was asked and what it said, decoded: a row is a row of a tensor, columns of replies begin with `output.`. Maps, because each model has columns of
+# its own; docs/store.md has what other layouts cost. Only served exchanges: the same row written twice is one.
+_FEATURES = Create(
+    "features",
+    shard_by="cityHash64(exchange_id)",
+    columns="""
+(
+    model LowCardinality(String),
+    version LowCardinality(String),
+    exchange_id UUID,
+    row UInt32 CODEC(ZSTD(1)),
+    started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
+    texts Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    INDEX exchange_id exchange_id TYPE bloom_filter(0.01) GRANULARITY 1
+)
+""",
+    engine="ReplacingMergeTree",
+    rest="""
+PARTITION BY toDate(started_at)
+ORDER BY (model, started_at, exchange_id, row)
+""",
+)
+
+# So that outcomes can expire: they have no time of their own.
+_STORED_AT = AddColumns("outcomes", ("stored_at DateTime('UTC') DEFAULT now() CODEC(Delta, ZSTD(1))",))
+
+# Another `store.keep` is no reason to write every part anew at once: what expires is dropped by the next merges.
+_RECALCULATE_ONLY = tuple(
+    AlterStorage(table, ("MODIFY SETTING materialize_ttl_recalculate_only = 1",))
+    for table in ("exchanges", "outcomes", "features", "labels", "labelled", "dead_letters")
+)
+
+MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
     (_LABELS, _AUDIT),
-    (_LABELLED, _LABEL_KEY),
+    (_LABELLED, *_LABEL_KEY),
+    (_FEATURES, _STORED_AT, *_RECALCULATE_ONLY),
 )
+"""The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
+it and the row that says that it was made."""
 
-VERSION: Final = len(_MIGRATIONS)
-
-
-class NewerStoreError(Exception):
-    """The store was written by a newer Driftline than this one."""
-
-
-def migrate(client: Client) -> None:
-    """Bring the client's database to `VERSION`. Raises `NewerStoreError` where it is past that."""
-    client.command(_VERSIONS)
-    found = int(str(client.command("SELECT max(version) FROM schema_version")))
-    if found > VERSION:
-        raise NewerStoreError(f"The store has version {found} of the schema and this Driftline knows up to {VERSION}: use the newer Driftline that wrote it.")
-    for version, statements in enumerate(_MIGRATIONS[found:], start=found + 1):
-        for statement in statements:
-            client.command(statement)
-        client.insert("schema_version", [[version]], column_names=["version"])
+TABLES: Final = frozenset(change.table for changes in ((SCHEMA_VERSION,), *MIGRATIONS) for change in changes)

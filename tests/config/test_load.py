@@ -189,6 +189,10 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:2: proxy.capture: expected two bodies and two heads (64 KiB) to fit into spool.segment_size (4 MiB), found 2 MiB; for example: capture: 1950 KiB",
         ),
         (
+            ROUTE + "store: {cluster: main}",
+            "driftline.yaml:2: store.cluster: expected store.clickhouse too, for the embedded store has no cluster, found none; for example: clickhouse: http://clickhouse:8123",
+        ),
+        (
             ROUTE + "spool: {max_size: 4 MiB}",
             "driftline.yaml:2: spool.max_size: expected at least two segments (8 MiB), found 4 MiB; for example: max_size: 2 GiB",
         ),

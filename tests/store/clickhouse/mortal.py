@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from config.addresses import Endpoint
+from config.settings import StoreSettings
 from store.clickhouse.client import Store, open_store
 from store.clickhouse.loader import Loader
 from tests.store.clickhouse.parts import make_loader
@@ -64,7 +65,7 @@ class Mortal:
 
 def main() -> None:
     directory, url, point, rows = sys.argv[1:]
-    store = open_store(Path(directory) / "data", Endpoint.parse(url) if url else None)
+    store = open_store(Path(directory) / "data", StoreSettings(clickhouse=Endpoint.parse(url) if url else None))
     mortal = Mortal(lambda: os.kill(os.getpid(), signal.SIGKILL))
     loader = mortal.loader(Path(directory), store, int(point), rows=int(rows))
     while loader.step(0.0) == 0.0:

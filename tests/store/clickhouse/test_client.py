@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from config.addresses import Endpoint
-from store.clickhouse import schema
+from config.settings import StoreSettings
 from store.clickhouse.client import FAILURES, EmbeddedStore, ServerStore, one_line, open_store
-from store.clickhouse.schema import TABLES, VERSION, NewerStoreError
+from store.clickhouse.schema import TABLES
 from store.owner import HeldError
 
 HOLD = "import pathlib, sys; from store.clickhouse.client import EmbeddedStore; s = EmbeddedStore(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
@@ -35,6 +35,11 @@ def test_a_data_directory_that_cannot_be_made_is_an_error_of_the_system(tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         open_store(tmp_path / "file" / "data")
+
+
+def test_what_is_made_for_the_store_is_for_its_owner_alone(tmp_path):
+    EmbeddedStore(tmp_path / "new" / "data").close()
+    assert [(tmp_path / made).stat().st_mode & 0o777 for made in ("new", "new/data")] == [0o700, 0o700]
 
 
 def test_the_engine_is_imported_before_threads_can_notice_that_it_changes_the_working_directory(tmp_path):
@@ -74,40 +79,10 @@ def test_the_server_s_database_is_the_path_of_its_url(server):
 
 
 def test_a_server_that_is_down_is_found_out_when_a_client_is_asked_for(server):
-    store = open_store(None, Endpoint.parse(server.url))
+    store = open_store(None, StoreSettings(clickhouse=Endpoint.parse(server.url)))
     server.close()
     with pytest.raises(FAILURES):
         store.client()
-
-
-def test_the_schema_is_made_once_and_its_version_is_written(store):
-    store.client()
-    schema.migrate(store.client())
-    assert store.client().query("SELECT version FROM schema_version ORDER BY version").result_rows == [(version,) for version in range(1, VERSION + 1)]
-
-
-def test_an_older_store_is_brought_forward(store, monkeypatch):
-    store.client().command("INSERT INTO alerts (name) VALUES ('x')")
-    monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, ("ALTER TABLE alerts ADD COLUMN IF NOT EXISTS colour String DEFAULT 'red'",)))
-    monkeypatch.setattr(schema, "VERSION", VERSION + 1)
-    schema.migrate(store.client())
-    assert store.client().query("SELECT name, colour FROM alerts").result_rows == [("x", "red")]
-    assert store.client().command("SELECT max(version) FROM schema_version") == VERSION + 1
-
-
-def test_a_migration_that_a_crash_cut_short_is_run_again(store):
-    client = store.client()
-    client.command("DROP TABLE windows")
-    client.command("TRUNCATE TABLE schema_version")
-    schema.migrate(client)
-    assert {name for (name,) in client.query("SHOW TABLES").result_rows} == TABLES
-
-
-def test_a_store_from_a_newer_driftline_is_left_alone(store):
-    client = store.client()
-    client.command(f"INSERT INTO schema_version (version) VALUES ({VERSION + 1})")
-    with pytest.raises(NewerStoreError, match=f"version {VERSION + 1}"):
-        schema.migrate(client)
 
 
 def test_a_message_names_the_engine_s_code_once_in_one_short_line() -> None:

@@ -12,10 +12,10 @@ from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.ports import StoreUnavailableError
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
 from records.window import CategoricalSummary, NumericSummary, WindowSummary
+from store.clickhouse.migrate import NewerStoreError
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.results import ResultWriter
 from store.clickhouse.rows import results, row
-from store.clickhouse.schema import NewerStoreError
 from tests.store.clickhouse.parts import STARTED_AT_NS
 
 
