@@ -1,0 +1,106 @@
+"""Runs a changed model beside its original, on the same rows and in turns."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from runtime.session import Array, Device, Session
+from runtime.tools.comparison import Comparison, Cost
+from runtime.tools.errors import ToolError
+from runtime.tools.predictions import Outputs, agreement_ratio, largest_differences, metric
+
+_BATCH_ROWS: Final = 256
+_TIMED_ROWS: Final = (1, 32)
+_TIMED_SECONDS: Final = 0.3
+_RUNS_AT_LEAST: Final = 5
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class Rows(NamedTuple):
+    """On what two models are compared."""
+
+    inputs: list[Array]
+    """In the signature's order, all of one length."""
+    labels: Array | None
+    described: str
+    """Where they came from, in words."""
+
+
+def compare(original: Path, candidate: Path, rows: Rows, *, device: Device) -> Comparison:
+    """Run both models on the rows. Raises `ToolError` or `ModelError` where one of them cannot."""
+    files = (original, candidate)
+    loaded = [_load(file, device) for file in files]
+    sessions = [session for session, _ in loaded]
+    before, after = (predict(session, rows.inputs) for session in sessions)
+    if list(before) != list(after):
+        raise ToolError(f"the outputs of {candidate} are {', '.join(after)}, those of the original {', '.join(before)}")
+    times = {count: _in_turns([_runner(session, rows.inputs, count) for session in sessions]) for count in _timed_rows(rows.inputs, sessions)}
+    costs = [
+        _cost(file, seconds, {count: both[side] for count, both in times.items()}) for side, (file, (_, seconds)) in enumerate(zip(files, loaded, strict=True))
+    ]
+    return Comparison(
+        rows=len(rows.inputs[0]),
+        rows_from=rows.described,
+        original=costs[0],
+        candidate=costs[1],
+        largest_difference_ratio=largest_differences(before, after),
+        agreement_ratio=agreement_ratio(before, after),
+        original_metric=None if rows.labels is None else metric(before, rows.labels),
+        candidate_metric=None if rows.labels is None else metric(after, rows.labels),
+    )
+
+
+def predict(session: Session, inputs: Sequence[Array]) -> Outputs:
+    """Return the outputs for all rows, computed in batches where the model has rows."""
+    rows = len(inputs[0])
+    size = _BATCH_ROWS if session.signature.has_rows else rows
+    batches = [session.run([array[start : start + size] for array in inputs]) for start in range(0, rows, size)]
+    return {spec.name: np.concatenate([batch[place] for batch in batches]) for place, spec in enumerate(session.signature.outputs)}
+
+
+def _load(file: Path, device: Device) -> tuple[Session, float]:
+    started = time.perf_counter()
+    session = Session(file, device=device)
+    return session, time.perf_counter() - started
+
+
+def _timed_rows(inputs: Sequence[Array], sessions: Sequence[Session]) -> list[int]:
+    rows = len(inputs[0])
+    if not all(session.signature.has_rows for session in sessions):
+        return [rows]
+    return sorted({min(count, rows) for count in _TIMED_ROWS})
+
+
+def _runner(session: Session, inputs: Sequence[Array], rows: int) -> Callable[[], object]:
+    cut = [array[:rows] for array in inputs]
+    return lambda: session.run(cut)
+
+
+def _in_turns(runs: Sequence[Callable[[], object]]) -> list[float]:
+    """Return the median seconds of each; they take turns, so that whatever else the machine does hits all of them."""
+    taken: list[list[float]] = [[] for _ in runs]
+    deadline = time.perf_counter() + _TIMED_SECONDS * len(runs)
+    while time.perf_counter() < deadline or len(taken[0]) < _RUNS_AT_LEAST:
+        for run, times in zip(runs, taken, strict=True):
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+    return [statistics.median(times) for times in taken]
+
+
+def _cost(file: Path, load_seconds: float, latency_seconds: dict[int, float]) -> Cost:
+    return Cost(size_bytes=file.stat().st_size, compressed_bytes=_compressed_bytes(file), load_seconds=load_seconds, latency_seconds=latency_seconds)
+
+
+def _compressed_bytes(file: Path) -> int:
+    deflate = zlib.compressobj(level=1)
+    with file.open("rb") as opened:
+        size = sum(len(deflate.compress(chunk)) for chunk in iter(lambda: opened.read(_CHUNK_BYTES), b""))
+    return size + len(deflate.flush())
