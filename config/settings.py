@@ -208,6 +208,18 @@ class DriftSettings(Section, frozen=True):
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
 
 
+class LabelSettings(Section, frozen=True):
+    """What turned out to be true of predictions, said later."""
+
+    max_unstored: Annotated[
+        int, setting("Accepted labels that may wait for the store; while there are as many, further ones are answered 503.", unit="labels", at_least="1")
+    ] = 1_000_000
+    max_waiting: Annotated[
+        int, setting("Stored labels that may wait for their exchange; beyond it the oldest is given up and counted.", unit="labels", at_least="1")
+    ] = 1_000_000
+    wait: Annotated[Seconds, setting("How long a label that comes before its exchange waits for it.")] = Seconds(86_400)
+
+
 class AlertSettings(Section, frozen=True):
     """Who is told."""
 
@@ -229,6 +241,7 @@ class Settings(Section, frozen=True):
     spool: Annotated[SpoolSettings, setting("The durable log between the data plane and the watching side.")] = SpoolSettings()
     store: Annotated[StoreSettings, setting("ClickHouse.")] = StoreSettings()
     drift: Annotated[DriftSettings, setting("Windows, tests and the budget for false alerts.")] = DriftSettings()
+    labels: Annotated[LabelSettings, setting("What turned out to be true of predictions, said later.")] = LabelSettings()
     alerts: Annotated[AlertSettings, setting("Who is told.")] = AlertSettings()
 
     @property

@@ -2,11 +2,12 @@
 
 Everything is rendered from `records.ports.Views`, which driftline/topology.py implements; nothing here knows where it comes from.
 
-- `api`        the JSON API, the health checks and the metrics page: one table of endpoints
-- `documents`  records as the JSON API shows them
-- `metrics`    the same views in Prometheus's exposition format
-- `sql`        queries over the store, on a unix socket that only the owner of the data directory can open
-- `replies`    JSON replies and errors, the same for every endpoint
-- `threads`    a few threads that ask the store, so that a store that hangs leaves health and metrics alone
-- `listening`  the sockets, and serving on them
+- `api`             the JSON API, the health checks and the metrics page: one table of endpoints
+- `documents`       records as the JSON API shows them
+- `metrics`         the same views in Prometheus's exposition format
+- `labels`          labels from callers
+- `command_socket`  what commands ask, on a unix socket that only the owner of the data directory can open
+- `replies`         JSON replies and errors, the same for every endpoint
+- `threads`         a few threads that ask the store, so that a store that hangs leaves health and metrics alone
+- `listening`       the sockets, and serving on them
 """

@@ -12,10 +12,11 @@ from typing import Final, NamedTuple, TypeAlias
 from aiohttp import web
 
 from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
+from console.labels import LabelDesk
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
-from records.ports import Views
+from records.ports import LabelIntake, Views
 from records.status import ModelStatus
 
 WINDOWS_BY_DEFAULT: Final = 20
@@ -25,21 +26,25 @@ _Handler: TypeAlias = Callable[["_Api", web.Request], Awaitable[web.Response]]
 
 
 class Endpoint(NamedTuple):
-    """One path that answers to GET."""
+    """One path that answers to one method."""
 
     path: str
     help: str
     answer: _Handler
     parameters: frozenset[str] = frozenset()
     """The query parameters that it understands; others are refused."""
+    method: str = "GET"
 
 
-def build_app(views: Views) -> web.Application:
-    """Return the application that shows `views`."""
+def build_app(views: Views, take_labels: LabelIntake) -> web.Application:
+    """Return the application that shows `views`, and takes labels."""
     app = web.Application(middlewares=[errors_as_json])
-    api = _Api(views, StoreThreads(app))
+    api = _Api(views, StoreThreads(app), LabelDesk(take_labels))
     for endpoint in ENDPOINTS:
-        app.router.add_get(endpoint.path, _handler(api, endpoint))
+        if endpoint.method == "GET":
+            app.router.add_get(endpoint.path, _handler(api, endpoint))
+        else:
+            app.router.add_route(endpoint.method, endpoint.path, _handler(api, endpoint))
     return app
 
 
@@ -54,13 +59,17 @@ def _handler(api: _Api, endpoint: Endpoint) -> Callable[[web.Request], Awaitable
 class _Api:
     """The answers. Views are asked on threads; those that ask the store, on threads of their own."""
 
-    def __init__(self, views: Views, store: StoreThreads) -> None:
+    def __init__(self, views: Views, store: StoreThreads, labels: LabelDesk) -> None:
         self._views = views
         self._store = store
+        self._labels = labels
         self._metrics = MetricsPage(views)
 
     async def index(self, _: web.Request) -> web.Response:
         return json_reply({"endpoints": {endpoint.path: endpoint.help for endpoint in ENDPOINTS}})
+
+    async def labels(self, request: web.Request) -> web.Response:
+        return await self._labels.take(request)
 
     async def health(self, _: web.Request) -> web.Response:
         return json_reply({"status": "ok"})
@@ -119,6 +128,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"limit"})),
     Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
     Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
+    Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", _Api.labels, method="POST"),
 )
 
 

@@ -124,6 +124,8 @@ def _report_samples(report: StatusReport) -> Iterator[_Sample]:
         yield Metric.DROPPED, (reason,), dropped
     yield Metric.SPOOL_BYTES, (), report.spool_bytes
     yield Metric.STORE_UP, (), report.store.up
+    yield Metric.LABELS_UNSTORED, (), report.labels.unstored
+    yield Metric.LABELS_WAITING, (), report.labels.waiting
     for consumer in report.consumers:
         yield Metric.UP, (consumer.consumer,), consumer.running
         yield Metric.CONSUMER_LAG, (consumer.consumer,), consumer.lag_records

@@ -14,6 +14,8 @@
 - `check`              looks whether a monitor could work by new settings
 - `watching`           the detectors' way through the spool
 - `model_watch`        one model under watch
+- `labelling`          the way of a label, to the predictions that it is about
+- `label_import`       labels from a file, through the monitor that holds the store or without one
 - `naming`             which model an exchange was for
 - `archive`            what was made of the traffic goes to the store
 - `views`              what the operator's surface shows

@@ -16,11 +16,12 @@ _COMMANDS: Final = {
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",
     "config": "check a configuration file",
+    "labels": "what turned out to be true of predictions, from a table",
     "sql": "one read-only query over the store",
     "version": "print the version",
 }
 
-_EXTRAS: Final = {"monitor": "monitor", "up": "monitor", "baseline": "monitor", "backtest": "monitor", "sql": "monitor", "demo": "demo"}
+_EXTRAS: Final = {"monitor": "monitor", "up": "monitor", "baseline": "monitor", "backtest": "monitor", "sql": "monitor", "labels": "monitor", "demo": "demo"}
 """Which optional packages a command needs."""
 
 

@@ -2,6 +2,7 @@
 
 thread store       spool → ClickHouse
 thread detectors   spool → verdicts ─▶ alerts
+thread labels      journal → ClickHouse, beside the predictions
 thread archive     windows, verdicts, baselines, alerts → ClickHouse
 event loop         admin API, metrics, queries over a unix socket; notifications; deletion of what was read
 """
@@ -27,19 +28,22 @@ from alerts.webhook import WebhookNotifier
 from config.addresses import Address
 from config.settings import Settings
 from console.api import build_app
+from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
-from console.sql import build_sql_app
 from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
+from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
+from records.label import LabelReceipt, LabelSource
 from records.ports import Notifier
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
+from store.clickhouse.labels import LabelTable
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.readonly import ReadOnlyQueries
@@ -86,6 +90,8 @@ class Monitor:
             shadowed={route.name for route in settings.routes if route.shadows},
             max_lag_bytes=settings.spool.max_size // 2,
         )
+        self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
+        self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, settings.drift.window_time)
         self._archive = Archive(self._watching, ResultWriter(self._store))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
@@ -94,9 +100,9 @@ class Monitor:
             _notifiers(settings, self._admin_url),
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
         )
-        self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "archive": self._archive.run})
+        self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "labels": self._labelling.run, "archive": self._archive.run})
         self._queries = StoreQueries(self._store)
-        self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._desk, self._queries, self._threads.running)
+        self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._labelling, self._desk, self._queries, self._threads.running)
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
 
     def heard(self, word: bytes) -> None:
@@ -110,8 +116,8 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views), self._admin))
-            await stack.enter_async_context(serving(build_sql_app(ReadOnlyQueries(self._store)), self._socket))
+            await stack.enter_async_context(serving(build_app(self._views, self._take_labels), self._admin))
+            await stack.enter_async_context(serving(build_socket_app(ReadOnlyQueries(self._store), self._import_labels), self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
             for work in (self._desk.run(), self._look_at_status(), self._retire()):
                 await stack.enter_async_context(_background(work))
@@ -122,6 +128,12 @@ class Monitor:
                 await asyncio.wait_for(self._desk.drained(), _NOTIFY_SECONDS)
             self._save_desk()
         return not self._threads.failed
+
+    def _take_labels(self, content: bytes, content_type: str) -> LabelReceipt:
+        return self._labelling.accept_body(content, content_type, LabelSource.API)
+
+    def _import_labels(self, content: bytes, content_type: str) -> LabelReceipt:
+        return self._labelling.accept_body(content, content_type, LabelSource.IMPORT)
 
     def _on_result(self, result: WindowResult) -> None:
         """Called in the detectors' thread."""
@@ -170,7 +182,9 @@ class Monitor:
             self._retire_once()
         self._loader.close()
         self._watching.close()
+        self._labelling.close()
         self._store.close()
+        os.close(self._labels_lock)
         os.close(self._spool_lock)
 
 

@@ -9,12 +9,16 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from config.addresses import socket_name
 from config.settings import Settings
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from store.clickhouse.client import Store
 
 SOCKET_NAME: Final = "monitor.sock"
 """In the data directory: where a monitor that holds the store answers `POST /sql`."""
@@ -23,37 +27,44 @@ _TIMEOUT_SECONDS: Final = 120  # the store gives up first
 _CHUNK_BYTES: Final = 64 * 1024
 
 
-def ask(settings: Settings, query: str, output_format: str) -> Iterator[bytes]:
-    """Return the answer to a read-only query, in pieces, in a format of ClickHouse's.
-
-    Raises QueryRefusedError, QueryFailedError, StoreUnavailableError or OSError, each with a sentence for the user.
-    """
-    if settings.store.clickhouse is None:
-        connection = _MonitorConnection(Path(settings.data_dir) / SOCKET_NAME)
-        try:
-            connection.connect()
-        except (FileNotFoundError, ConnectionRefusedError):  # no monitor holds the store
-            connection.close()
-        else:
-            return _ask_monitor(connection, query, output_format)
-    return iter([_ask_store(settings, query, output_format)])
-
-
-class _MonitorConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+class MonitorConnection(http.client.HTTPConnection):
+    """HTTP over a monitor's unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("monitor", timeout=_TIMEOUT_SECONDS)
         self._path = path
 
     def connect(self) -> None:
+        """Connect. Raises OSError."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         with socket_name(self._path) as name:
             self.sock.connect(name)
 
 
-def _ask_monitor(connection: _MonitorConnection, query: str, output_format: str) -> Iterator[bytes]:
+def connect_to_monitor(settings: Settings) -> MonitorConnection | None:
+    """Return a connection to the monitor that holds the data directory, None where there is none. Raises OSError."""
+    connection = MonitorConnection(Path(settings.data_dir) / SOCKET_NAME)
+    try:
+        connection.connect()
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+def ask(settings: Settings, query: str, output_format: str) -> Iterator[bytes]:
+    """Return the answer to a read-only query, in pieces, in a format of ClickHouse's.
+
+    Raises QueryRefusedError, QueryFailedError, StoreUnavailableError or OSError, each with a sentence for the user.
+    """
+    connection = connect_to_monitor(settings) if settings.store.clickhouse is None else None
+    if connection is not None:
+        return _ask_monitor(connection, query, output_format)
+    return iter([_ask_store(settings, query, output_format)])
+
+
+def _ask_monitor(connection: MonitorConnection, query: str, output_format: str) -> Iterator[bytes]:
     try:
         connection.request("POST", "/sql", json.dumps({"query": query, "format": output_format}), {"Content-Type": "application/json"})
         reply = connection.getresponse()
@@ -75,9 +86,16 @@ def _error(reply: http.client.HTTPResponse) -> Exception:
 
 
 def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
-    # Only here: asking the monitor needs none of it, and answers ten times sooner without.
-    from store.clickhouse.client import STORE_NAME, open_store  # noqa: PLC0415
-    from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415
+    from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415 - asking the monitor does not need it, and answers ten times sooner without
+
+    with opened_store(settings) as store:
+        return ReadOnlyQueries(store)(query, output_format)
+
+
+@contextmanager
+def opened_store(settings: Settings) -> Iterator[Store]:
+    """Open the store in this process, for as long as the context lasts. Raises StoreUnavailableError with a sentence for the user."""
+    from store.clickhouse.client import STORE_NAME, open_store  # noqa: PLC0415 - likewise
     from store.owner import HeldError  # noqa: PLC0415
 
     directory = Path(settings.data_dir)
@@ -88,6 +106,6 @@ def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     except HeldError as error:
         raise StoreUnavailableError(f"{error} It does not answer on {directory / SOCKET_NAME}.") from error
     try:
-        return ReadOnlyQueries(store)(query, output_format)
+        yield store
     finally:
         store.close()

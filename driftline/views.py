@@ -10,6 +10,7 @@ from pathlib import Path
 from alerts.desk import AlertDesk
 from config.addresses import written
 from config.settings import RouteSettings
+from driftline.labelling import Labelling
 from driftline.watching import Watching
 from records.alert import Alert
 from records.exchange import Exchange
@@ -31,6 +32,7 @@ class MonitorViews:
         routes: Sequence[RouteSettings],
         loader: Loader,
         watching: Watching,
+        labelling: Labelling,
         desk: AlertDesk,
         queries: StoreQueries,
         running: Callable[[str], bool],
@@ -42,6 +44,7 @@ class MonitorViews:
         self._routes = tuple(_route_status(route) for route in routes)
         self._loader = loader
         self._watching = watching
+        self._labelling = labelling
         self._desk = desk
         self._queries = queries
         self._running = running
@@ -71,14 +74,15 @@ class MonitorViews:
                 ConsumerStatus(consumer="detectors", running=self._running("detectors"), lag_records=sum(self._watching.lag().values())),
             ),
             store=self._loader.status,
+            labels=self._labelling.status(),
             routes=self._routes,
             agreement=self._watching.agreement,
         )
 
-    def counters(self) -> Mapping[tuple[str, ...], int]:
+    def counters(self) -> Mapping[tuple[str, ...], float]:
         """Return what is counted where it happens."""
         ledgers = take_stock(self._spool, self._loader.state).counters
-        return {**ledgers, **self._watching.counters(), **self._desk.counters(), **self._loader_counters()}
+        return {**ledgers, **self._watching.counters(), **self._desk.counters(), **self._loader_counters(), **self._labelling.counters()}
 
     def models(self) -> Sequence[ModelStatus]:
         """Return the watched models."""

@@ -96,6 +96,25 @@ class Metric(Enum):
     BASELINE_ROWS = MetricSpec("driftline_baseline_rows", _GAUGE, "Rows in the baseline; while one is learned, rows so far.", ("model", "baseline_id"))
     SHADOW_COMPARED = MetricSpec("driftline_shadow_compared_total", _COUNTER, "Pairs of served and shadow replies compared.", ("route", "arm"))
     SHADOW_AGREED = MetricSpec("driftline_shadow_agreed_total", _COUNTER, "Compared pairs whose outputs agreed.", ("route", "arm"))
+    # labels: received = duplicate + outdated + joined + unknown + unstored + waiting
+    LABELS_RECEIVED = MetricSpec("driftline_labels_received_total", _COUNTER, "Labels accepted, by how they came.", ("source",))
+    LABELS_REFUSED = MetricSpec("driftline_labels_refused_total", _COUNTER, "Lines that were no labels, and were told so.", ("source",))
+    LABELS_DUPLICATE = MetricSpec("driftline_labels_duplicate_total", _COUNTER, "Labels that said again what held already.")
+    LABELS_OUTDATED = MetricSpec("driftline_labels_outdated_total", _COUNTER, "Labels that contradicted a newer one, which went on to hold.")
+    LABELS_CONTRADICTING = MetricSpec(
+        "driftline_labels_contradicting_total", _COUNTER, "Labels that said something else than the one that held, newer or older."
+    )
+    LABELS_JOINED = MetricSpec("driftline_labels_joined_total", _COUNTER, "Labels whose exchange was found.", ("model", "timing"))
+    LABELS_UNKNOWN = MetricSpec("driftline_labels_unknown_total", _COUNTER, "Labels whose exchange was waited for in vain.")
+    LABELS_UNSTORED = MetricSpec("driftline_labels_unstored", _GAUGE, "Accepted labels that are not in the store yet.")
+    LABELS_WAITING = MetricSpec("driftline_labels_waiting", _GAUGE, "Stored labels whose exchange is being waited for.")
+    LABELLED_ROWS = MetricSpec("driftline_labelled_rows_total", _COUNTER, "Predictions compared with their label.", ("model", "arm"))
+    LABELLED_CORRECT = MetricSpec(
+        "driftline_labelled_correct_total", _COUNTER, "Those of `driftline_labelled_rows_total` that said the same.", ("model", "arm")
+    )
+    LABELLED_ABSOLUTE_ERROR = MetricSpec(
+        "driftline_labelled_absolute_error_total", _COUNTER, "Sum of their distances from the label, where both are numbers.", ("model", "arm")
+    )
     ALERTS = MetricSpec("driftline_alerts_total", _COUNTER, "Alerts that began to fire.", ("alert", "severity"))
     NOTIFICATIONS = MetricSpec("driftline_notifications_total", _COUNTER, "Notifications sent.", ("notifier",))
     NOTIFICATION_FAILURES = MetricSpec("driftline_notification_failures_total", _COUNTER, "Notifications given up.", ("notifier",))

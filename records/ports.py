@@ -7,6 +7,7 @@ from typing import Protocol
 
 from records.alert import Alert
 from records.exchange import Exchange
+from records.label import LabelReceipt
 from records.outcome import Outcome
 from records.status import ModelStatus, StatusReport
 from records.verdict import Verdict
@@ -58,7 +59,7 @@ class Views(Protocol):
         """Return the counts and the state of every part."""
         ...
 
-    def counters(self) -> Mapping[tuple[str, ...], int]:
+    def counters(self) -> Mapping[tuple[str, ...], float]:
         """Return what is counted where it happens, in the workers' ledgers and in the monitor: by metric name, then label values."""
         ...
 
@@ -81,6 +82,25 @@ class Views(Protocol):
 
 class StoreUnavailableError(Exception):
     """The store cannot be asked now; the text says why, in one line."""
+
+
+class LabelIntake(Protocol):
+    """Take labels from a caller. Called on a thread."""
+
+    def __call__(self, content: bytes, content_type: str) -> LabelReceipt:
+        """Keep what are labels in this body, so that no kill loses them, and say which lines are not.
+
+        Raises `UnreadableLabelsError` where none could be read, `LabelsNotKeptError` where they cannot be kept now: then none was.
+        """
+        ...
+
+
+class UnreadableLabelsError(ValueError):
+    """A body without lines that could be read one by one; the text says what was expected."""
+
+
+class LabelsNotKeptError(Exception):
+    """There is no room for more labels now, or they cannot be written; the text says which and what to do."""
 
 
 class ReadOnlySql(Protocol):

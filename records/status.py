@@ -59,6 +59,17 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The last failure, in one line, while it is down."""
 
 
+class LabelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels on their way."""
+
+    unstored: int = 0
+    """Accepted, and not in the store yet."""
+    waiting: int = 0
+    """In the store, and their exchange is waited for."""
+    error: str = ""
+    """Why they do not get on, in one line; empty while they do."""
+
+
 class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One shadow of a route, as it is set."""
 
@@ -133,6 +144,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     writers: tuple[WriterStatus, ...] = ()
     consumers: tuple[ConsumerStatus, ...] = ()
     store: StoreStatus
+    labels: LabelStatus = LabelStatus()
     routes: tuple[RouteStatus, ...] = ()
     """Empty where the monitor runs alone and was not told."""
     agreement: tuple[AgreementStatus, ...] = ()

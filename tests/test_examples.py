@@ -28,7 +28,7 @@ def test_the_example_loads_with_every_comment_taken_up(tmp_path: Path) -> None:
     text, taken_up = COMMENTED_SETTING.subn(r"\1\2", EXAMPLE.read_text(encoding="utf-8"))
     (tmp_path / "driftline.yaml").write_text(text, encoding="utf-8")
     settings = load(tmp_path / "driftline.yaml")
-    assert taken_up == 15
+    assert taken_up == 16
     assert settings.store.clickhouse is not None
     assert settings.alerts.webhook is not None
 
@@ -38,6 +38,6 @@ def test_the_example_shows_every_setting(key: str) -> None:
     assert re.search(rf"^[ #-]*{key}:", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("section", ["spool", "store", "drift", "alerts"])
+@pytest.mark.parametrize("section", ["spool", "store", "drift", "labels", "alerts"])
 def test_the_example_gives_the_defaults_where_it_says_nothing_else(section: str) -> None:
     assert msgspec.structs.asdict(getattr(load(EXAMPLE), section)) == msgspec.structs.asdict(getattr(Settings(), section))

@@ -9,5 +9,6 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `backtest`  the detectors over a table
 - `demo`      the product on real input, in a minute
 - `config`    check a configuration file
+- `labels`    what turned out to be true of predictions, from a table
 - `sql`       one query over the store
 """

@@ -13,6 +13,7 @@ In the order in which an exchange gets there:
 - `loader`     from the spool to the tables: batches, waiting, the loader's state
 - `rows`       windows, verdicts, alerts and baselines as JSON, and back
 - `results`    writes windows, verdicts, alerts and baselines
+- `labels`     labels, and beside them the predictions that they are about
 - `queries`    what the console and `driftline baseline` ask
 - `readonly`   a user's own SQL, which can read these tables and do nothing else
 """

@@ -20,7 +20,7 @@ _MOST_BY_ID: Final = 100
 """Exchanges shown for one id: its arms, and those of callers who use a request id more than once."""
 
 _BODY_COLUMNS: Final = ("body", "size_bytes", "truncated", "content_type", "content_encoding", "fields")
-_EXCHANGE: Final = ", ".join(
+EXCHANGE_COLUMNS: Final = ", ".join(
     (
         "exchange_id, request_id, role, route, arm, model, version, toUnixTimestamp64Nano(started_at)",
         *(f"ifNull({duration}, -1)" for duration in ("queue_ns", "connect_ns", "first_byte_ns", "total_ns")),
@@ -29,7 +29,8 @@ _EXCHANGE: Final = ", ".join(
         "response_chunk_ends, response_chunk_ns",
     )
 )
-_BODIES_AS_BYTES: Final[dict[str, str | dict[str, str]]] = {"request_body": "bytes", "response_body": "bytes"}
+"""What to select so that `exchange_of` can read it."""
+BODIES_AS_BYTES: Final[dict[str, str | dict[str, str]]] = {"request_body": "bytes", "response_body": "bytes"}
 
 
 class StoreQueries:
@@ -52,10 +53,10 @@ class StoreQueries:
         return self._latest("windows", WindowSummary, model, limit)
 
     def _exchanges_where(self, condition: str, identifier: str) -> list[Exchange]:
-        statement = f"SELECT {_EXCHANGE} FROM exchanges WHERE {condition} ORDER BY role, started_at, arm LIMIT {_MOST_BY_ID}"  # noqa: S608 - conditions are ours
+        statement = f"SELECT {EXCHANGE_COLUMNS} FROM exchanges WHERE {condition} ORDER BY role, started_at, arm LIMIT {_MOST_BY_ID}"  # noqa: S608 - conditions are ours
         with self._connection() as client:
-            rows = client.query(statement, {"identifier": identifier}, column_formats=_BODIES_AS_BYTES).result_rows
-        return [_exchange(row) for row in rows]
+            rows = client.query(statement, {"identifier": identifier}, column_formats=BODIES_AS_BYTES).result_rows
+        return [exchange_of(row) for row in rows]
 
     def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int) -> list[_ResultT]:
         statement = f"SELECT {selected(kind)} FROM {table} FINAL WHERE model = {{model:String}} ORDER BY closed_at DESC, window_index DESC LIMIT {limit:d}"  # noqa: S608
@@ -64,7 +65,8 @@ class StoreQueries:
         return results(lines, kind)
 
 
-def _exchange(row: Sequence[Any]) -> Exchange:
+def exchange_of(row: Sequence[Any]) -> Exchange:
+    """Return the exchange in a row of `EXCHANGE_COLUMNS`."""
     exchange_id, request_id, role, route, arm, model, version, started_at_ns, queue_ns, connect_ns, first_byte_ns, total_ns, *rest = row
     method, path, status, error, client, principal, trace_id, span_id, sampling_rate, *bodies = rest
     return Exchange(

@@ -12,6 +12,7 @@ from console.api import build_app
 from records.alert import Alert, AlertState, Severity
 from records.exchange import Body, Exchange, Role
 from records.ids import new_exchange_id
+from records.label import LabelReceipt
 from records.metrics import BUCKET_LABELS, Metric
 from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, WriterStatus
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
@@ -162,9 +163,28 @@ def views() -> MemoryViews:
     )
 
 
+class MemoryLabels:
+    """Implements `records.ports.LabelIntake`: takes whatever comes, or says what a test wants."""
+
+    def __init__(self) -> None:
+        self.bodies: list[tuple[bytes, str]] = []
+        self.answer: LabelReceipt | Exception = LabelReceipt(accepted=1, refused=0)
+
+    def __call__(self, content: bytes, content_type: str) -> LabelReceipt:
+        self.bodies.append((content, content_type))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 @pytest.fixture
-async def client(views: MemoryViews) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    async with TestClient(TestServer(build_app(views))) as client:
+def take_labels() -> MemoryLabels:
+    return MemoryLabels()
+
+
+@pytest.fixture
+async def client(views: MemoryViews, take_labels: MemoryLabels) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    async with TestClient(TestServer(build_app(views, take_labels))) as client:
         yield client
 
 

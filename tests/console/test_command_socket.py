@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from console.command_socket import build_socket_app
 from console.listening import listen_unix, serving
-from console.sql import build_sql_app
 from records.ports import QueryFailedError, QueryRefusedError
 
 
@@ -42,9 +42,9 @@ def answer(query: str, output_format: str) -> bytes:
 
 
 @pytest.fixture
-async def ask(tmp_path):
+async def ask(tmp_path, take_labels):
     path = tmp_path / "monitor.sock"
-    async with serving(build_sql_app(answer), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels), listen_unix(path)):
         yield lambda *args, **kwargs: asyncio.to_thread(post, path, *args, **kwargs)
 
 
@@ -81,8 +81,8 @@ async def test_other_paths_and_methods_are_errors_in_json(ask):
     assert (await ask(None, method="GET"))[0] == 405
 
 
-async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path):
+async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path, take_labels):
     path = tmp_path / "monitor.sock"
-    async with serving(build_sql_app(answer), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels), listen_unix(path)):
         assert path.exists()
     assert not path.exists()

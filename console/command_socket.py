@@ -1,6 +1,6 @@
-"""Queries over the store, on a unix socket that only the owner of the data directory can open.
+"""What commands ask of a running monitor, on a unix socket that only the owner of the data directory can open.
 
-`driftline sql` asks here while a monitor holds the embedded store, which has one owner process.
+The embedded store has one owner process: while a monitor holds it, `driftline sql` and others ask here.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from console.labels import LabelDesk
 from console.replies import ApiError, errors_as_json
 from console.threads import StoreThreads
-from records.ports import QueryFailedError, QueryRefusedError, ReadOnlySql
+from records.ports import LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
 
 _EXAMPLE = '{"query": "SELECT count() FROM exchanges", "format": "JSONEachRow"}'
 
@@ -22,8 +23,8 @@ class SqlQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str
 
 
-def build_sql_app(ask: ReadOnlySql) -> web.Application:
-    """Return the application that answers POST /sql with the bytes that `ask` returns."""
+def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake) -> web.Application:
+    """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels."""
     app = web.Application(middlewares=[errors_as_json])
     store = StoreThreads(app)
 
@@ -38,6 +39,7 @@ def build_sql_app(ask: ReadOnlySql) -> web.Application:
         return web.Response(body=result, content_type="application/octet-stream")
 
     app.router.add_post("/sql", answer)
+    app.router.add_post("/labels", LabelDesk(take_labels).take)
     return app
 
 

@@ -1,0 +1,163 @@
+"""Labels that were accepted and have yet to be stored, or to meet their exchange; and what was counted. One SQLite file.
+
+A label goes from `received` to `waiting` when it is stored, and leaves that when its exchange was found or is waited for no longer. Each step changes
+labels and counts in one transaction: so no kill loses a label, and none is counted twice.
+
+    received = duplicate + outdated + joined + unknown + those in the two tables
+
+What was accepted is on the platter (`synchronous=FULL`), for labels are few and dear.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from records.label import Label
+from records.metrics import Metric
+
+Counts: TypeAlias = Mapping[tuple[str, ...], float]
+"""By metric name, then label values."""
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL, looks INTEGER NOT NULL, due_at_ns INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS waiting_due ON waiting (due_at_ns);
+CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value REAL NOT NULL);
+"""
+_BUSY_SECONDS: Final = 10.0
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Label).decode
+
+
+class JournalError(OSError):
+    """The journal cannot be used; the text says why and what to do."""
+
+
+class Waiting(NamedTuple):
+    """A stored label whose exchange has not been found."""
+
+    number: int
+    label: Label
+    looks: int
+    """How often the store was asked for its exchange in vain."""
+
+
+class Journal:
+    """May be used from any thread. Every method may raise `JournalError`, and then has changed nothing."""
+
+    def __init__(self, path: Path, *, max_received: int, max_waiting: int) -> None:
+        self._path = path
+        self._max_received = max_received
+        self._max_waiting = max_waiting
+        self._lock = threading.Lock()
+        with self._failing_in_words():
+            self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(_TABLES)
+            path.chmod(0o600)
+
+    def accept(self, labels: Sequence[Label], counts: Counts) -> bool:
+        """Keep these labels, all or none; return False where there is no room for them."""
+        with self._transaction() as database:
+            if self._size("received") + len(labels) > self._max_received:
+                return False
+            database.executemany("INSERT INTO received (label) VALUES (?)", [(_encode(label),) for label in labels])
+            _add(database, counts)
+        return True
+
+    def received(self, at_most: int) -> tuple[int, list[Label]]:
+        """Return the oldest labels that are not in the store, and the number of the last of them."""
+        with self._reading() as database:
+            rows = database.execute("SELECT number, label FROM received ORDER BY number LIMIT ?", (at_most,)).fetchall()
+        return rows[-1][0] if rows else 0, [_decode(label) for _, label in rows]
+
+    def stored(self, number: int, kept: Iterable[Label], due_at_ns: int, counts: Counts) -> None:
+        """Labels up to this number were settled, and the kept ones stored: they wait for their exchanges.
+
+        Where there is no room, those that waited longest are counted as unknown and waited for no longer.
+        """
+        with self._transaction() as database:
+            database.execute("DELETE FROM received WHERE number <= ?", (number,))
+            database.executemany("INSERT INTO waiting (label, looks, due_at_ns) VALUES (?, 0, ?)", [(_encode(label), due_at_ns) for label in kept])
+            excess = max(0, self._size("waiting") - self._max_waiting)
+            database.execute("DELETE FROM waiting WHERE number IN (SELECT number FROM waiting ORDER BY number LIMIT ?)", (excess,))
+            _add(database, {**counts, (Metric.LABELS_UNKNOWN.metric_name,): excess})
+
+    def due(self, now_ns: int, at_most: int) -> list[Waiting]:
+        """Return the waiting labels whose exchanges are to be looked for now."""
+        with self._reading() as database:
+            query = "SELECT number, label, looks FROM waiting WHERE due_at_ns <= ? ORDER BY due_at_ns LIMIT ?"
+            rows = database.execute(query, (now_ns, at_most)).fetchall()
+        return [Waiting(number, _decode(label), looks) for number, label, looks in rows]
+
+    def looked(self, finished: Iterable[int], postponed: Mapping[int, int], counts: Counts) -> None:
+        """These waiting labels are waited for no longer, and those are looked for again when they are due (number to Unix nanoseconds)."""
+        with self._transaction() as database:
+            database.executemany("DELETE FROM waiting WHERE number = ?", [(number,) for number in finished])
+            postponements = [(due_at_ns, number) for number, due_at_ns in postponed.items()]
+            database.executemany("UPDATE waiting SET looks = looks + 1, due_at_ns = ? WHERE number = ?", postponements)
+            _add(database, counts)
+
+    def count(self, counts: Counts) -> None:
+        """Add to the counts."""
+        with self._transaction() as database:
+            _add(database, counts)
+
+    def sizes(self) -> tuple[int, int]:
+        """Return how many labels are not in the store, and how many wait for their exchange."""
+        with self._reading():
+            return self._size("received"), self._size("waiting")
+
+    def counts(self) -> dict[tuple[str, ...], float]:
+        """Return what was counted since the journal began."""
+        with self._reading() as database:
+            return {tuple(msgspec.json.decode(name)): value for name, value in database.execute("SELECT name, value FROM counts")}
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _size(self, table: str) -> int:
+        (size,) = self._database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of two names
+        return int(size)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._failing_in_words():
+            yield self._database
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _failing_in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"the journal of labels {self._path} cannot be written: {error}") from error
+        except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+            raise JournalError(f"the journal of labels {self._path} is damaged ({error}): move it away to begin a new one") from error
+
+
+def _add(database: sqlite3.Connection, counts: Counts) -> None:
+    rows = [(msgspec.json.encode(name).decode(), value) for name, value in counts.items()]
+    database.executemany("INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", rows)

@@ -1,0 +1,113 @@
+"""Labels in the store: which ones hold, the exchanges that they are about, and both side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import pyarrow as pa
+
+from records.exchange import Exchange
+from records.label import NO_EXCHANGE, Label, Labelled, Subject
+from store.clickhouse.client import Connection, Store
+from store.clickhouse.columns import arrow_stream
+from store.clickhouse.queries import BODIES_AS_BYTES, EXCHANGE_COLUMNS, exchange_of
+
+_LONG_QUERY: Final = {"max_query_size": 16 * 1024 * 1024}
+"""The names of a batch stand in the query."""
+
+
+class StoredLabel(msgspec.Struct, frozen=True):
+    """The label that holds for a row."""
+
+    label: str
+    labelled_at_ns: int
+    received_at_ns: int
+
+
+class LabelTable:
+    """Every method raises `StoreUnavailableError` where the store cannot be used now. Writing twice is the same as writing once."""
+
+    def __init__(self, store: Store) -> None:
+        self._connection = Connection(store)
+
+    def holding(self, subjects: Iterable[Subject]) -> dict[Subject, StoredLabel]:
+        """Return the labels that hold for these rows, as far as there are any."""
+        named = [(str(UUID(bytes=subject.exchange_id)), *subject[1:]) for subject in subjects]
+        with self._connection() as client:
+            rows = client.query(
+                "SELECT exchange_id, request_id, key, row, argMax((label, toUnixTimestamp64Nano(labelled_at), toUnixTimestamp64Nano(received_at)),"
+                " (labelled_at, received_at)) FROM labels WHERE (exchange_id, request_id, key, row) IN %(named)s"
+                " GROUP BY exchange_id, request_id, key, row",
+                {"named": named},
+                _LONG_QUERY,
+            ).result_rows
+        return {Subject(exchange_id.bytes, request_id, key, row): StoredLabel(*held) for exchange_id, request_id, key, row, held in rows}
+
+    def insert(self, labels: Sequence[Label]) -> None:
+        """Keep labels."""
+        if labels:
+            subjects = [label.subject for label in labels]
+            self._insert(
+                "labels",
+                {
+                    "exchange_id": pa.array([subject.exchange_id for subject in subjects], pa.binary(16)),
+                    "request_id": pa.array([subject.request_id for subject in subjects], pa.string()),
+                    "key": pa.array([subject.key for subject in subjects], pa.string()),
+                    "row": pa.array([subject.row for subject in subjects], pa.uint32()),
+                    **_label_columns(labels),
+                },
+            )
+
+    def exchanges(self, subjects: Iterable[Subject]) -> list[tuple[Exchange, str]]:
+        """Return the stored exchanges, of all arms, that these are about, each with its `label_key`."""
+        distinct = set(subjects)
+        ids = {subject.exchange_id for subject in distinct} - {NO_EXCHANGE}
+        found = self._exchanges_where("exchange_id", [str(UUID(bytes=each)) for each in ids])
+        found += self._exchanges_where("request_id", [*{subject.request_id for subject in distinct} - {""}])
+        return found + self._exchanges_where("label_key", [*{subject.key for subject in distinct} - {""}])
+
+    def insert_labelled(self, joined: Sequence[Labelled]) -> None:
+        """Keep labels beside predictions."""
+        if joined:
+            exchanges = [each.exchange for each in joined]
+            self._insert(
+                "labelled",
+                {
+                    "model": pa.array([each.model for each in joined], pa.string()),
+                    "version": pa.array([each.version for each in joined], pa.string()),
+                    "arm": pa.array([exchange.arm for exchange in exchanges], pa.string()),
+                    "role": pa.array([exchange.role for exchange in exchanges], pa.string()),
+                    "exchange_id": pa.array([exchange.exchange_id for exchange in exchanges], pa.binary(16)),
+                    "request_id": pa.array([exchange.request_id for exchange in exchanges], pa.string()),
+                    "started_at": pa.array([exchange.started_at_ns for exchange in exchanges], pa.timestamp("ns", "UTC")),
+                    "row": pa.array([each.label.subject.row for each in joined], pa.uint32()),
+                    "prediction": pa.array([each.prediction for each in joined], pa.string()),
+                    "correct": pa.array([each.correct for each in joined], pa.bool_()),
+                    "absolute_error": pa.array([each.absolute_error for each in joined], pa.float64()),
+                    **_label_columns([each.label for each in joined]),
+                },
+            )
+
+    def _exchanges_where(self, column: str, names: Sequence[str]) -> list[tuple[Exchange, str]]:
+        if not names:
+            return []
+        statement = f"SELECT {EXCHANGE_COLUMNS}, label_key FROM exchanges WHERE {column} IN %(names)s"  # noqa: S608 - one of three columns
+        with self._connection() as client:
+            rows = client.query(statement, {"names": names}, _LONG_QUERY, column_formats=BODIES_AS_BYTES).result_rows
+        return [(exchange_of(row[:-1]), str(row[-1])) for row in rows]
+
+    def _insert(self, table: str, columns: dict[str, Any]) -> None:
+        with self._connection() as client:
+            client.raw_insert(table, list(columns), arrow_stream(pa.table(columns)), fmt="ArrowStream")
+
+
+def _label_columns(labels: Sequence[Label]) -> dict[str, Any]:
+    return {
+        "label": pa.array([label.label for label in labels], pa.string()),
+        "labelled_at": pa.array([label.labelled_at_ns for label in labels], pa.timestamp("ns", "UTC")),
+        "received_at": pa.array([label.received_at_ns for label in labels], pa.timestamp("ns", "UTC")),
+        "source": pa.array([label.source for label in labels], pa.string()),
+    }
