@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench import nginx
+from bench.consumers import consuming
 from bench.contenders import Contender, Place, Services, contenders
 from bench.load import apply_load
 from bench.processes import CORES, LOAD_CORES, PROXY_CORES, BenchmarkError, Group, exit_on_sigterm, free_port, program, resident_bytes, running
@@ -143,7 +144,8 @@ def _started(contender: Contender, services: Services, directory: Path, spool_di
     ):
         place = Place(Path(room), Path(spool), free_port())
         command = contender.command(place, services)
-        with running(contender.title, command, port=place.port, cores=PROXY_CORES[: contender.workers], log=place.room / "log") as group:
+        log, cores = place.room / "log", PROXY_CORES[: contender.workers]
+        with running(contender.title, command, port=place.port, cores=cores, log=log) as group, consuming(place.spool):
             yield group, place
 
 

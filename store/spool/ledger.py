@@ -5,7 +5,7 @@ file holds an exclusive flock for as long as its writer lives, so "is it alive" 
 
     offset  size          field
          0     8          magic "DRIFTLDG"
-         8     4          format version (1)
+         8     4          format version, of the segments beside it too
         12     4          capacity: number of counters
         16    48          zeros
         64     8*capacity values, unsigned 64-bit, in the machine's byte order
@@ -24,10 +24,9 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from store.spool.format import LEDGER_NAME
+from store.spool.format import LEDGER_NAME, READABLE_VERSIONS, VERSION
 
 MAGIC: Final = b"DRIFTLDG"
-VERSION: Final = 1
 CAPACITY: Final = 4096
 NAMES_BYTES: Final = 256 * 1024
 SEQUENCE_SLOT: Final = 0
@@ -93,7 +92,7 @@ class LedgerView:
         path = directory / LEDGER_NAME
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _check_header(path, os.pread(self._fd, _HEADER_BYTES, 0))
+            self.version = _version(path, os.pread(self._fd, _HEADER_BYTES, 0))
         except ValueError:
             os.close(self._fd)
             raise
@@ -129,7 +128,7 @@ def read_ledger(directory: Path) -> LedgerSnapshot:
         # Asked before reading: a writer that dies in between is seen alive with its last counts, and dead the next time.
         alive = _is_locked(file.fileno())
         data = file.read()
-    _check_header(path, data)
+    _version(path, data)
     names_at = _HEADER_BYTES + 8 * CAPACITY
     values = memoryview(data)[_HEADER_BYTES:names_at].cast("Q")
     lines = data[names_at:].rstrip(b"\0").decode("utf-8", "replace").split("\n")[:-1]
@@ -137,9 +136,12 @@ def read_ledger(directory: Path) -> LedgerSnapshot:
     return LedgerSnapshot(alive, values[SEQUENCE_SLOT], counters)
 
 
-def _check_header(path: Path, data: bytes) -> None:
-    if len(data) < _HEADER_BYTES or data[: _HEADER.size] != _HEADER.pack(MAGIC, VERSION, CAPACITY):
-        raise ValueError(f"{path} is not a ledger of this version of Driftline")
+def _version(path: Path, data: bytes) -> int:
+    """Return the version in a ledger's header. Raises ValueError unless it can be read here."""
+    magic, version, capacity = _HEADER.unpack_from(data.ljust(_HEADER.size, b"\0"))
+    if (magic, capacity) != (MAGIC, CAPACITY) or version not in READABLE_VERSIONS:
+        raise ValueError(f"{path} is not a ledger that this version of Driftline can read")
+    return int(version)
 
 
 def _is_locked(fd: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from store.spool.format import SEGMENT_SUFFIX
+from store.spool.format import SEGMENT_SUFFIX, SPARE_SUFFIX
 
 
 def writer_names(spool: Path) -> list[str]:
@@ -21,16 +21,22 @@ def segment_indexes(directory: Path) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
+def spare_segments(directory: Path) -> list[os.DirEntry[str]]:
+    """Return a writer's files that wait to be used again."""
+    return [entry for entry in _entries(directory) if entry.name.endswith(SPARE_SUFFIX)]
+
+
 def spool_bytes(spool: Path) -> int:
     """Return the size of all segments of all writers, in bytes. One writer's are of one size, so that one of them is looked at."""
     total = 0
     for writer in writer_names(spool):
         segments = [entry for entry in _entries(spool / writer) if entry.name.endswith(SEGMENT_SUFFIX)]
-        total += len(segments) * next((size for size in map(_size, segments) if size), 0)
+        total += len(segments) * next((size for size in map(size_of, segments) if size), 0)
     return total
 
 
-def _size(entry: os.DirEntry[str]) -> int:
+def size_of(entry: os.DirEntry[str]) -> int:
+    """Return the size of a file in bytes, 0 where it is gone."""
     with suppress(FileNotFoundError):
         return entry.stat().st_size
     return 0

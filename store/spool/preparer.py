@@ -1,4 +1,8 @@
-"""Segments made ready before a writer needs them: by a thread, because allocating can wait for the disk."""
+"""Segments made ready before a writer needs them: by a thread, because allocating can wait for the disk.
+
+A file that every consumer has passed is used again while it is young, as PostgreSQL does with its log: what was written a moment ago is still in
+memory, and writing there again costs about half of what fresh memory does. An older one may be in memory no more, and then every page of it would be read first.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,19 @@ import errno
 import mmap
 import os
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Final
 
 from records.metrics import DropReason
-from store.spool.format import pack_segment_header, segment_name
-from store.spool.listing import spool_bytes
+from store.spool.format import END_OF_FRAMES, SEGMENT_HEADER_BYTES, pack_segment_header, segment_name
+from store.spool.listing import spare_segments, spool_bytes
 
 _RETRY_SECONDS: Final = 0.1
 _SEGMENTS_READY: Final = 2
+_YOUNG_SECONDS: Final = 10.0
+"""A third of the time for which the kernel keeps what was written, at the least, unless memory is short (vm.dirty_expire_centisecs)."""
 
 
 class Segment:
@@ -84,13 +91,35 @@ class Preparer:
         try:
             if spool_bytes(self._directory.parent) + self._segment_bytes > self._max_bytes:
                 return False
-            self._ready.append(_create_segment(self._directory, self._index, self._segment_bytes))
+            self._ready.append(self._reuse() or _create_segment(self._directory, self._index, self._segment_bytes))
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 self.failure = DropReason.SPOOL_ERROR
             return False
         self._index += 1
         return True
+
+    def _reuse(self) -> Segment | None:
+        """Make a spare file the next segment; None where there is none. Raises OSError."""
+        for spare in spare_segments(self._directory):
+            found = spare.stat()
+            if found.st_size == self._segment_bytes and time.time() - found.st_mtime < _YOUNG_SECONDS:
+                return _open_segment(Path(spare), self._directory / segment_name(self._index), self._index, self._segment_bytes)
+            os.unlink(spare)  # noqa: PTH108 - an entry of a directory, not a path
+        return None
+
+
+def _open_segment(path: Path, name: Path, index: int, size: int) -> Segment:
+    """Empty a spare file, map it, and give it its name. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, pack_segment_header(index, 0).ljust(SEGMENT_HEADER_BYTES, b"\0") + END_OF_FRAMES, 0)
+        segment = Segment(fd, size)
+        path.rename(name)
+    except OSError:
+        os.close(fd)
+        raise
+    return segment
 
 
 def _create_segment(directory: Path, index: int, size: int) -> Segment:

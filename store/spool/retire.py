@@ -1,5 +1,7 @@
 """Deletes what every consumer has passed: segments first, then whole writers that are gone.
 
+A writer that lives gets some of its segments back to use again (`store.spool.preparer`).
+
 A dead writer's totals must not go with it, so they move to `retired.json`. Each step can be the last one before a kill:
 
     delete its segments          it is counted from its ledger and the loader's state, as before
@@ -17,11 +19,14 @@ from typing import Final
 import msgspec
 
 from store.spool.cursor import Cursor
-from store.spool.format import segment_name
+from store.spool.format import SPARE_SUFFIX, segment_name
 from store.spool.ledger import LedgerSnapshot, read_ledger
-from store.spool.listing import segment_indexes, writer_names
+from store.spool.listing import segment_indexes, size_of, spare_segments, writer_names
 from store.spool.state import LoaderState, write_state
 from store.spool.totals import RETIRED_NAME, Retired, read_retired, totals_of
+
+SPARE_BYTES: Final = 32 * 1024 * 1024
+"""What a living writer gets back at most; it comes to the spool's own bound."""
 
 _START_SECONDS: Final = 600
 """A writer without a ledger that is older than this died while it began; nothing starts so slowly."""
@@ -42,7 +47,8 @@ def retire(spool: Path, loader: LoaderState, detectors: Mapping[str, Cursor], *,
         except ValueError:
             continue  # of another version, or damaged: the reader leaves it alone and says so
         else:
-            _delete_passed(directory, min(cursors.get(writer, Cursor()).segment for cursors in (loader.cursors, detectors)))
+            passed = min(cursors.get(writer, Cursor()).segment for cursors in (loader.cursors, detectors))
+            _delete_passed(directory, passed, spare_bytes=SPARE_BYTES if ledger.alive else 0)
             if _is_over(directory, ledger, loader):
                 retired = _retire_writer(directory, ledger, loader, retired)
 
@@ -61,11 +67,19 @@ def _delete_stillborn(directory: Path, now_seconds: float) -> None:
         shutil.rmtree(directory)
 
 
-def _delete_passed(directory: Path, segment: int) -> None:
-    """Delete the segments before this one."""
-    for index in segment_indexes(directory):
-        if index < segment:
-            (directory / segment_name(index)).unlink()
+def _delete_passed(directory: Path, segment: int, *, spare_bytes: int) -> None:
+    """Delete the segments before this one, but for some whose writer may use them again."""
+    spares = spare_segments(directory)
+    room = spare_bytes - sum(map(size_of, spares))
+    for path in [directory / segment_name(index) for index in segment_indexes(directory) if index < segment]:
+        room -= path.stat().st_size
+        if room >= 0:
+            path.rename(path.with_suffix(SPARE_SUFFIX))
+        else:
+            path.unlink()
+    if not spare_bytes:
+        for spare in spares:
+            Path(spare).unlink()
 
 
 def _is_over(directory: Path, ledger: LedgerSnapshot, loader: LoaderState) -> bool:

@@ -22,16 +22,16 @@ class Found(NamedTuple):
     """The last record before it: what lies between the last one read and this was lost."""
 
 
-def find_frame(data: bytes, last: int, most: int) -> Found | None:
+def find_frame(data: bytes, last: int, most: int, start: int) -> Found | None:
     """Return the first good frame in `data`, which begins at a multiple of 8 within its segment.
 
     Bodies may hold bytes that look like a frame, so besides its CRC its sequence must be plausible: `last` is the last record read, and
-    `most` the last one that can lie before the frame. Seals are not looked for, since nothing follows them.
+    `most` the last one that can lie before the frame. CRCs begin with `start`. Seals are not looked for, since nothing follows them.
     """
     for offset in heapq.merge(_candidates(data, FrameKind.RECORD), _candidates(data, FrameKind.OUTCOME)):
         length, crc, sequence, kind, _ = FRAME_HEADER.unpack_from(data, offset)
         passed = sequence - 1 if kind == FrameKind.RECORD else max(sequence, last)
-        if FRAME_HEADER_BYTES <= length <= len(data) - offset and last <= passed <= most and crc32(data[offset + 8 : offset + length]) == crc:
+        if FRAME_HEADER_BYTES <= length <= len(data) - offset and last <= passed <= most and crc32(data[offset + 8 : offset + length], start) == crc:
             return Found(offset, passed)
     return None
 

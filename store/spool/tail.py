@@ -24,7 +24,17 @@ import msgspec
 from zlib_ng.zlib_ng import crc32
 
 from store.spool.cursor import Cursor
-from store.spool.format import FRAME_HEADER, FRAME_HEADER_BYTES, SEGMENT_HEADER, SEGMENT_HEADER_BYTES, FrameKind, aligned, segment_name
+from store.spool.format import (
+    END_OF_FRAMES,
+    FRAME_HEADER,
+    FRAME_HEADER_BYTES,
+    SEGMENT_HEADER,
+    SEGMENT_HEADER_BYTES,
+    FrameKind,
+    aligned,
+    crc_start,
+    segment_name,
+)
 from store.spool.ledger import LedgerView
 from store.spool.listing import segment_indexes
 from store.spool.salvage import Found, find_frame
@@ -64,6 +74,7 @@ class Tail:
         self._ledger = LedgerView(directory)
         self._segment, self._offset, self._sequence, self._torn = cursor.segment, cursor.offset, cursor.sequence, cursor.torn
         self._fd = -1
+        self._crc_start = 0
         self._sealed = False
         self._searched = -1
 
@@ -123,7 +134,7 @@ class Tail:
         while at + FRAME_HEADER_BYTES <= size and at < max_bytes and len(frames) < max_frames:
             length, crc, sequence, kind, _ = FRAME_HEADER.unpack_from(chunk, at)
             end = at + length
-            if length < FRAME_HEADER_BYTES or end > size or crc32(chunk[at + 8 : end]) != crc:
+            if length < FRAME_HEADER_BYTES or end > size or crc32(chunk[at + 8 : end], self._crc_start) != crc:
                 break
             if kind == _RECORD and sequence == self._sequence + 1:
                 self._sequence = sequence
@@ -183,23 +194,21 @@ class Tail:
 
     def _search(self, segment: int, start: int) -> Found | None:
         """Look for a good frame from byte `start` of a segment on. The writer may be one record ahead of its ledger."""
-        data = self._path(segment).read_bytes()[start:]
-        return find_frame(data, self._sequence, self._ledger.sequence())
+        data = self._path(segment).read_bytes()
+        return find_frame(data[start:], self._sequence, self._ledger.sequence(), crc_start(segment, self._ledger.version))
 
     def _end(self, promised: int) -> None:
         """Settle what a dead writer left behind its last good frame, and move past everything."""
         if promised > self._sequence:
             self._miss(promised)
-        elif self._rest().strip(b"\0"):
+        elif self._is_torn():
             self._torn = 1
         self._move(max([self._segment - 1, *self._indexes()]) + 1, SEGMENT_HEADER_BYTES)
         self.at_end = True
 
-    def _rest(self) -> bytes:
-        if not self._open():
-            return b""
-        start = self._offset + (FRAME_HEADER_BYTES if self._sealed else 0)
-        return os.pread(self._fd, os.fstat(self._fd).st_size, start)
+    def _is_torn(self) -> bool:
+        """Whether a frame was begun behind the last good one. Farther on there may lie what the file held before."""
+        return self._open() and not self._sealed and any(os.pread(self._fd, len(END_OF_FRAMES), self._offset))
 
     def _miss(self, passed: int) -> None:
         """Count the records up to `passed` as lost, where they were not read."""
@@ -228,6 +237,7 @@ class Tail:
             if indexes[0] != self._segment:
                 self._move(indexes[0], SEGMENT_HEADER_BYTES)
             self._fd = os.open(self._path(self._segment), os.O_RDONLY | os.O_CLOEXEC)
+            self._crc_start = crc_start(self._segment, self._ledger.version)
         return True
 
     def _move(self, segment: int, offset: int) -> None:

@@ -1,6 +1,6 @@
 """Appends records to mapped segments: no system call on the way of a small one, and nothing lost with the process.
 
-Segments are allocated and mapped by a thread before they are needed; when none is ready (the bound is reached, the
+Segments are made, or old ones made ready again, by a thread before they are needed; when none is ready (the bound is reached, the
 disk is full) the record is dropped and counted, and the request goes on.
 """
 
@@ -17,6 +17,7 @@ from records.exchange import Exchange
 from records.metrics import DropReason, Metric
 from records.outcome import Outcome
 from store.spool.format import (
+    END_OF_FRAMES,
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     FrameKind,
@@ -28,6 +29,9 @@ from store.spool.preparer import Preparer, Segment
 
 _RECORD: Final = int(FrameKind.RECORD)
 _OUTCOME: Final = int(FrameKind.OUTCOME)
+
+_BEHIND: Final = tuple(bytes(-size % 8) + END_OF_FRAMES for size in range(8))
+"""What comes behind a frame, by its size modulo 8: zeros up to where the next one begins, and the end."""
 
 _WRITTEN_FROM_BYTES: Final = 4096
 """Frames from this size on are written by a system call: it takes the pages all at once, where a copy into the mapping faults on each."""
@@ -84,26 +88,29 @@ class SpoolWriter:
             self._segment.close()
 
     def _write(self, sequence: int, kind: int, payload: bytes) -> DropReason | None:
-        header = pack_frame_header(sequence, kind, payload)
-        size = len(header) + len(payload)
-        end = self._offset + size
-        if end > self._segment_bytes:
+        size = FRAME_HEADER_BYTES + len(payload)
+        if self._offset + size > self._segment_bytes:
             lost = self._next_segment(size)
             if lost is not None:
                 return lost
-            end = self._offset + size
         segment = self._segment
         assert segment is not None
+        at = self._offset
+        header = pack_frame_header(self._index, sequence, kind, payload)
+        behind = _BEHIND[size & 7]
+        following = at + size + len(behind)
+        if following > self._segment_bytes:
+            behind = behind[: self._segment_bytes - following]
         if size < _WRITTEN_FROM_BYTES:
-            segment.map[self._offset : end] = header + payload
+            segment.map[at : at + size + len(behind)] = header + payload + behind
         else:
             try:
-                written = os.pwritev(segment.fd, (header, payload), self._offset)
+                written = os.pwritev(segment.fd, (header, payload, behind), at)
             except OSError:
                 written = 0
             if written < size:  # what came to lie there is no frame, and the next one covers it
                 return DropReason.SPOOL_ERROR
-        self._offset = (end + 7) & ~7
+        self._offset = (at + size + 7) & ~7
         return None
 
     def _next_segment(self, frame_bytes: int) -> DropReason | None:
@@ -112,12 +119,13 @@ class SpoolWriter:
         following = self._preparer.take()
         if following is None:
             return self._preparer.failure
-        self._index += 1
-        following.map[:24] = pack_segment_header(self._index, self._sequence + 1)
+        following.map[:24] = pack_segment_header(self._index + 1, self._sequence + 1)
         if self._segment is not None:
             if self._offset + FRAME_HEADER_BYTES <= self._segment_bytes:
-                self._segment.map[self._offset : self._offset + FRAME_HEADER_BYTES] = pack_frame_header(self._sequence, FrameKind.SEAL, b"")
+                seal = pack_frame_header(self._index, self._sequence, FrameKind.SEAL, b"")
+                self._segment.map[self._offset : self._offset + FRAME_HEADER_BYTES] = seal
             self._segment.close()
+        self._index += 1
         self._segment = following
         self._offset = SEGMENT_HEADER_BYTES
         return None

@@ -15,7 +15,7 @@ OPEN = Metric.CLIENT_CONNECTIONS.metric_name
 
 @pytest.fixture
 def workers(tmp_path):
-    workers = [Worker(tmp_path, "w1"), Worker(tmp_path, "w2")]
+    workers = [Worker(tmp_path, name, segment_bytes=1 << 16) for name in ("w1", "w2")]  # one holds everything, so that nothing is dropped for want of a second
     yield workers
     for worker in workers:
         if worker.alive:

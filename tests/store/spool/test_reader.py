@@ -233,7 +233,7 @@ def test_what_a_dead_writer_promised_beyond_its_last_good_frame_is_lost(tmp_path
     assert (cursors["w1"].sequence, cursors["w1"].torn) == (5, 0)
 
 
-@pytest.mark.parametrize("foreign", [pack_frame(2, FrameKind.RECORD, b"an old one"), pack_frame(6, 9, b"of no kind"), pack_frame(6, 0, b"of no kind")])
+@pytest.mark.parametrize("foreign", [pack_frame(1, 2, FrameKind.RECORD, b"an old one"), pack_frame(1, 6, 9, b"of no kind"), pack_frame(1, 6, 0, b"of no kind")])
 def test_a_whole_frame_that_cannot_come_next_is_damage(tmp_path, start, foreign):
     worker = start()
     worker.fill(8)
@@ -325,7 +325,7 @@ def test_a_segment_cut_short_costs_what_was_cut_off(tmp_path, start):
 
 
 def test_a_body_that_looks_like_frames_from_the_future_is_not_taken_for_them(tmp_path, start):
-    forged = b"".join(pack_frame(sequence, FrameKind.RECORD, b"forged..") for sequence in range(4, 9))
+    forged = b"".join(pack_frame(1, sequence, FrameKind.RECORD, b"forged..") for sequence in range(4, 9))
     worker = start(segment_bytes=1 << 14)
     worker.append_body(b"".join(forged + bytes(shift) for shift in (1,) * 8))  # somewhere in there they are aligned
     worker.fill(1)

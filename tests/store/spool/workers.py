@@ -88,7 +88,7 @@ class Worker:
 
     def die(self, *, torn_bytes: int = 0) -> bool:
         """Die as by a kill, `torn_bytes` into the copy of the next frame; return whether that left a trace."""
-        frame = pack_frame(self.writer._sequence + 1, FrameKind.RECORD, b"x" * 99)
+        frame = pack_frame(self.writer._index, self.writer._sequence + 1, FrameKind.RECORD, b"x" * 99)
         torn = frame[:torn_bytes]
         fits = self.writer._offset + len(frame) <= self.writer._segment_bytes
         if fits:
@@ -121,7 +121,7 @@ class Worker:
 
     def _note(self, kind: FrameKind, sequence: int, payload: bytes) -> None:
         end = self.writer._offset
-        begin = end - aligned(len(pack_frame(sequence, kind, payload)))
+        begin = end - aligned(len(pack_frame(0, sequence, kind, payload)))
         self.places.append(Place(self.writer._index, begin, end, kind, sequence))
 
 
