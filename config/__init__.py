@@ -5,6 +5,7 @@
 - `units`      how quantities are written and printed: `64 KiB`, `10s`, `25%`, `1 per 30 days`
 - `addresses`  how addresses are written and printed: `127.0.0.1:8080`, `http://host:port/prefix`
 - `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`
+- `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`
 - `declare`    the words in which settings are declared, and the declarations as values
 - `document`   a YAML document to settings, with the line of every key and problem
 - `rules`      what must hold between settings

@@ -7,6 +7,7 @@ works on `Declaration`s and knows no setting by name.
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from functools import cache
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -34,7 +35,7 @@ class Declaration(NamedTuple):
 
     name: str
     type: type
-    """What one value is: a section, a type of `config.units`, `int`, `bool` or `str`."""
+    """What one value is: a section, a type of `config.units`, `int`, `bool`, `str` or an enumeration of texts."""
     is_list: bool
     default: Any
     """`msgspec.NODEFAULT` where the setting must be given, None where it is off by default."""
@@ -144,6 +145,21 @@ class _YesOrNo:
         return text == "true"
 
 
+class _OneOf:
+    """One of the values of an enumeration, by its text."""
+
+    def __init__(self, kind: type[StrEnum]) -> None:
+        self._kind = kind
+        *others, last = kind
+        self.EXPECTED = " or ".join(filter(None, (", ".join(others), last)))
+
+    def parse(self, text: str) -> StrEnum:
+        try:
+            return self._kind(text)
+        except ValueError:
+            raise QuantityError(self.EXPECTED, text, next(iter(self._kind))) from None
+
+
 def _reader(kind: type) -> Any:
     """Return what has `parse` and `EXPECTED` for a type: the types of `config.units` themselves."""
-    return {str: _Text, int: _WholeNumber, bool: _YesOrNo}.get(kind, kind)
+    return _OneOf(kind) if issubclass(kind, StrEnum) else {str: _Text, int: _WholeNumber, bool: _YesOrNo}.get(kind, kind)

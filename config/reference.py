@@ -29,6 +29,8 @@ How values are written:
 | share | `25%`, `0.25` | a part of the whole, 0 to 1 |
 | host:port | `127.0.0.1:8080`, `:8080`, `"[::1]:8080"` | `:8080` is every interface; brackets need quotes in YAML |
 | url | `http://127.0.0.1:9000/prefix`, `unix:/run/model.sock` | http or https, the port defaults to the scheme's; or http over a unix socket. Several in a list, or with commas between |
+| place | `$.customer.id`, `$.rows[*].id`, `$..email`, `tensor:ssn`, `header:X-User`, `?token`, `form:email` | where values stand in an exchange; a JSON path has names, `['any name']`, indexes, `*` for all, and `..` for any depth |
+| name=source | `2026-11=file:/run/secrets/key`, `2026-11=env:HASH_KEY` | a secret, by a name and where it is |
 | budget | `1 per 30 days`, `1 per 1000 windows` | how often a false alert is acceptable |
 """
 
@@ -56,7 +58,7 @@ def _written(default: object) -> str:
 
 
 def _row(prefix: str, declaration: Declaration) -> str:
-    default = "required" if declaration.is_required else f"`{_written(declaration.default)}`" if declaration.default not in {None, ""} else "–"
+    default = "required" if declaration.is_required else f"`{_written(declaration.default)}`" if declaration.default not in {None, "", ()} else "–"
     facts = [declaration.bounds, f"for example `{declaration.example}`" if default in {"required", "–"} else ""]
     remarks = ", ".join(filter(None, facts))
     text = declaration.help + (f" {remarks[0].upper()}{remarks[1:]}." if remarks else "")

@@ -8,6 +8,7 @@ from typing import Final
 
 from config.addresses import Url
 from config.model import ModelSettings
+from config.redaction import Action, PlaceKind
 from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, StoreSettings, UpstreamTlsSettings
 from config.units import Bytes
 
@@ -30,6 +31,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     yield from _duplicates([(f"routes[{i}].name", route.name) for i, route in enumerate(settings.routes)], "name: fraud")
     for index, route in enumerate(settings.routes):
         yield from _route_problems(route, f"routes[{index}]")
+    yield from _privacy_problems(settings)
     yield from _address_problems(settings)
     yield from _spool_problems(settings)
     yield from _store_problems(settings.store)
@@ -101,6 +103,19 @@ def _tls_problems(tls: UpstreamTlsSettings, urls: Sequence[Url], key: str) -> It
         yield f"{key}.key", f"expected the private key of {tls.certificate}, found none; for example: key: /etc/driftline/proxy.key"
     if tls.key and not tls.certificate:
         yield f"{key}.certificate", f"expected the certificate of {tls.key}, found none; for example: certificate: /etc/driftline/proxy.crt"
+
+
+def _privacy_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    keys = settings.privacy.hash_keys
+    example = "privacy: {hash_keys: 2026-11=file:/etc/driftline/hash.key}"
+    yield from _duplicates([("privacy.hash_keys", key.name) for key in keys], example)
+    for index, route in enumerate(settings.routes):
+        rules = [f"routes[{index}].redact[{i}].do" for i, rule in enumerate(route.redact) if rule.do is Action.HASH]
+        for where in (*rules, *([f"routes[{index}].subject"] if route.subject else [])):
+            if not keys:
+                yield where, f"expected a key to hash with in privacy.hash_keys, found none; for example: {example}"
+        if route.subject and route.subject.kind is PlaceKind.TENSOR:
+            yield f"routes[{index}].subject", f"expected a place that is no tensor, found {str(route.subject)!r}; for example: subject: $.parameters.customer"
 
 
 def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:

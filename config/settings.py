@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
 from config.declare import Section, setting
+from config.redaction import Action, Capture, HashKey, Place
 from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
 
@@ -74,6 +75,22 @@ class ShadowSettings(Section, frozen=True):
     health: Annotated[HealthSettings | None, setting("Health checks of its endpoints; by default they are not asked.")] = None
 
 
+class RedactionSettings(Section, frozen=True):
+    """What must not be kept as it is, in requests and replies alike. A body in which a rule cannot be applied is not kept."""
+
+    at: Annotated[
+        Place,
+        setting(
+            "Where it stands: a JSON path, `tensor:NAME` (Open Inference V2), `header:NAME`, `form:NAME`, or `?NAME` for a query parameter.",
+            example="$.customer.id",
+        ),
+    ]
+    do: Annotated[
+        Action,
+        setting("`drop` it; `mask` it with a constant of its type; or `hash` it, so that equal values stay equal, with the first of `privacy.hash_keys`."),
+    ] = Action.DROP
+
+
 class RouteSettings(Section, frozen=True):
     """Which requests go to which inference service, and who shadows it."""
 
@@ -92,6 +109,16 @@ class RouteSettings(Section, frozen=True):
     ] = ""
     tls: Annotated[UpstreamTlsSettings, setting("How https:// endpoints are spoken with.")] = UpstreamTlsSettings()
     health: Annotated[HealthSettings | None, setting("Health checks of its endpoints; by default they are not asked.")] = None
+    capture: Annotated[
+        Capture,
+        setting("What is kept of its exchanges: `both` bodies, the `request`'s, the `response`'s, only the `heads`, or nothing (`off`)."),
+    ] = Capture.BOTH
+    sample: Annotated[Share, setting("The share of its exchanges that are kept; the replies of shadows with what was served.", example="10%")] = Share(1)
+    redact: Annotated[tuple[RedactionSettings, ...], setting("What must not be kept as it is.")] = ()
+    subject: Annotated[
+        Place | None,
+        setting("Whose data an exchange is: it is kept hashed, for `driftline forget --subject`; by default nobody's.", example="$.customer.id"),
+    ] = None
     shadows: Annotated[tuple[ShadowSettings, ...], setting("Models that get a copy of the traffic.")] = ()
 
 
@@ -229,6 +256,18 @@ class AlertSettings(Section, frozen=True):
     runbook_base: Annotated[str, setting("Alerts link to this page's headings.", unit="url or path")] = "docs/runbooks/README.md"
 
 
+class PrivacySettings(Section, frozen=True):
+    """How what must not be kept as it is, is kept."""
+
+    hash_keys: Annotated[
+        tuple[HashKey, ...],
+        setting(
+            "Secret keys of HMAC-SHA-256, each by a name, in a file or an environment variable. The first one hashes; `driftline forget` knows the others too.",
+            example="2026-11=file:/etc/driftline/hash.key",
+        ),
+    ] = ()
+
+
 class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
@@ -238,6 +277,7 @@ class Settings(Section, frozen=True):
     ] = "driftline-data"
     proxy: Annotated[ProxySettings, setting("The data plane.")] = ProxySettings()
     routes: Annotated[tuple[RouteSettings, ...], setting("Which requests go where.")] = ()
+    privacy: Annotated[PrivacySettings, setting("How what must not be kept as it is, is kept.")] = PrivacySettings()
     spool: Annotated[SpoolSettings, setting("The durable log between the data plane and the watching side.")] = SpoolSettings()
     store: Annotated[StoreSettings, setting("ClickHouse.")] = StoreSettings()
     drift: Annotated[DriftSettings, setting("Windows, tests and the budget for false alerts.")] = DriftSettings()

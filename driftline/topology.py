@@ -33,6 +33,7 @@ from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.process import Process
 from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Supervisor
 from driftline.worker_task import WorkerTask
+from privacy.keys import hashers
 from proxy.occupancy import create_occupancy
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
@@ -70,7 +71,7 @@ class Topology:
         self._settings = settings = read()
         self._running: Settings | None = None
         self.fixed = _fixed(settings)
-        _require_certificates(settings)
+        _require_secrets(settings)
         _require_spool(settings.spool_directory)
         if handover is None:
             listening = listen(settings.proxy.listen)
@@ -89,7 +90,7 @@ class Topology:
         try:
             settings = self._read()
             _require_same(self.fixed, _fixed(settings))
-            _require_certificates(settings)
+            _require_secrets(settings)
         except (ConfigError, ValueError) as error:
             raise RefusedError(str(error)) from None
         self._settings = settings
@@ -160,8 +161,9 @@ def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
         raise ValueError(f"{' and '.join(differing)} can change only by stopping and starting again")
 
 
-def _require_certificates(settings: Settings) -> None:
-    """Raise ValueError where clients or upstreams could not be spoken TLS with."""
+def _require_secrets(settings: Settings) -> None:
+    """Raise ValueError where clients or upstreams could not be spoken TLS with, or where there is no key to hash with."""
+    hashers(settings.privacy.hash_keys)
     if settings.proxy.tls is not None:
         server_context(settings.proxy.tls)
     require_upstream_tls(settings.routes)

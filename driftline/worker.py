@@ -9,6 +9,7 @@ import uvloop
 
 from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, stop_event
 from driftline.worker_task import WorkerTask
+from privacy.tap import private
 from proxy.occupancy import Occupancy
 from proxy.worker import Worker
 from store.spool.ledger import LedgerWriter
@@ -20,14 +21,15 @@ async def _serve(task: WorkerTask) -> int:
     settings = task.settings
     directory = create_writer_directory(task.spool, task.number)
     ledger = LedgerWriter(directory)
-    tap = SpoolWriter(directory, ledger, segment_bytes=settings.spool.segment_size, max_bytes=settings.spool.max_size)
+    writer = SpoolWriter(directory, ledger, segment_bytes=settings.spool.segment_size, max_bytes=settings.spool.max_size)
     try:
+        tap = private(writer, settings.routes, settings.privacy, ledger)
         worker = Worker(settings.proxy, settings.routes, tap, ledger, Occupancy.shared(task.occupancy_fd, task.number))
     except ValueError as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT
     await worker.serve(socket.socket(fileno=task.listening_fd), stop, say_ready)
-    tap.close()
+    writer.close()
     ledger.close()
     return 0
 

@@ -56,6 +56,14 @@ KEPT_FIELDS: Final = frozenset(
 (WIRE formats: Open Inference V2 binary extension, SageMaker, Azure ML, Seldon 2)."""
 
 
+class Redaction(StrEnum):
+    """What became of a body before it was kept."""
+
+    NONE = ""
+    REDACTED = "redacted"  # what the rules name was dropped, masked or hashed; the rest was written anew
+    NOT_KEPT = "not_kept"  # the route's settings keep no such bodies, or the rules could not see what is in this one
+
+
 class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A message body as it was seen on the wire, with what is needed to decode it."""
 
@@ -72,6 +80,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Of an event stream: the body's length in bytes after each piece that came, at most 4,096 of them."""
     chunk_ns: tuple[int, ...] = ()
     """When each of these pieces came, from the request's head on."""
+    redaction: Redaction = Redaction.NONE
+    """With `REDACTED`, `size_bytes` is still the length on the wire; with `NOT_KEPT`, `content` is empty."""
 
 
 NO_BODY: Final = Body()
@@ -120,3 +130,5 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     request: Body = NO_BODY
     """For a shadow empty but for its size: it got the served request's body."""
     response: Body = NO_BODY
+    subjects: tuple[str, ...] = ()
+    """Whose data it is, hashed: `<name of the key>:<32 hexadecimal digits>`; on the served exchange alone."""

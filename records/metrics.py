@@ -77,6 +77,12 @@ class Metric(Enum):
     CAPTURED = MetricSpec("driftline_exchanges_captured_total", _COUNTER, "Exchange records made by the data plane.")
     STORED = MetricSpec("driftline_exchanges_stored_total", _COUNTER, "Exchange records that the store has acknowledged.")
     DROPPED = MetricSpec("driftline_exchanges_dropped_total", _COUNTER, "Exchange records lost, by reason.", ("reason",))
+    NOT_CAPTURED = MetricSpec(
+        "driftline_exchanges_not_captured_total", _COUNTER, "Exchanges of which no record was to be made, by the settings.", ("route", "reason")
+    )
+    BODIES_NOT_KEPT = MetricSpec(
+        "driftline_bodies_not_kept_total", _COUNTER, "Bodies left out of records because the rules of redaction could not see into them.", ("route", "reason")
+    )
     OUTCOMES_DROPPED = MetricSpec("driftline_outcomes_dropped_total", _COUNTER, "Late outcomes of stored exchanges that found no room in the spool.")
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
     # the watching side
@@ -137,6 +143,22 @@ class DropReason(StrEnum):
     CORRUPT = "corrupt"  # damaged or missing on the disk
     SPOOL_ERROR = "spool_error"  # the spool could not be written
     POISON = "poison"  # the store refused this row
+
+
+class NotCaptured(StrEnum):
+    """Why no record was made of an exchange."""
+
+    OFF = "off"  # its route's exchanges are not kept
+    SAMPLED = "sampled"  # it is not in its route's sample
+
+
+class BodyNotKept(StrEnum):
+    """Why the rules of redaction could not see into a body."""
+
+    TRUNCATED = "truncated"  # longer than what is captured
+    ENCODED = "encoded"  # compressed
+    UNREADABLE = "unreadable"  # neither JSON nor a form, or not as its format asks
+    TOO_MANY_SUBJECTS = "too_many_subjects"
 
 
 class SkipReason(StrEnum):

@@ -17,7 +17,7 @@ class Tap(Protocol):
     """Where the data plane puts its records. Never blocks, never raises."""
 
     def append(self, exchange: Exchange) -> int:
-        """Keep the record; return its sequence, or 0 where it was dropped and counted."""
+        """Keep the record; return its sequence, or 0 where it was not kept, and that was counted."""
         ...
 
     def amend(self, sequence: int, outcome: Outcome) -> None:

@@ -70,6 +70,7 @@ def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
             **_body_columns("response", [e.response for e in exchanges]),
             "response_chunk_ends": pa.array([e.response.chunk_ends for e in exchanges], pa.list_(pa.uint64())),
             "response_chunk_ns": pa.array([e.response.chunk_ns for e in exchanges], pa.list_(pa.int64())),
+            "subjects": pa.array([e.subjects for e in exchanges], pa.list_(pa.string())),
         }
     )
 
@@ -106,6 +107,7 @@ def _body_columns(prefix: str, bodies: Sequence[Body]) -> dict[str, Any]:
         f"{prefix}_truncated": pa.array([b.truncated for b in bodies], pa.bool_()),
         f"{prefix}_content_type": _levels([b.content_type for b in bodies]),
         f"{prefix}_content_encoding": _levels([b.content_encoding for b in bodies]),
+        f"{prefix}_redaction": _levels([b.redaction for b in bodies]),
         f"{prefix}_fields": pa.array([list(b.fields.items()) if b.fields else () for b in bodies], _FIELDS),
     }
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from records.exchange import Body, ErrorKind, Exchange, Role
+from records.exchange import Body, ErrorKind, Exchange, Redaction, Role
 from records.verdict import Verdict
 from records.window import WindowSummary
 from store.clickhouse.client import Connection, Store
@@ -27,6 +27,7 @@ EXCHANGE_COLUMNS: Final = ", ".join(
         "method, path, status, error, client, principal, trace_id, span_id, sampling_rate",
         *(f"{prefix}_{column}" for prefix in ("request", "response") for column in _BODY_COLUMNS),
         "response_chunk_ends, response_chunk_ns",
+        "request_redaction, response_redaction, subjects",
     )
 )
 """What to select so that `exchange_of` can read it."""
@@ -68,7 +69,7 @@ class StoreQueries:
 def exchange_of(row: Sequence[Any]) -> Exchange:
     """Return the exchange in a row of `EXCHANGE_COLUMNS`."""
     exchange_id, request_id, role, route, arm, model, version, started_at_ns, queue_ns, connect_ns, first_byte_ns, total_ns, *rest = row
-    method, path, status, error, client, principal, trace_id, span_id, sampling_rate, *bodies = rest
+    method, path, status, error, client, principal, trace_id, span_id, sampling_rate, *bodies, ends, chunk_ns, of_request, of_response, subjects = rest
     return Exchange(
         exchange_id=exchange_id.bytes,
         request_id=request_id,
@@ -91,8 +92,9 @@ def exchange_of(row: Sequence[Any]) -> Exchange:
         trace_id=trace_id,
         span_id=span_id,
         sampling_rate=sampling_rate,
-        request=Body(*bodies[: len(_BODY_COLUMNS)]),
-        response=Body(*bodies[len(_BODY_COLUMNS) : -2], *(tuple(times) for times in bodies[-2:])),
+        request=Body(*[*bodies[: len(_BODY_COLUMNS)], (), (), Redaction(of_request)]),
+        response=Body(*[*bodies[len(_BODY_COLUMNS) :], tuple(ends), tuple(chunk_ns), Redaction(of_response)]),
+        subjects=tuple(subjects),
     )
 
 

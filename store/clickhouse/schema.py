@@ -318,6 +318,19 @@ ORDER BY (at, who, action, what)
 """,
 )
 
+# Whose data an exchange is, and what became of its bodies before they were kept.
+_PRIVACY = (
+    AddColumns(
+        "exchanges",
+        (
+            "request_redaction LowCardinality(String)",
+            "response_redaction LowCardinality(String)",
+            "subjects Array(String) CODEC(ZSTD(1))",
+        ),
+    ),
+    AlterStorage("exchanges", ("ADD INDEX IF NOT EXISTS subjects subjects TYPE bloom_filter(0.01) GRANULARITY 1",)),
+)
+
 # What the model was asked and what it said, decoded: a row is a row of a tensor, columns of replies begin with `output.`. Maps, because each model has columns of
 # its own; docs/store.md has what other layouts cost. Only served exchanges: the same row written twice is one.
 _FEATURES = Create(
@@ -357,6 +370,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_LABELS, _AUDIT),
     (_LABELLED, *_LABEL_KEY),
     (_FEATURES, _STORED_AT, *_RECALCULATE_ONLY),
+    _PRIVACY,
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

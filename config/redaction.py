@@ -1,0 +1,155 @@
+"""What of an exchange is kept, and how parts of it are picked out and changed before they are: `$.customer.id`, `tensor:ssn`, `?token`.
+
+As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Final, NamedTuple, Self
+
+import msgspec
+
+from config.units import QuantityError
+
+_STEP: Final = re.compile(r"(\.\.?)([\w-]+)|\.(\*)|\[(\*)\]|\[(\d{1,9})\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
+_NAMED: Final = re.compile(r"(tensor|header|form):(\S(?:.*\S)?)|(\?)([!-\"$%'-<>-~]+)")
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 §5.1
+_KEY: Final = re.compile(r"(?P<name>[A-Za-z0-9_-]{1,40})=(?:file:(?P<file>[^,]+)|env:(?P<variable>[A-Za-z_][A-Za-z0-9_]*))")
+_LONGEST_PLACE: Final = 500
+_LEAST_KEY_BYTES: Final = 16
+
+
+class Capture(StrEnum):
+    """What of a route's exchanges is kept."""
+
+    BOTH = "both"
+    REQUEST = "request"
+    RESPONSE = "response"
+    HEADS = "heads"
+    OFF = "off"
+
+
+class Action(StrEnum):
+    """What is done to what must not be kept as it is."""
+
+    DROP = "drop"
+    MASK = "mask"
+    HASH = "hash"
+
+
+class PlaceKind(StrEnum):
+    """Where in an exchange a value stands."""
+
+    JSON = "json"
+    TENSOR = "tensor"
+    HEADER = "header"
+    QUERY = "query"
+    FORM = "form"
+
+
+class Step(NamedTuple):
+    """One step of a JSON path: to the member or element with this key, to all where it is None."""
+
+    key: str | int | None
+    anywhere: bool = False
+    """Not only one level down, but at any depth."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Values of an exchange: by a path into its JSON bodies (a subset of RFC 9535), or by the name of a tensor, header field, query parameter or form field.
+
+    >>> Place.parse("$.rows[*].id").steps
+    (Step(key='rows', anywhere=False), Step(key=None, anywhere=False), Step(key='id', anywhere=False))
+    >>> Place.parse("header:X-Customer")
+    Place(kind=<PlaceKind.HEADER: 'header'>, name='x-customer', steps=())
+    """
+
+    kind: PlaceKind
+    name: str
+    """Of a header field in lower case; of a JSON path its text."""
+    steps: tuple[Step, ...] = ()
+
+    UNIT: ClassVar = "place"
+    EXPECTED: ClassVar = "a JSON path such as $.customer.id, or tensor:NAME, header:NAME, form:NAME or ?PARAMETER"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a place."""
+        text = text.strip()
+        found = _NAMED.fullmatch(text)
+        if len(text) > _LONGEST_PLACE:
+            raise QuantityError(cls.EXPECTED, text, "$.customer.id")
+        if found and found[3]:
+            return cls(PlaceKind.QUERY, found[4])
+        if found and (found[1] != PlaceKind.HEADER or _FIELD_NAME.fullmatch(found[2])):
+            kind = PlaceKind(found[1])
+            return cls(kind, found[2].lower() if kind is PlaceKind.HEADER else found[2])
+        return cls(PlaceKind.JSON, text, _steps(text))
+
+    def __str__(self) -> str:
+        if self.kind is PlaceKind.JSON:
+            return self.name
+        return f"?{self.name}" if self.kind is PlaceKind.QUERY else f"{self.kind}:{self.name}"
+
+    @property
+    def feature(self) -> str:
+        """The name under which a format that names its features has what stands here; empty where there is none."""
+        if self.kind is PlaceKind.TENSOR:
+            return self.name
+        named = [step.key for step in self.steps if isinstance(step.key, str)]
+        return named[-1] if named else ""
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    steps = []
+    at = 1
+    while found := _STEP.match(text, at):
+        dots, name, _, _, index, *quoted = found.groups()
+        key = name or quoted[0] or quoted[1] or (int(index) if index else None)
+        steps.append(Step(key, anywhere=dots == ".."))
+        at = found.end()
+    if text[:1] != "$" or at != len(text) or not steps:
+        raise QuantityError(Place.EXPECTED, text, "$.customer.id")
+    return tuple(steps)
+
+
+class HashKey(msgspec.Struct, frozen=True):
+    """A secret by its name, and where it is kept: `NAME=file:/path` or `NAME=env:VARIABLE`.
+
+    >>> HashKey.parse("2026-11=file:/run/secrets/hash.key")
+    HashKey(name='2026-11', file='/run/secrets/hash.key', variable='')
+    """
+
+    name: str
+    file: str = ""
+    variable: str = ""
+
+    UNIT: ClassVar = "name=source"
+    EXPECTED: ClassVar = "a name and where the key is, NAME=file:/PATH or NAME=env:VARIABLE"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a key's name and source."""
+        found = _KEY.fullmatch(text.strip())
+        if found is None:
+            raise QuantityError(cls.EXPECTED, text, "2026-11=file:/etc/driftline/hash.key")
+        return cls(found["name"], found["file"] or "", found["variable"] or "")
+
+    def __str__(self) -> str:
+        return f"{self.name}=file:{self.file}" if self.file else f"{self.name}=env:{self.variable}"
+
+    def secret(self) -> bytes:
+        """Return the key itself, without white space around it. Raises ValueError with a sentence for the user."""
+        where = f"the file {self.file}" if self.file else f"the environment variable {self.variable}"
+        try:
+            found = Path(self.file).read_bytes() if self.file else os.environb.get(self.variable.encode(), b"")
+        except OSError as error:
+            raise ValueError(f"the hash key {self.name} cannot be read from {where}: {error.strerror}") from None
+        key = found.strip()
+        if len(key) < _LEAST_KEY_BYTES:
+            raise ValueError(f"the hash key {self.name} in {where} has {len(key)} bytes and needs {_LEAST_KEY_BYTES}: make one with `openssl rand -hex 32`")
+        return key

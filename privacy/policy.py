@@ -1,0 +1,148 @@
+"""What one route's settings ask for: which exchanges are kept, and what of them. Pure."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from config.redaction import Capture, Place, PlaceKind
+from config.settings import RouteSettings
+from privacy.bodies import BodyRules, NotKeptError, values_at
+from privacy.changes import MASK, change_for, dropped
+from privacy.keys import Hasher
+from privacy.pairs import pairs_changed, values_of
+from records.exchange import Body, Exchange, Redaction, Role
+from records.ids import ExchangeId
+from records.metrics import BodyNotKept, NotCaptured
+
+SUBJECTS_AT_MOST: Final = 100
+"""Of one exchange; the bodies of one with more are not kept, so that nothing is kept of whom `driftline forget` would not find."""
+
+_REQUEST_ID: Final = "x-request-id"
+_HASHES: Final = 1 << 64
+_KEEPS_REQUEST: Final = frozenset({Capture.BOTH, Capture.REQUEST})
+_KEEPS_RESPONSE: Final = frozenset({Capture.BOTH, Capture.RESPONSE})
+
+
+class Kept(msgspec.Struct):
+    """What may be kept of an exchange, and why bodies may not."""
+
+    exchange: Exchange
+    not_kept: list[BodyNotKept]
+
+
+class Policy:
+    """The settings of one route, made ready."""
+
+    def __init__(self, route: RouteSettings, hasher: Hasher | None) -> None:
+        """`hasher` is there where anything is to be hashed."""
+        changes = {rule.at: change_for(rule.do, hasher) for rule in reversed(route.redact)}  # of two rules for one place the first holds
+        self._bodies = BodyRules(changes)
+        self._query = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.QUERY}
+        self._fields = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.HEADER}
+        self._subject = route.subject
+        self._hasher = hasher
+        self._capture = route.capture
+        self._rate = float(route.sample)
+        self._hashes_below = int(route.sample * _HASHES)
+
+    @property
+    def changes_head(self) -> bool:
+        """Whether there is something in a request's head that must not be kept as it is."""
+        return bool(self._query or self._fields) or (self._subject is not None and self._subject.kind in {PlaceKind.QUERY, PlaceKind.HEADER})
+
+    def left_out(self, exchange_id: ExchangeId) -> NotCaptured | None:
+        """Return why no record is made of an exchange. What was served and its shadows' replies have one id, and so one answer."""
+        if self._capture is Capture.OFF:
+            return NotCaptured.OFF
+        if self._rate < 1.0 and int.from_bytes(blake2b(exchange_id, digest_size=8).digest(), "big") >= self._hashes_below:
+            return NotCaptured.SAMPLED
+        return None
+
+    def kept(self, exchange: Exchange) -> Kept:
+        """Return the record as it may be written."""
+        reasons: list[BodyNotKept] = []
+        request, response = exchange.request, exchange.response
+        subjects = self._subjects(exchange, reasons)
+        if reasons:
+            request, response = _without_content(request), _without_content(response)
+        kept = replace(
+            exchange,
+            request_id=self._request_id(exchange.request_id),
+            path=self._path(exchange.path),
+            sampling_rate=self._rate,
+            request=self._body(request, self._capture in _KEEPS_REQUEST, reasons),
+            response=self._body(response, self._capture in _KEEPS_RESPONSE, reasons),
+            subjects=subjects,
+        )
+        return Kept(kept, reasons)
+
+    def _body(self, body: Body, captured: bool, reasons: list[BodyNotKept]) -> Body:
+        if self._fields and body.fields:
+            body = replace(body, fields=self._fields_changed(body.fields))
+        if not captured:
+            return _without_content(body)
+        try:
+            return self._bodies.apply(body)
+        except NotKeptError as error:
+            reasons.append(error.reason)
+            return _without_content(body)
+
+    def _fields_changed(self, fields: dict[str, str]) -> dict[str, str]:
+        changes = {name: self._fields.get(name) for name in fields}
+        return {name: change(value) if change else value for name, value in fields.items() if (change := changes[name]) is not dropped}
+
+    def _request_id(self, request_id: str) -> str:
+        change = self._fields.get(_REQUEST_ID)
+        return request_id if change is None else change(request_id) or ""
+
+    def _path(self, target: str) -> str:
+        if not self._query or "?" not in target:
+            return target
+        path, _, query = target.partition("?")
+        query = pairs_changed(query, self._query)
+        return f"{path}?{query}" if query else path
+
+    def _subjects(self, exchange: Exchange, reasons: list[BodyNotKept]) -> tuple[str, ...]:
+        """Return whose data it is, hashed."""
+        if self._subject is None or self._hasher is None or exchange.role is not Role.SERVED:
+            return ()
+        try:
+            values = _values_at(self._subject, exchange)
+        except NotKeptError as error:
+            reasons.append(error.reason)
+            return ()
+        hashes = sorted({self._hasher(subject_bytes(value)) for value in values})
+        if len(hashes) > SUBJECTS_AT_MOST:
+            reasons.append(BodyNotKept.TOO_MANY_SUBJECTS)
+        return tuple(hashes[:SUBJECTS_AT_MOST])
+
+
+def subject_bytes(value: Any) -> bytes:
+    """Return what is hashed of a subject: a text's characters, any other value's JSON, so that 7 and "7" are one."""
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else msgspec.json.encode(value)
+
+
+def bare(exchange: Exchange) -> Exchange:
+    """Return a record of which nothing is kept that a caller wrote, but the path without its query."""
+    path, mark, _ = exchange.path.partition("?")
+    request, response = (replace(_without_content(body), fields={}) for body in (exchange.request, exchange.response))
+    return replace(exchange, path=f"{path}?{MASK}" if mark else path, request_id="", request=request, response=response, subjects=())
+
+
+def _values_at(place: Place, exchange: Exchange) -> list[Any]:
+    if place.kind is PlaceKind.QUERY:
+        return values_of(exchange.path.partition("?")[2], place.name)
+    if place.kind is PlaceKind.HEADER:
+        fields = exchange.request.fields
+        return [exchange.request_id] if place.name == _REQUEST_ID else [fields[place.name]] if place.name in fields else []
+    return values_at(place, exchange.request)
+
+
+def _without_content(body: Body) -> Body:
+    if not (body.content or body.truncated):
+        return body
+    return replace(body, content=b"", truncated=False, redaction=Redaction.NOT_KEPT)
