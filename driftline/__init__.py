@@ -23,6 +23,7 @@
 - `stored_exchanges`   stored traffic, exchange by exchange
 - `stored_columns`     stored traffic as columns
 - `cli`                the command line; `__main__` runs it as a module
+- `tools`              the tools of `driftline runtime`
 - `commands`           one module per command
 - `demo`               the product on real input
 - `metrics_reference`  prints docs/metrics.md

@@ -64,6 +64,8 @@ def _converted(spec: TensorSpec, array: Array) -> Array:
         return np.array([_text(value) for value in array.reshape(-1)], dtype=np.object_).reshape(array.shape)
     if array.dtype.kind == "f" and spec.dtype.kind in "iub" and not np.all(np.isfinite(array)):
         raise ToolError(f"the model takes {spec}, but values are missing; integers cannot be")
+    if array.dtype == np.object_ and spec.dtype.kind == "f":
+        array = np.array([np.nan if value is None else value for value in array.reshape(-1)], dtype=np.object_).reshape(array.shape)
     try:
         return array.astype(spec.dtype)
     except (TypeError, ValueError):

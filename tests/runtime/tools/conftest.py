@@ -12,6 +12,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 
 class Data(NamedTuple):
@@ -36,7 +37,7 @@ def export(model, path: Path) -> Path:
 def perceptron(data, tmp_path_factory):
     """Two hidden layers of 64 units; gives `label` and `probabilities`."""
     model = MLPClassifier((64, 64), solver="lbfgs", max_iter=40, alpha=1.0, random_state=0)
-    with np.errstate(all="ignore"), pytest.warns(match="converge"):
+    with threadpool_limits(1), pytest.warns(match="converge"):
         model.fit(*data)
     return export(model, tmp_path_factory.mktemp("models") / "perceptron.onnx")
 

@@ -7,15 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.session import Session
+from runtime.session import Device, Session
 from runtime.tools.errors import ToolError
 from runtime.tools.measuring import predict
 from runtime.tools.optimize import optimize
 from runtime.tools.predictions import agreement_ratio, largest_differences
 from runtime.tools.prune import prune_units, prune_weights
 from runtime.tools.quantize import halve_precision, quantize_calibrated, quantize_weights
-
-CPU = ["CPUExecutionProvider"]
 
 
 def outputs(file, rows):
@@ -33,7 +31,7 @@ def zeros_ratio(file):
 
 
 def test_optimising_fuses_operators_and_changes_no_answer(perceptron, data, tmp_path):
-    optimize(perceptron, tmp_path / "o.onnx", providers=CPU)
+    optimize(perceptron, tmp_path / "o.onnx", device=Device.CPU)
     assert "FusedGemm" in operators(tmp_path / "o.onnx") - operators(perceptron)
     before, after = outputs(perceptron, data.rows), outputs(tmp_path / "o.onnx", data.rows)
     assert agreement_ratio(before, after) == 1
@@ -67,7 +65,7 @@ def test_a_model_without_weights_of_that_kind_is_refused_and_nothing_is_left(tre
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("change", [quantize_weights, halve_precision, lambda source, target: optimize(source, target, providers=CPU)])
+@pytest.mark.parametrize("change", [quantize_weights, halve_precision, lambda source, target: optimize(source, target, device=Device.CPU)])
 def test_a_file_that_is_no_model_is_refused_in_one_sentence(tmp_path, change):
     (tmp_path / "m.onnx").write_bytes(b"no model")
     with pytest.raises(ToolError, match=r"m\.onnx cannot be") as refused:
