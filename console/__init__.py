@@ -5,7 +5,7 @@ Everything is rendered from `records.ports.Views`, which driftline/topology.py i
 - `api`             the JSON API, the health checks and the metrics page: one table of endpoints
 - `documents`       records as the JSON API shows them
 - `metrics`         the same views in Prometheus's exposition format
-- `labels`          labels from callers
+- `bodies`          labels and events that callers send
 - `command_socket`  what commands ask, on a unix socket that only the owner of the data directory can open
 - `replies`         JSON replies and errors, the same for every endpoint
 - `threads`         a few threads that ask the store, so that a store that hangs leaves health and metrics alone

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple, TypeAlias
 
 from aiohttp import web
 
+from console.bodies import BodyDesk
 from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
-from console.labels import LabelDesk
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
-from records.ports import LabelIntake, Views
+from records.ports import EventIntake, LabelIntake, Views
 from records.status import ModelStatus
 
 WINDOWS_BY_DEFAULT: Final = 20
@@ -36,10 +36,10 @@ class Endpoint(NamedTuple):
     method: str = "GET"
 
 
-def build_app(views: Views, take_labels: LabelIntake) -> web.Application:
-    """Return the application that shows `views`, and takes labels."""
+def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake) -> web.Application:
+    """Return the application that shows `views`, and takes labels and events."""
     app = web.Application(middlewares=[errors_as_json])
-    api = _Api(views, StoreThreads(app), LabelDesk(take_labels))
+    api = _Api(views, StoreThreads(app), take_labels, take_events)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":
             app.router.add_get(endpoint.path, _handler(api, endpoint))
@@ -59,17 +59,22 @@ def _handler(api: _Api, endpoint: Endpoint) -> Callable[[web.Request], Awaitable
 class _Api:
     """The answers. Views are asked on threads; those that ask the store, on threads of their own."""
 
-    def __init__(self, views: Views, store: StoreThreads, labels: LabelDesk) -> None:
+    def __init__(self, views: Views, store: StoreThreads, take_labels: LabelIntake, take_events: EventIntake) -> None:
         self._views = views
         self._store = store
-        self._labels = labels
+        self._take_labels = take_labels
+        self._take_events = take_events
+        self._bodies = BodyDesk()
         self._metrics = MetricsPage(views)
 
     async def index(self, _: web.Request) -> web.Response:
         return json_reply({"endpoints": {endpoint.path: endpoint.help for endpoint in ENDPOINTS}})
 
     async def labels(self, request: web.Request) -> web.Response:
-        return await self._labels.take(request)
+        return await self._bodies.take_labels(request, self._take_labels)
+
+    async def events(self, request: web.Request) -> web.Response:
+        return await self._bodies.take_events(request, self._take_events)
 
     async def health(self, _: web.Request) -> web.Response:
         return json_reply({"status": "ok"})
@@ -129,6 +134,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
     Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
     Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", _Api.labels, method="POST"),
+    Endpoint("/api/v1/cloudevents", "POST: events of KServe's and Seldon's payload loggers.", _Api.events, method="POST"),
 )
 
 

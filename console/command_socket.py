@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from console.labels import LabelDesk
+from console.bodies import BodyDesk
 from console.replies import ApiError, errors_as_json
 from console.threads import StoreThreads
 from records.ports import LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
@@ -27,6 +27,7 @@ def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake) -> web.Applicat
     """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels."""
     app = web.Application(middlewares=[errors_as_json])
     store = StoreThreads(app)
+    bodies = BodyDesk()
 
     async def answer(request: web.Request) -> web.Response:
         question = _parse(await request.read())
@@ -39,7 +40,11 @@ def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake) -> web.Applicat
         return web.Response(body=result, content_type="application/octet-stream")
 
     app.router.add_post("/sql", answer)
-    app.router.add_post("/labels", LabelDesk(take_labels).take)
+
+    async def labels(request: web.Request) -> web.Response:
+        return await bodies.take_labels(request, take_labels)
+
+    app.router.add_post("/labels", labels)
     return app
 
 

@@ -19,12 +19,13 @@ from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.naming import Naming, load_baselines
 from driftline.store_access import MonitorConnection, connect_to_monitor, opened_store
 from labels.reading import Record, csv_records, json_lines
-from records.label import LabelReceipt, LabelSource
+from records.label import LabelSource
 from records.ports import LabelsNotKeptError, StoreUnavailableError, UnreadableLabelsError
+from records.receipt import Receipt
 from store.clickhouse.labels import LabelTable
 from store.owner import HeldError, take_lock
 
-Intake: TypeAlias = Callable[[Sequence[Any]], LabelReceipt]
+Intake: TypeAlias = Callable[[Sequence[Any]], Receipt]
 """Takes records; the receipt's lines count them from 1. Raises LabelsNotKeptError or StoreUnavailableError."""
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -73,7 +74,7 @@ def open_intake(settings: Settings) -> Iterator[Intake]:
         return
     with _labelling(settings) as labelling:
 
-        def take(records: Sequence[Any]) -> LabelReceipt:
+        def take(records: Sequence[Any]) -> Receipt:
             receipt = labelling.accept(enumerate(records, start=1), LabelSource.IMPORT)
             while labelling.step(time.time_ns()):
                 pass
@@ -97,7 +98,7 @@ def _labelling(settings: Settings) -> Iterator[Labelling]:
         yield labelling
 
 
-def _send(connection: MonitorConnection, records: Sequence[Any]) -> LabelReceipt:
+def _send(connection: MonitorConnection, records: Sequence[Any]) -> Receipt:
     try:
         connection.request("POST", "/labels", msgspec.json.encode(records), {"Content-Type": "application/json"})
         reply = connection.getresponse()
@@ -107,7 +108,7 @@ def _send(connection: MonitorConnection, records: Sequence[Any]) -> LabelReceipt
     if reply.status == http.client.SERVICE_UNAVAILABLE:
         raise LabelsNotKeptError(_error(content))
     try:
-        return msgspec.json.decode(content, type=LabelReceipt)
+        return msgspec.json.decode(content, type=Receipt)
     except msgspec.DecodeError:
         raise StoreUnavailableError(_error(content)) from None
 

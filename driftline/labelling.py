@@ -22,10 +22,11 @@ from labels.reading import Record, read_labels, records_of
 from labels.settling import Held, Settlement, held_by, settle
 from payloads.decoding import decode
 from records.exchange import Exchange
-from records.label import NO_EXCHANGE, Label, Labelled, LabelReceipt, LabelRefusal, LabelTiming, Subject
+from records.label import NO_EXCHANGE, Label, Labelled, LabelTiming, Subject
 from records.metrics import Metric
 from records.payload import DecodeResult
 from records.ports import LabelsNotKeptError, StoreUnavailableError
+from records.receipt import Receipt, Refusal
 from records.status import LabelStatus
 from store.clickhouse.labels import LabelTable
 
@@ -56,14 +57,14 @@ class Labelling:
         self._prompt_ns = int(prompt_seconds * 1e9)
         self._error = ""
 
-    def accept_body(self, content: bytes, content_type: str, source: str) -> LabelReceipt:
+    def accept_body(self, content: bytes, content_type: str, source: str) -> Receipt:
         """Keep what are labels in a body; see `records.ports.LabelIntake`."""
         return self.accept(records_of(content, content_type), source)
 
-    def accept(self, records: Iterable[Record], source: str) -> LabelReceipt:
+    def accept(self, records: Iterable[Record], source: str) -> Receipt:
         """Keep what are labels among these records, which are one batch: all of them, or none where that is not possible now."""
         labels: list[Label] = []
-        refusals: list[LabelRefusal] = []
+        refusals: list[Refusal] = []
         for each in read_labels(records, received_at_ns=time.time_ns(), source=source):
             if isinstance(each, Label):
                 labels.append(each)
@@ -79,7 +80,7 @@ class Labelling:
             raise LabelsNotKeptError(str(error)) from error
         if not kept:
             raise LabelsNotKeptError(f"more than labels.max_unstored ({self._settings.max_unstored:,}) labels would wait for the store; send these again later")
-        return LabelReceipt(accepted=len(labels), refused=len(refusals), errors=tuple(refusals[:_ERRORS_TOLD]))
+        return Receipt(accepted=len(labels), refused=len(refusals), errors=tuple(refusals[:_ERRORS_TOLD]))
 
     def run(self, stop: threading.Event) -> None:
         """Step until `stop` is set."""

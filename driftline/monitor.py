@@ -4,7 +4,7 @@ thread store       spool → ClickHouse
 thread detectors   spool → verdicts ─▶ alerts
 thread labels      journal → ClickHouse, beside the predictions
 thread archive     windows, verdicts, baselines, alerts → ClickHouse
-event loop         admin API, metrics, queries over a unix socket; notifications; deletion of what was read
+event loop         admin API, metrics, events of payload loggers, queries over a unix socket; notifications; deletion of what was read
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
 from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
+from driftline.event_intake import EventIntake
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
@@ -39,8 +40,9 @@ from driftline.naming import Naming, load_baselines
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
-from records.label import LabelReceipt, LabelSource
+from records.label import LabelSource
 from records.ports import Notifier
+from records.receipt import Receipt
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
 from store.clickhouse.labels import LabelTable
@@ -92,6 +94,7 @@ class Monitor:
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, settings.drift.window_time)
+        self._events = EventIntake(settings)
         self._archive = Archive(self._watching, ResultWriter(self._store))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
@@ -116,23 +119,24 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views, self._take_labels), self._admin))
+            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events), self._admin))
             await stack.enter_async_context(serving(build_socket_app(ReadOnlyQueries(self._store), self._import_labels), self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
-            for work in (self._desk.run(), self._look_at_status(), self._retire()):
+            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire()):
                 await stack.enter_async_context(_background(work))
             on_ready(self._admin_url)
             await stop.wait()
+            self._events.close()
             await asyncio.to_thread(self._drain)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._desk.drained(), _NOTIFY_SECONDS)
             self._save_desk()
         return not self._threads.failed
 
-    def _take_labels(self, content: bytes, content_type: str) -> LabelReceipt:
+    def _take_labels(self, content: bytes, content_type: str) -> Receipt:
         return self._labelling.accept_body(content, content_type, LabelSource.API)
 
-    def _import_labels(self, content: bytes, content_type: str) -> LabelReceipt:
+    def _import_labels(self, content: bytes, content_type: str) -> Receipt:
         return self._labelling.accept_body(content, content_type, LabelSource.IMPORT)
 
     def _on_result(self, result: WindowResult) -> None:

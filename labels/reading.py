@@ -18,8 +18,9 @@ from uuid import UUID
 import msgspec
 
 from labels.comparing import text
-from records.label import NO_EXCHANGE, Label, LabelRefusal, Subject
+from records.label import NO_EXCHANGE, Label, Subject
 from records.ports import UnreadableLabelsError
+from records.receipt import Refusal
 
 MAX_TEXT_CHARACTERS: Final = 200
 """Of an id, a key or a label. A proxied request id is no longer either."""
@@ -30,7 +31,7 @@ _FIELDS: Final = ("exchange_id", "request_id", "key", "row", "label", "labelled_
 _IDS: Final = _FIELDS[:3]
 _LATEST_SECONDS: Final = 4_102_444_800  # the year 2100: what is beyond was not in seconds
 
-Parsed: TypeAlias = Label | LabelRefusal
+Parsed: TypeAlias = Label | Refusal
 Record: TypeAlias = tuple[int, Any]
 """A line's number, and what it holds: an object, or why it could not be read."""
 
@@ -46,13 +47,13 @@ def read_labels(records: Iterable[Record], *, received_at_ns: int, source: str) 
     """
     moments_ns = count(received_at_ns)
     for line, record in records:
-        if isinstance(record, LabelRefusal):
+        if isinstance(record, Refusal):
             yield record
             continue
         try:
             yield from _labels(record, moments_ns, source)
         except _Refused as refused:
-            yield LabelRefusal(line, str(refused))
+            yield Refusal(line, str(refused))
 
 
 def records_of(content: bytes, content_type: str) -> Iterator[Record]:
@@ -74,7 +75,7 @@ def json_lines(lines: Iterable[bytes]) -> Iterator[Record]:
             try:
                 yield number, msgspec.json.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                yield number, LabelRefusal(number, f"expected a JSON object on one line, found something else: {error}")
+                yield number, Refusal(number, f"expected a JSON object on one line, found something else: {error}")
 
 
 def csv_records(content: Iterable[str]) -> Iterator[Record]:
@@ -88,12 +89,12 @@ def csv_records(content: Iterable[str]) -> Iterator[Record]:
             if cells:
                 yield rows.line_num, _csv_record(rows.line_num, names, cells)
     except csv.Error as error:
-        yield rows.line_num, LabelRefusal(rows.line_num, f"expected CSV, found something else from here on: {error}")
+        yield rows.line_num, Refusal(rows.line_num, f"expected CSV, found something else from here on: {error}")
 
 
 def _csv_record(line: int, names: list[str], cells: list[str]) -> Any:
     if len(cells) != len(names):
-        return LabelRefusal(line, f"expected {len(names)} cells as in the header, found {len(cells)}")
+        return Refusal(line, f"expected {len(names)} cells as in the header, found {len(cells)}")
     record: dict[str, Any] = {name: cell for name, cell in zip(names, cells, strict=True) if cell}
     row = record.get("row", "")
     return record | {"row": int(row)} if row.isascii() and row.isdigit() and len(row) < 10 else record

@@ -5,6 +5,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `exchange`   one request and its reply by one arm: the record that everything else is derived from
 - `outcome`    what became known about an exchange only after its record was written
 - `label`      what turned out to be true of a prediction
+- `receipt`    what became of what a caller sent
 - `payload`    named tensors decoded from a body, or the reason why there are none
 - `baseline`   what a model's traffic is compared with
 - `window`     summaries of a window of rows, which merge by addition

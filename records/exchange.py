@@ -40,6 +40,8 @@ class ErrorKind(StrEnum):
     CLIENT_LEFT = "client_left"  # the client closed before the reply was whole
     SHUTDOWN = "shutdown"  # the worker's grace period ended first
     TOO_SLOW = "too_slow"  # a shadow took its copy slower than it came, and too much waited for it
+    REPLY_NOT_LOGGED = "reply_not_logged"  # of a payload logger's events, the reply's did not come
+    REQUEST_NOT_LOGGED = "request_not_logged"  # nor the request's
     INCOMPLETE = "incomplete"  # a shadow's copy ended with the served request, which was never whole
 
 

@@ -53,23 +53,6 @@ class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A `LabelSource`."""
 
 
-class LabelRefusal(msgspec.Struct, frozen=True):
-    """A line that is not a label."""
-
-    line: int
-    """Counted from 1; in a JSON array the element."""
-    error: str
-
-
-class LabelReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a caller's labels. Those that were accepted outlive a kill of any process."""
-
-    accepted: int
-    refused: int
-    errors: tuple[LabelRefusal, ...] = ()
-    """The first ones of those that were refused."""
-
-
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
     """A label and one arm's prediction that it is about."""
 

@@ -102,6 +102,9 @@ class Metric(Enum):
     BASELINE_ROWS = MetricSpec("driftline_baseline_rows", _GAUGE, "Rows in the baseline; while one is learned, rows so far.", ("model", "baseline_id"))
     SHADOW_COMPARED = MetricSpec("driftline_shadow_compared_total", _COUNTER, "Pairs of served and shadow replies compared.", ("route", "arm"))
     SHADOW_AGREED = MetricSpec("driftline_shadow_agreed_total", _COUNTER, "Compared pairs whose outputs agreed.", ("route", "arm"))
+    # payload loggers
+    LOGGER_EVENTS = MetricSpec("driftline_logger_events_total", _COUNTER, "Events of payload loggers, by what became of them.", ("outcome",))
+    LOGGER_EVENTS_WAITING = MetricSpec("driftline_logger_events_waiting", _GAUGE, "Events whose other half, request or reply, is being waited for.")
     # labels: received = duplicate + outdated + joined + unknown + unstored + waiting
     LABELS_RECEIVED = MetricSpec("driftline_labels_received_total", _COUNTER, "Labels accepted, by how they came.", ("source",))
     LABELS_REFUSED = MetricSpec("driftline_labels_refused_total", _COUNTER, "Lines that were no labels, and were told so.", ("source",))
@@ -178,3 +181,12 @@ class EjectionReason(StrEnum):
 
     FAILURES = "failures"  # too many in a row
     LATENCY = "latency"  # much slower than its siblings
+
+
+class EventOutcome(StrEnum):
+    """What became of an event: the values of the label `outcome` of `driftline_logger_events_total`."""
+
+    JOINED = "joined"  # with its other half
+    ALONE = "alone"  # the other half did not come in time, or there was no room to wait for it
+    DUPLICATE = "duplicate"  # the same had come before
+    REFUSED = "refused"  # not an event of a payload logger

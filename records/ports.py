@@ -7,8 +7,8 @@ from typing import Protocol
 
 from records.alert import Alert
 from records.exchange import Exchange
-from records.label import LabelReceipt
 from records.outcome import Outcome
+from records.receipt import Receipt
 from records.status import ModelStatus, StatusReport
 from records.verdict import Verdict
 
@@ -87,7 +87,7 @@ class StoreUnavailableError(Exception):
 class LabelIntake(Protocol):
     """Take labels from a caller. Called on a thread."""
 
-    def __call__(self, content: bytes, content_type: str) -> LabelReceipt:
+    def __call__(self, content: bytes, content_type: str) -> Receipt:
         """Keep what are labels in this body, so that no kill loses them, and say which lines are not.
 
         Raises `UnreadableLabelsError` where none could be read, `LabelsNotKeptError` where they cannot be kept now: then none was.
@@ -101,6 +101,25 @@ class UnreadableLabelsError(ValueError):
 
 class LabelsNotKeptError(Exception):
     """There is no room for more labels now, or they cannot be written; the text says which and what to do."""
+
+
+class EventIntake(Protocol):
+    """Take CloudEvents of payload loggers. Called on the event loop."""
+
+    async def __call__(self, content: bytes, fields: Mapping[str, str]) -> Receipt:
+        """Take what are events in this body, with these header fields (lower-case names), and say which are not.
+
+        Raises `UnreadableEventsError` where there are none at all, `EventsNotTakenError` where they cannot be taken now: then none was.
+        """
+        ...
+
+
+class UnreadableEventsError(ValueError):
+    """A body that is no CloudEvent and holds none; the text says what was expected."""
+
+
+class EventsNotTakenError(Exception):
+    """No event can be recorded now; the text says why."""
 
 
 class ReadOnlySql(Protocol):

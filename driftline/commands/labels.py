@@ -14,8 +14,8 @@ from config.load import ConfigError
 from config.options import add_config_option, add_option, settings_of
 from driftline.label_import import Intake, open_intake, open_records
 from labels.reading import Record
-from records.label import LabelReceipt, LabelRefusal
 from records.ports import LabelsNotKeptError, StoreUnavailableError
+from records.receipt import Receipt, Refusal
 
 _BATCH_RECORDS: Final = 5_000
 _FULL_SECONDS: Final = 2.0
@@ -62,7 +62,7 @@ class _Progress:
     def __str__(self) -> str:
         return f"{self.accepted:,} labels taken, {self.refused:,} lines refused."
 
-    def add(self, receipt: LabelReceipt, refusals: Sequence[LabelRefusal]) -> None:
+    def add(self, receipt: Receipt, refusals: Sequence[Refusal]) -> None:
         """Count a batch, and show what was refused of it."""
         for refusal in refusals[: max(0, _REFUSALS_SHOWN - self.refused)]:
             sys.stderr.write(f"driftline labels: line {refusal.line}: {refusal.error}\n")
@@ -78,15 +78,15 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _take(take: Intake, batch: Iterable[Record]) -> tuple[LabelReceipt, list[LabelRefusal]]:
+def _take(take: Intake, batch: Iterable[Record]) -> tuple[Receipt, list[Refusal]]:
     """Return the receipt, and all refusals by the file's lines."""
-    unread = [record for _, record in batch if isinstance(record, LabelRefusal)]
-    readable = [(line, record) for line, record in batch if not isinstance(record, LabelRefusal)]
-    receipt = _taken(take, [record for _, record in readable]) if readable else LabelReceipt(accepted=0, refused=0)
-    return receipt, unread + [LabelRefusal(readable[each.line - 1][0], each.error) for each in receipt.errors]
+    unread = [record for _, record in batch if isinstance(record, Refusal)]
+    readable = [(line, record) for line, record in batch if not isinstance(record, Refusal)]
+    receipt = _taken(take, [record for _, record in readable]) if readable else Receipt(accepted=0, refused=0)
+    return receipt, unread + [Refusal(readable[each.line - 1][0], each.error) for each in receipt.errors]
 
 
-def _taken(take: Intake, records: Sequence[Any]) -> LabelReceipt:
+def _taken(take: Intake, records: Sequence[Any]) -> Receipt:
     """Take the records, patiently: where labels wait for the store, there will be room again."""
     for _ in range(_FULL_ATTEMPTS):
         try:

@@ -12,8 +12,8 @@ from console.api import build_app
 from records.alert import Alert, AlertState, Severity
 from records.exchange import Body, Exchange, Role
 from records.ids import new_exchange_id
-from records.label import LabelReceipt
 from records.metrics import BUCKET_LABELS, Metric
+from records.receipt import Receipt
 from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, WriterStatus
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
 
@@ -168,10 +168,24 @@ class MemoryLabels:
 
     def __init__(self) -> None:
         self.bodies: list[tuple[bytes, str]] = []
-        self.answer: LabelReceipt | Exception = LabelReceipt(accepted=1, refused=0)
+        self.answer: Receipt | Exception = Receipt(accepted=1, refused=0)
 
-    def __call__(self, content: bytes, content_type: str) -> LabelReceipt:
+    def __call__(self, content: bytes, content_type: str) -> Receipt:
         self.bodies.append((content, content_type))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class MemoryEvents:
+    """Implements `records.ports.EventIntake`, likewise."""
+
+    def __init__(self) -> None:
+        self.bodies: list[tuple[bytes, Mapping[str, str]]] = []
+        self.answer: Receipt | Exception = Receipt(accepted=1, refused=0)
+
+    async def __call__(self, content: bytes, fields: Mapping[str, str]) -> Receipt:
+        self.bodies.append((content, fields))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -183,8 +197,13 @@ def take_labels() -> MemoryLabels:
 
 
 @pytest.fixture
-async def client(views: MemoryViews, take_labels: MemoryLabels) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    async with TestClient(TestServer(build_app(views, take_labels))) as client:
+def take_events() -> MemoryEvents:
+    return MemoryEvents()
+
+
+@pytest.fixture
+async def client(views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    async with TestClient(TestServer(build_app(views, take_labels, take_events))) as client:
         yield client
 
 

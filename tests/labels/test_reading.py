@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labels.reading import MAX_TEXT_CHARACTERS, json_lines, read_labels, records_of
-from records.label import NO_EXCHANGE, Label, LabelRefusal, Subject
+from records.label import NO_EXCHANGE, Label, Subject
 from records.ports import UnreadableLabelsError
+from records.receipt import Refusal
 
 NOW_NS = 1_763_640_000_000_000_000
 ID = "0190a1b2-0000-7000-8000-000000000001"
@@ -25,7 +26,7 @@ def read(content, content_type="application/json"):
 
 def refusal(record):
     (refused,) = read(record)
-    assert isinstance(refused, LabelRefusal), refused
+    assert isinstance(refused, Refusal), refused
     return refused.error
 
 
@@ -135,7 +136,7 @@ JSON = st.recursive(
 def test_every_record_gives_labels_or_one_refusal(record):
     given_labels = list(read_labels([(1, record)], received_at_ns=NOW_NS, source="api"))
     assert given_labels
-    assert len(given_labels) == sum(isinstance(each, Label) for each in given_labels) or isinstance(given_labels[0], LabelRefusal)
+    assert len(given_labels) == sum(isinstance(each, Label) for each in given_labels) or isinstance(given_labels[0], Refusal)
     for each in given_labels:
         if isinstance(each, Label):
             assert 0 < len(each.label) <= MAX_TEXT_CHARACTERS
