@@ -7,6 +7,7 @@ users, no sessions and no TLS, and merges, limits and concurrency are chDB's: it
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -174,3 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+
+if __name__ == "__main__":  # for benchmarks: `python -m tests.store.clickhouse_server DIRECTORY` says where it listens
+    print(ClickHouseServer(Path(sys.argv[1])).url, flush=True)
+    threading.Event().wait()
