@@ -51,8 +51,8 @@ class MetricsPage:
 
 def samples_of(views: Views) -> Samples:
     """Return every number. Where a view states what a ledger only knows in part, as with drops, the view holds."""
-    report = views.status()
-    samples: Samples = dict(views.counters())
+    report, counted = views.figures()
+    samples: Samples = dict(counted)
     for metric, labels, value in (*_report_samples(report), *_model_samples(views.models())):
         samples[metric.metric_name, *labels] = value
     return samples

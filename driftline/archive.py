@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -29,12 +28,14 @@ class Archive:
     def __init__(self, watching: Watching, writer: ResultWriter) -> None:
         self._watching = watching
         self._writer = writer
-        self._alerts: deque[Alert] = deque(maxlen=_ALERTS_KEPT)
+        self._alerts: list[Alert] = []
+        self._alerts_lock = threading.Lock()
         self._baselines_written: set[str] = set()
 
     def put_alerts(self, changes: Iterable[Alert]) -> None:
         """Keep these changes of state. Callable from any thread."""
-        self._alerts.extend(changes)
+        with self._alerts_lock:
+            self._alerts = [*self._alerts, *changes][-_ALERTS_KEPT:]
 
     def run(self, stop: threading.Event) -> None:
         """Write what there is until `stop` is set."""
@@ -59,7 +60,8 @@ class Archive:
             self._writer.write_windows([result.summary for result in results])
             self._writer.write_verdicts([result.verdict for result in results])
             self._watching.stored(results)
-        if alerts := tuple(self._alerts):
+        if alerts := self._alerts:
             self._writer.write_alerts(alerts)
-            for _ in alerts:
-                self._alerts.popleft()
+            written = {id(alert) for alert in alerts}
+            with self._alerts_lock:  # more may have come, and pushed out some of those
+                self._alerts = [alert for alert in self._alerts if id(alert) not in written]

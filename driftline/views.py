@@ -19,7 +19,7 @@ from records.status import ConsumerStatus, ModelStatus, RouteStatus, ShadowStatu
 from records.verdict import Verdict
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
-from store.spool.counts import take_stock
+from store.spool.counts import Stock, take_stock
 from store.spool.listing import spool_bytes
 
 
@@ -61,28 +61,13 @@ class MonitorViews:
 
     def status(self) -> StatusReport:
         """Return the counts and the state of every part."""
-        stock = take_stock(self._spool, self._loader.state)
-        return StatusReport(
-            version=metadata.version("driftline"),
-            started_at_ns=self._started_at_ns,
-            reported_at_ns=time.time_ns(),
-            counts=stock.counts,
-            spool_bytes=spool_bytes(self._spool),
-            writers=stock.writers,
-            consumers=(
-                ConsumerStatus(consumer="store", running=self._running("store"), lag_records=sum(self._loader.lag().values())),
-                ConsumerStatus(consumer="detectors", running=self._running("detectors"), lag_records=sum(self._watching.lag().values())),
-            ),
-            store=self._loader.status,
-            labels=self._labelling.status(),
-            routes=self._routes,
-            agreement=self._watching.agreement,
-        )
+        return self._report(take_stock(self._spool, self._loader.state))
 
-    def counters(self) -> Mapping[tuple[str, ...], float]:
-        """Return what is counted where it happens."""
-        ledgers = take_stock(self._spool, self._loader.state).counters
-        return {**ledgers, **self._watching.counters(), **self._desk.counters(), **self._loader_counters(), **self._labelling.counters()}
+    def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], float]]:
+        """Return the status, and what is counted where it happens, of one look at the spool."""
+        stock = take_stock(self._spool, self._loader.state)
+        counted = {**stock.counters, **self._watching.counters(), **self._desk.counters(), **self._loader_counters(), **self._labelling.counters()}
+        return self._report(stock), counted
 
     def models(self) -> Sequence[ModelStatus]:
         """Return the watched models."""
@@ -99,6 +84,24 @@ class MonitorViews:
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         """Return the stored exchanges with this exchange id or request id."""
         return self._queries.exchanges_by_id(identifier)
+
+    def _report(self, stock: Stock) -> StatusReport:
+        return StatusReport(
+            version=metadata.version("driftline"),
+            started_at_ns=self._started_at_ns,
+            reported_at_ns=time.time_ns(),
+            counts=stock.counts,
+            spool_bytes=spool_bytes(self._spool),
+            writers=stock.writers,
+            consumers=(
+                ConsumerStatus(consumer="store", running=self._running("store"), lag_records=sum(self._loader.lag().values())),
+                ConsumerStatus(consumer="detectors", running=self._running("detectors"), lag_records=sum(self._watching.lag().values())),
+            ),
+            store=self._loader.status,
+            labels=self._labelling.status(),
+            routes=self._routes,
+            agreement=self._watching.agreement,
+        )
 
     def _loader_counters(self) -> dict[tuple[str, ...], int]:
         return {(Metric.STORE_ERRORS.metric_name,): self._loader.failures}

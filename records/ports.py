@@ -59,8 +59,8 @@ class Views(Protocol):
         """Return the counts and the state of every part."""
         ...
 
-    def counters(self) -> Mapping[tuple[str, ...], float]:
-        """Return what is counted where it happens, in the workers' ledgers and in the monitor: by metric name, then label values."""
+    def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], float]]:
+        """Return the status and, of the same moment, what is counted where it happens, in the workers' ledgers and in the monitor: by metric name, then label values."""
         ...
 
     def models(self) -> Sequence[ModelStatus]:

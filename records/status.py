@@ -57,6 +57,8 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Since when it has been up, or down."""
     error: str = ""
     """The last failure, in one line, while it is down."""
+    refusal: str = ""
+    """Why it refused a record last, in one line; empty while it took all. Those that it refused are in the table `dead_letters`."""
 
 
 class LabelStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ embedded store must start others by spawning, never by forking: the engine's thr
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -21,7 +22,7 @@ from typing import Any, ClassVar, Final
 import clickhouse_connect
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
 from config.addresses import Endpoint
 from config.settings import StoreSettings
@@ -65,6 +66,9 @@ _CLUSTER_SETTINGS: Final[dict[str, Any]] = {
 
 
 _NESTED_CODES: Final = re.compile(r"(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
+
+# Its words come back as exceptions; a command without a log would print them a second time.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 FAILURES: Final = (ClickHouseError, NewerStoreError, OSError)
 """What asking the store may raise. It comes and goes: all of these may be over the next time."""
@@ -195,6 +199,15 @@ class ServerStore(Store):
         self._server = server
 
     def _connect(self) -> Client:
+        try:
+            return self._reach()
+        except OperationalError as error:
+            if error.code is not None:  # the server's own words
+                raise
+            address = f"{self._server.scheme}://{self._server.authority}"
+            raise OperationalError(f"ClickHouse at {address} does not answer ({_reason(error)}): is it running, and is that its address?") from error
+
+    def _reach(self) -> Client:
         server = self._server
         return clickhouse_connect.get_client(
             dsn=f"{server.scheme}://{server.authority}?{server.query}",
@@ -205,3 +218,12 @@ class ServerStore(Store):
             autogenerate_session_id=False,
             query_retries=0,
         )
+
+
+def _reason(error: BaseException | None) -> str:
+    """Return what the system said, or the innermost error where it said nothing."""
+    said = ""
+    while error is not None:
+        said = (isinstance(error, OSError) and error.strerror) or one_line(error)
+        error = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+    return said

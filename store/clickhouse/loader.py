@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
+from msgspec.structs import replace
 
 from records.status import StoreStatus
 from store.clickhouse.batch import BatchLimits, Name, OpenBatch
@@ -114,7 +115,7 @@ class Loader:
         inserter = Inserter(self._connected())
         letters = batch.undecodable + inserter.store(EXCHANGES, batch.exchanges, doubt) + inserter.store(OUTCOMES, batch.outcomes, doubt)
         inserter.set_aside(letters)
-        self._succeeded()
+        self._succeeded(letters)
         return letters
 
     def _acknowledge(self, letters: list[DeadLetter]) -> None:
@@ -140,11 +141,14 @@ class Loader:
             self._client.close()
             self._client = None
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, letters: list[DeadLetter]) -> None:
         self._backoff.reset()
         if not self.status.up:
             _log.info("the store takes records again")
-            self.status = StoreStatus(kind=self.status.kind, up=True, changed_at_ns=time.time_ns())
+            self.status = replace(self.status, up=True, changed_at_ns=time.time_ns(), error="")
+        if letters:
+            _log.warning("the store refused %d of the last batch; they are in the table dead_letters: %s", len(letters), letters[-1].reason)
+            self.status = replace(self.status, refusal=letters[-1].reason)
 
     def _failed(self, error: BaseException, now: float) -> float:
         self._disconnect()
@@ -152,7 +156,7 @@ class Loader:
         if self.status.up:
             _log.warning("the store does not take records; they wait in the spool: %s", one_line(error))
         since_ns = time.time_ns() if self.status.up else self.status.changed_at_ns
-        self.status = StoreStatus(kind=self.status.kind, up=False, changed_at_ns=since_ns, error=one_line(error))
+        self.status = replace(self.status, up=False, changed_at_ns=since_ns, error=one_line(error))
         seconds = self._backoff.next_seconds()
         self._next_attempt = now + seconds
         return seconds

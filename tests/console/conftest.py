@@ -96,8 +96,8 @@ class MemoryViews:
     def status(self) -> StatusReport:
         return self.report
 
-    def counters(self) -> Mapping[tuple[str, ...], int]:
-        return self.counted
+    def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], int]]:
+        return self.status(), self.counted
 
     def models(self) -> Sequence[ModelStatus]:
         return self.watched

@@ -132,12 +132,14 @@ def test_a_directory_without_a_store_stays_as_it_is(tmp_path, capfd):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_server_that_does_not_answer_is_told_in_one_line(tmp_path, capfd):
+def test_a_server_that_does_not_answer_is_told_in_one_line(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    assert sql(tmp_path, "SELECT 1", "--clickhouse", url) == 1
-    assert capfd.readouterr().err.count("\n") == 1
+    command = [sys.executable, "-m", "driftline.cli", "sql", "--clickhouse", url, "SELECT 1"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, text=True)
+    assert told.stderr == f"driftline sql: ClickHouse at {url} does not answer (Connection refused): is it running, and is that its address?\n"
+    assert told.returncode == 1
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly(data_directory):

@@ -124,6 +124,7 @@ def test_a_record_that_cannot_be_decoded_is_set_aside_and_counted(loader, client
     (letter,) = client.query("SELECT sequence, kind, payload, reason FROM dead_letters FINAL", column_formats={"payload": "bytes"}).result_rows
     assert letter[:3] == (3, "record", b"\x93\x01\x02\x03")
     assert "Expected" in letter[3]
+    assert loader.status.refusal == letter[3]
 
 
 @pytest.mark.parametrize(

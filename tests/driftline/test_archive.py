@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from driftline import archive as module
+from driftline.archive import Archive
+from records.ports import StoreUnavailableError
+
+
+class Watching:
+    """Has nothing to keep."""
+
+    baselines = unstored = staticmethod(list)
+
+
+class Writer:
+    """Takes alerts, and lets something happen meanwhile."""
+
+    def __init__(self):
+        self.taken = []
+        self.meanwhile = lambda: None
+
+    def write_alerts(self, changes):
+        self.meanwhile()
+        self.taken += changes
+
+
+@pytest.fixture
+def writer():
+    return Writer()
+
+
+@pytest.fixture
+def archive(writer, monkeypatch):
+    monkeypatch.setattr(module, "_ALERTS_KEPT", 3)
+    return Archive(Watching(), writer)
+
+
+def changes(*names):
+    return [f"change {name}" for name in names]
+
+
+def test_changes_that_come_while_others_are_written_are_written_next(archive, writer):
+    archive.put_alerts(changes(1, 2, 3))
+    writer.meanwhile = lambda: archive.put_alerts(changes(4, 5))
+    assert archive.step()
+    writer.meanwhile = lambda: None
+    assert archive.step()
+    assert writer.taken == changes(1, 2, 3, 4, 5)
+
+
+def test_while_the_store_is_down_the_latest_changes_are_kept(archive, writer):
+    def fail():
+        raise StoreUnavailableError("down")
+
+    writer.meanwhile = fail
+    archive.put_alerts(changes(1, 2, 3, 4))
+    assert not archive.step()
+    writer.meanwhile = lambda: None
+    assert archive.step()
+    assert writer.taken == changes(2, 3, 4)
