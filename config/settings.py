@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
+from config.choices import WhenFull
 from config.declare import Section, setting
 from config.redaction import Action, Capture, HashKey, Place
 from config.selection import Condition, Key
@@ -198,7 +199,20 @@ class SpoolSettings(Section, frozen=True):
     directory: Annotated[
         str, setting("Where the spool lies; by default `spool` in the data directory.", unit="directory", example="/var/lib/driftline/spool")
     ] = ""
-    max_size: Annotated[Bytes, setting("Disk space of the spool at most; when it is full the newest records are dropped and counted.")] = Bytes.parse("2 GiB")
+    max_size: Annotated[Bytes, setting("Disk space of the spool at most.")] = Bytes.parse("2 GiB")
+    min_free: Annotated[Bytes, setting("Disk space that the spool leaves to others: with less than this free, it counts as full.")] = Bytes.parse("64 MiB")
+    max_age: Annotated[
+        Seconds | None,
+        setting(
+            "Records that wait for the store longer than this are given up and counted; by default they may wait for ever.", example="7 days", at_least="1s"
+        ),
+    ] = None
+    when_full: Annotated[
+        WhenFull,
+        setting(
+            "What is lost, and counted, when the spool is full: the newest records (`drop_newest`), or the oldest, which the monitor gives up to make room (`drop_oldest`)."
+        ),
+    ] = WhenFull.DROP_NEWEST
     segment_size: Annotated[Bytes, setting("Size of one segment file.", at_least="256 KiB", at_most="1 GiB")] = Bytes.parse("4 MiB")
 
 

@@ -9,6 +9,7 @@
 - `children`           what a child process and its supervisor say to each other
 - `worker`             the process of one proxy worker
 - `worker_task`        what a supervisor hands to it
+- `spooling`           a writer of the spool as the settings ask for it
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
 - `check`              looks whether a monitor could work by new settings

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from config.settings import Settings
+from driftline.spooling import open_writer
 from events.cloudevents import CloudEvent, NotAnEventError, read_events
 from events.joining import EventJoiner, Joined, JoinLimits
 from events.logged import Half, read_half
@@ -20,7 +21,7 @@ from records.metrics import EventOutcome, Metric
 from records.ports import EventsNotTakenError, Tap
 from records.receipt import Receipt, Refusal
 from store.spool.ledger import LedgerWriter
-from store.spool.writer import SpoolWriter, create_writer_directory
+from store.spool.writer import create_writer_directory
 
 MONITOR_NUMBER: Final = 1_000
 """The monitor's among the numbers of writers: workers have 0 to 255."""
@@ -113,7 +114,7 @@ class _Recorder:
     def __init__(self, settings: Settings) -> None:
         directory: Path = create_writer_directory(settings.spool_directory, MONITOR_NUMBER)
         self._ledger = LedgerWriter(directory)
-        self._writer = SpoolWriter(directory, self._ledger, segment_bytes=settings.spool.segment_size, max_bytes=settings.spool.max_size)
+        self._writer = open_writer(directory, self._ledger, settings.spool)
         self.tap: Tap = private(self._writer, settings.routes, settings.privacy, self._ledger)
 
     def count(self, outcome: EventOutcome, events: int) -> None:

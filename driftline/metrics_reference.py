@@ -10,7 +10,7 @@ from typing import Final
 from records.alert import Severity
 from records.exchange import ErrorKind, Role
 from records.label import LabelSource, LabelTiming
-from records.metrics import DURATION_BUCKETS_SECONDS, DropReason, EjectionReason, EventOutcome, Metric, SkipReason
+from records.metrics import DURATION_BUCKETS_SECONDS, DamageKind, DropReason, EjectionReason, EventOutcome, Metric, SkipReason
 from records.payload import Undecodable
 
 _INTRODUCTION: Final = f"""\
@@ -32,6 +32,7 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
     ("reason", Metric.ENDPOINT_EJECTIONS.metric_name, EjectionReason),
     ("reason", Metric.DROPPED.metric_name, DropReason),
+    ("kind", Metric.SPOOL_DAMAGES.metric_name, DamageKind),
     ("reason", Metric.UNDECODABLE.metric_name, Undecodable),
     ("outcome", Metric.LOGGER_EVENTS.metric_name, EventOutcome),
     ("source", Metric.LABELS_RECEIVED.metric_name, LabelSource),

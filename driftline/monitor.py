@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import sys
 import threading
@@ -26,7 +27,8 @@ from alerts.desk import AlertDesk, DeskState
 from alerts.log import LogNotifier
 from alerts.webhook import WebhookNotifier
 from config.addresses import Address
-from config.settings import Settings
+from config.choices import WhenFull
+from config.settings import Settings, SpoolSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
@@ -53,6 +55,7 @@ from store.clickhouse.results import ResultWriter
 from store.clickhouse.retention import Retention
 from store.directories import make_private
 from store.owner import HeldError, take_lock
+from store.spool.evict import Bounds, evict
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
@@ -63,6 +66,7 @@ SPOOL_LOCK_NAME: Final = "monitor.lock"
 
 _STATUS_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 2.0
+_MAKE_ROOM_SECONDS: Final = 0.25
 _NOTIFY_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
@@ -95,6 +99,7 @@ class Monitor:
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, settings.drift.window_time)
         self._events = EventIntake(settings)
+        self._bounds = _bounds(settings.spool)
         self._archive = Archive(self._watching, ResultWriter(self._store))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
@@ -122,7 +127,7 @@ class Monitor:
             await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events), self._admin))
             await stack.enter_async_context(serving(build_socket_app(ReadOnlyQueries(self._store), self._import_labels), self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
-            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire()):
+            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire(), self._make_room()):
                 await stack.enter_async_context(_background(work))
             on_ready(self._admin_url)
             await stop.wait()
@@ -168,6 +173,18 @@ class Monitor:
     def _retire_once(self) -> None:
         with self._retiring:
             retire(self._spool, self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
+
+    async def _make_room(self) -> None:
+        while True:
+            await asyncio.sleep(_MAKE_ROOM_SECONDS)
+            try:
+                await asyncio.to_thread(self._make_room_once)
+            except (OSError, ValueError) as error:
+                _log.warning("cannot make room in the spool: %s", error)
+
+    def _make_room_once(self) -> None:
+        with self._retiring:
+            evict(self._spool, self._bounds, self._loader.reader, lambda: self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
 
     def _save_desk(self) -> None:
         write_state(self._spool / DESK_STATE_NAME, self._desk.state)
@@ -231,6 +248,16 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _bounds(spool: SpoolSettings) -> Bounds:
+    return Bounds(
+        max_bytes=spool.max_size,
+        min_free_bytes=spool.min_free,
+        reserve_bytes=min(spool.max_size // 4, 8 * spool.segment_size),
+        max_age_seconds=math.inf if spool.max_age is None else spool.max_age,
+        drop_oldest=spool.when_full is WhenFull.DROP_OLDEST,
+    )
 
 
 def _notifiers(settings: Settings, admin_url: str) -> dict[str, Notifier]:

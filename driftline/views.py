@@ -93,6 +93,7 @@ class MonitorViews:
             counts=stock.counts,
             spool_bytes=spool_bytes(self._spool),
             writers=stock.writers,
+            damages=tuple(self._loader.reader.damages),
             consumers=(
                 ConsumerStatus(consumer="store", running=self._running("store"), lag_records=sum(self._loader.lag().values())),
                 ConsumerStatus(consumer="detectors", running=self._running("detectors"), lag_records=sum(self._watching.lag().values())),
@@ -104,7 +105,11 @@ class MonitorViews:
         )
 
     def _loader_counters(self) -> dict[tuple[str, ...], int]:
-        return {(Metric.STORE_ERRORS.metric_name,): self._loader.failures}
+        damages = dict(self._loader.reader.damages_found)
+        return {
+            (Metric.STORE_ERRORS.metric_name,): self._loader.failures,
+            **{(Metric.SPOOL_DAMAGES.metric_name, kind): count for kind, count in damages.items()},
+        }
 
 
 def _route_status(route: RouteSettings) -> RouteStatus:

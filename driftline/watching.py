@@ -27,7 +27,7 @@ from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResul
 from payloads.decoding import decode
 from records.baseline import Baseline
 from records.exchange import Exchange, Role
-from records.metrics import Metric
+from records.metrics import DropReason, Metric
 from records.payload import Decoded, DecodeResult, Failed, Undecodable
 from records.status import AgreementStatus, ModelStatus
 from store.spool.cursor import Cursor
@@ -124,6 +124,7 @@ class Watching:
         for frame in batch.frames:
             if frame.kind == FrameKind.RECORD:
                 self._take(frame.payload)
+        self._skipped += sum(count for lost in batch.lost.values() for reason, count in lost.items() if reason is not DropReason.CORRUPT)
         self._cursors = batch.cursors
         now_ns = time.time_ns()
         for watch in self._watches.values():

@@ -8,12 +8,13 @@ import sys
 import uvloop
 
 from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, stop_event
+from driftline.spooling import open_writer
 from driftline.worker_task import WorkerTask
 from privacy.tap import private
 from proxy.occupancy import Occupancy
 from proxy.worker import Worker
 from store.spool.ledger import LedgerWriter
-from store.spool.writer import SpoolWriter, create_writer_directory
+from store.spool.writer import create_writer_directory
 
 
 async def _serve(task: WorkerTask) -> int:
@@ -21,7 +22,7 @@ async def _serve(task: WorkerTask) -> int:
     settings = task.settings
     directory = create_writer_directory(task.spool, task.number)
     ledger = LedgerWriter(directory)
-    writer = SpoolWriter(directory, ledger, segment_bytes=settings.spool.segment_size, max_bytes=settings.spool.max_size)
+    writer = open_writer(directory, ledger, settings.spool)
     try:
         tap = private(writer, settings.routes, settings.privacy, ledger)
         worker = Worker(settings.proxy, settings.routes, tap, ledger, Occupancy.shared(task.occupancy_fd, task.number))

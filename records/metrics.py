@@ -87,6 +87,7 @@ class Metric(Enum):
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
     # the watching side
     SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")
+    SPOOL_DAMAGES = MetricSpec("driftline_spool_damages_total", _COUNTER, "Places where the spool could not be read, by what was found there.", ("kind",))
     CONSUMER_LAG = MetricSpec("driftline_consumer_lag_records", _GAUGE, "Records that a consumer has yet to read.", ("consumer",))
     DETECTOR_SKIPPED = MetricSpec("driftline_detector_skipped_total", _COUNTER, "Records that the detectors passed over to keep up.")
     STORE_UP = MetricSpec("driftline_store_up", _GAUGE, "1 when the last insert into ClickHouse succeeded.")
@@ -141,7 +142,9 @@ class Metric(Enum):
 class DropReason(StrEnum):
     """Why a record was lost: the values of the label `reason` of `driftline_exchanges_dropped_total`."""
 
-    SPOOL_FULL = "spool_full"  # the spool's bound was reached, or the disk was
+    SPOOL_FULL = "spool_full"  # the spool's bound was reached
+    DISK_FULL = "disk_full"  # the disk was full, or had less free than the spool must leave
+    EXPIRED = "expired"  # waited for the store longer than records may
     TOO_LARGE = "too_large"  # larger than a segment
     CORRUPT = "corrupt"  # damaged or missing on the disk
     SPOOL_ERROR = "spool_error"  # the spool could not be written
@@ -162,6 +165,14 @@ class BodyNotKept(StrEnum):
     ENCODED = "encoded"  # compressed
     UNREADABLE = "unreadable"  # neither JSON nor a form, or not as its format asks
     TOO_MANY_SUBJECTS = "too_many_subjects"
+
+
+class DamageKind(StrEnum):
+    """What was found where the spool could not be read."""
+
+    CORRUPT = "corrupt"  # bytes that are no frame, or not the one that must come next
+    MISSING = "missing"  # records that were appended and are nowhere
+    TORN = "torn"  # a last frame that a kill cut short; nobody saw that exchange answered
 
 
 class SkipReason(StrEnum):

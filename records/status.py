@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
+from records.metrics import DamageKind
 from records.verdict import DriftState, Verdict
 
 
@@ -36,6 +39,35 @@ class WriterStatus(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
     captured: int
     pending: int
+
+
+_DAMAGES: Final = {
+    DamageKind.CORRUPT: "damaged bytes",
+    DamageKind.MISSING: "records that should come before are missing",
+    DamageKind.TORN: "a record that a kill cut short, whose exchange nobody saw answered",
+}
+
+
+class SpoolDamage(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where the spool could not be read."""
+
+    kind: DamageKind
+    writer: str
+    segment: int
+    """Counted from 1: the number in the file's name."""
+    offset_bytes: int
+    """From the file's beginning."""
+    first_sequence: int
+    """The first record that should have been there."""
+    records_lost: int
+    """0 where only an outcome was hit, or a frame that nobody had been promised."""
+
+    @property
+    def words(self) -> str:
+        """What was found there, for the log."""
+        last = self.first_sequence + self.records_lost - 1
+        lost = f"records {self.first_sequence} to {last} are lost" if self.records_lost else "no record is lost"
+        return f"{_DAMAGES[self.kind]}; {lost}"
 
 
 class ConsumerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +176,8 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     spool_bytes: int
     writers: tuple[WriterStatus, ...] = ()
+    damages: tuple[SpoolDamage, ...] = ()
+    """Found since the monitor started, the latest ones, oldest first."""
     consumers: tuple[ConsumerStatus, ...] = ()
     store: StoreStatus
     labels: LabelStatus = LabelStatus()

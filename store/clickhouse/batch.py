@@ -17,6 +17,7 @@ from store.clickhouse.inserter import DeadLetter, joined, position_ranges
 from store.spool.cursor import Cursor
 from store.spool.format import FrameKind
 from store.spool.reader import Batch
+from store.spool.state import add_counts
 from store.spool.tail import Frame
 
 Name: TypeAlias = Callable[[Exchange], tuple[str, str]]
@@ -45,7 +46,7 @@ class OpenBatch:
         self.closed = False
         """Whether storing it was tried: then it takes no more frames."""
         self._begun_at = dict(cursors)
-        self._lost: Counter[str] = Counter()
+        self._lost: dict[str, dict[str, int]] = {}
         self._size_bytes = 0
         self._since = math.inf
 
@@ -73,7 +74,7 @@ class OpenBatch:
         for frame in read.frames:
             self._add_frame(frame, name)
         self.cursors = read.cursors
-        self._lost.update(read.lost)
+        self._lost = {writer: add_counts(self._lost.get(writer, {}), read.lost.get(writer, {})) for writer in self._lost | read.lost}
         if not self.empty:
             self._since = min(self._since, now)
 
@@ -93,8 +94,8 @@ class OpenBatch:
         poison = Counter(letter.writer for letter in letters if letter.kind == "record")
         records = Counter(row.writer for row in self.exchanges) + Counter(letter.writer for letter in self.undecodable if letter.kind == "record")
         dropped: dict[str, dict[str, int]] = {writer: {DropReason.POISON: count} for writer, count in poison.items()}
-        for writer, count in self._lost.items():
-            dropped.setdefault(writer, {})[DropReason.CORRUPT] = count
+        for writer, lost in self._lost.items():
+            dropped[writer] = dropped.get(writer, {}) | lost
         return dict(records - poison), dropped
 
     def _add_frame(self, frame: Frame, name: Name) -> None:

@@ -77,6 +77,11 @@ class Loader:
         while not stop.is_set():
             stop.wait(self.step(time.monotonic()))
 
+    @property
+    def reader(self) -> SpoolReader:
+        """The spool as this loader reads it."""
+        return self._reader
+
     def lag(self) -> dict[str, int]:
         """Return how many records are still to be read, by writer."""
         return self._reader.lag()

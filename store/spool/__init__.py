@@ -14,6 +14,8 @@ Read by the watching side:
 - `salvage`  where good frames go on in damaged bytes
 - `cursor`   how far a consumer has come with a writer
 - `state`    what a consumer has done, replaced atomically
+- `evict`    gives up the oldest where the spool is beyond its bounds
+- `evictions` which records were given up, and why
 - `retire`   deletes what every consumer has passed
 - `totals`   what a writer's life added up to, and those that are gone
 - `counts`   captured = stored + dropped + pending

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from store.spool.format import SEGMENT_SUFFIX, SPARE_SUFFIX
+from store.spool.format import SEGMENT_HEADER, SEGMENT_SUFFIX, SPARE_SUFFIX
 
 
 def writer_names(spool: Path) -> list[str]:
@@ -35,10 +35,24 @@ def spool_bytes(spool: Path) -> int:
     return total
 
 
-def size_of(entry: os.DirEntry[str]) -> int:
+def free_bytes(spool: Path) -> int:
+    """Return what the spool's file system has left for us."""
+    status = os.statvfs(spool)
+    return status.f_bavail * status.f_frsize
+
+
+def first_sequence(segment: Path) -> int:
+    """Return the record with which a segment begins; 0 where it was only prepared, or is gone."""
+    with suppress(FileNotFoundError), segment.open("rb") as file:
+        header = file.read(SEGMENT_HEADER.size)
+        return int(SEGMENT_HEADER.unpack(header)[3]) if len(header) == SEGMENT_HEADER.size else 0
+    return 0
+
+
+def size_of(file: Path | os.DirEntry[str]) -> int:
     """Return the size of a file in bytes, 0 where it is gone."""
     with suppress(FileNotFoundError):
-        return entry.stat().st_size
+        return file.stat().st_size
     return 0
 
 

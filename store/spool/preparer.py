@@ -17,7 +17,7 @@ from typing import Final
 
 from records.metrics import DropReason
 from store.spool.format import END_OF_FRAMES, SEGMENT_HEADER_BYTES, pack_segment_header, segment_name
-from store.spool.listing import spare_segments, spool_bytes
+from store.spool.listing import free_bytes, spare_segments, spool_bytes
 
 _RETRY_SECONDS: Final = 0.1
 _SEGMENTS_READY: Final = 2
@@ -42,12 +42,13 @@ class Segment:
 
 
 class Preparer:
-    """Keeps mapped segments ready for one writer, and the whole spool within `max_bytes`."""
+    """Keeps mapped segments ready for one writer, the whole spool within `max_bytes`, and `min_free_bytes` of its disk free."""
 
-    def __init__(self, directory: Path, segment_bytes: int, max_bytes: int) -> None:
+    def __init__(self, directory: Path, segment_bytes: int, max_bytes: int, min_free_bytes: int) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
         self._ready: deque[Segment] = deque()
         self._wanted = threading.Event()
         self._stopped = threading.Event()
@@ -91,13 +92,18 @@ class Preparer:
         try:
             if spool_bytes(self._directory.parent) + self._segment_bytes > self._max_bytes:
                 return False
-            self._ready.append(self._reuse() or _create_segment(self._directory, self._index, self._segment_bytes))
+            self._ready.append(self._reuse() or self._create())
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                self.failure = DropReason.SPOOL_ERROR
+            self.failure = DropReason.DISK_FULL if error.errno in {errno.ENOSPC, errno.EDQUOT} else DropReason.SPOOL_ERROR
             return False
         self._index += 1
         return True
+
+    def _create(self) -> Segment:
+        """Make a new file the next segment, unless that took what is to stay free. Raises OSError."""
+        if free_bytes(self._directory) - self._segment_bytes < self._min_free_bytes:
+            raise OSError(errno.ENOSPC, "too little would stay free")
+        return _create_segment(self._directory, self._index, self._segment_bytes)
 
     def _reuse(self) -> Segment | None:
         """Make a spare file the next segment; None where there is none. Raises OSError."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Mapping
-from contextlib import closing
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from records.metrics import DamageKind
+from records.status import SpoolDamage
 from store.spool.cursor import Cursor
+from store.spool.evictions import Eviction, read_evictions
 from store.spool.ledger import LedgerView
 from store.spool.listing import writer_names
+from store.spool.state import DamagedStateError
 from store.spool.tail import Frame, Tail
 
 _READS_PER_LOOK: Final = 16
 """While there is data, the directory is looked at for new writers once in so many reads."""
+
+_DAMAGES_KEPT: Final = 20
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +36,12 @@ class Batch(msgspec.Struct):
     frames: list[Frame]
     cursors: dict[str, Cursor]
     """Of every writer in the spool, after these frames: what the consumer keeps once it is done with them."""
-    lost: dict[str, int]
-    """Records found damaged or missing in this read, by writer."""
+    lost: dict[str, dict[str, int]]
+    """Records found damaged, missing or given up in this read, by writer and `DropReason`."""
 
 
 class SpoolReader:
-    """One consumer's view of the spool; never blocks, and never writes. Belongs to one thread.
+    """One consumer's view of the spool; never blocks, and never writes. Belongs to one thread, but for what says otherwise.
 
     `cursors` are those of the consumer's last finished batch: reading goes on there. A writer that is not named in them is read from its beginning.
     """
@@ -45,20 +53,27 @@ class SpoolReader:
         self._turns: deque[Tail] = deque()
         self._unreadable: set[str] = set()
         self._reads_until_look = 0
+        self._lock = threading.Lock()
+        self.damages: deque[SpoolDamage] = deque(maxlen=_DAMAGES_KEPT)
+        """The latest places that could not be read. May be read from any thread."""
+        self.damages_found: Counter[DamageKind] = Counter()
 
     def read(self, max_frames: int, max_bytes: int) -> Batch:
         """Return the next frames: at most `max_frames`, and beyond `max_bytes` no more than one per writer."""
-        self._look_for_writers()
-        self._turns.rotate(-1)
-        active = [tail for tail in self._turns if not tail.at_end]
-        frames: list[Frame] = []
-        while active and len(frames) < max_frames and max_bytes > 0:
-            taken, active = self._read_in_turn(active, max_frames - len(frames), max_bytes)
-            frames += taken
-            max_bytes -= sum(len(frame.payload) for frame in taken)
-        if not active:
-            self._reads_until_look = 0
-        return Batch(frames, dict(self._cursors), self._take_lost())
+        with self._lock:
+            return self._read(max_frames, max_bytes)
+
+    @contextmanager
+    def held(self) -> Iterator[Mapping[str, Cursor]]:
+        """Keep this reader where it is, and say where that is. May be used from any thread."""
+        with self._lock:
+            yield self._cursors
+
+    def let_go(self, segment: Path) -> None:
+        """Do not read on in this segment, which is going to be deleted. Only while `held`."""
+        tail = self._tails.get(segment.parent.name)
+        if tail is not None:
+            tail.let_go(int(segment.stem))
 
     def lag(self) -> dict[str, int]:
         """Return how many records are still to be read, by writer. May be called from any thread, so that it tells when this one is stuck."""
@@ -84,6 +99,19 @@ class SpoolReader:
         for tail in self._tails.values():
             tail.close()
 
+    def _read(self, max_frames: int, max_bytes: int) -> Batch:
+        self._look_for_writers()
+        self._turns.rotate(-1)
+        active = [tail for tail in self._turns if not tail.at_end]
+        frames: list[Frame] = []
+        while active and len(frames) < max_frames and max_bytes > 0:
+            taken, active = self._read_in_turn(active, max_frames - len(frames), max_bytes)
+            frames += taken
+            max_bytes -= sum(len(frame.payload) for frame in taken)
+        if not active:
+            self._reads_until_look = 0
+        return Batch(frames, dict(self._cursors), self._take_lost())
+
     def _read_in_turn(self, active: list[Tail], max_frames: int, max_bytes: int) -> tuple[list[Frame], list[Tail]]:
         """Give each writer its share of the batch; return the frames, and the writers that had any."""
         frames: list[Frame] = []
@@ -97,10 +125,13 @@ class SpoolReader:
                 productive.append(tail)
         return frames, productive
 
-    def _take_lost(self) -> dict[str, int]:
-        lost = {tail.writer: tail.lost for tail in self._turns if tail.lost}
-        for writer in lost:
-            self._tails[writer].lost = 0
+    def _take_lost(self) -> dict[str, dict[str, int]]:
+        lost = {tail.writer: {str(reason): count for reason, count in tail.lost.items()} for tail in self._turns if tail.lost}
+        for tail in self._turns:
+            tail.lost.clear()
+            self.damages.extend(tail.damages)
+            self.damages_found.update(damage.kind for damage in tail.damages)
+            tail.damages.clear()
         return lost
 
     def _look_for_writers(self) -> None:
@@ -119,7 +150,7 @@ class SpoolReader:
     def _follow(self, writer: str) -> None:
         cursor = self._cursors.get(writer, Cursor())
         try:
-            tail = Tail(self._spool / writer, cursor)
+            tail = Tail(self._spool / writer, cursor, partial(self._evictions, writer))
         except FileNotFoundError:  # its ledger appears once it is locked
             return
         except ValueError as error:
@@ -129,6 +160,13 @@ class SpoolReader:
         self._cursors[writer] = cursor
         self._tails[writer] = tail
         self._turns.append(tail)
+
+    def _evictions(self, writer: str) -> tuple[Eviction, ...]:
+        try:
+            return read_evictions(self._spool).get(writer, ())
+        except DamagedStateError as error:
+            _log.error("%s", error)
+            return ()
 
     def _forget(self, writer: str) -> None:
         del self._cursors[writer]

@@ -17,18 +17,23 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from zlib_ng.zlib_ng import crc32
 
+from records.metrics import DamageKind, DropReason
+from records.status import SpoolDamage
 from store.spool.cursor import Cursor
+from store.spool.evictions import Eviction, losses
 from store.spool.format import (
     END_OF_FRAMES,
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
-    SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
     FrameKind,
     aligned,
@@ -36,7 +41,7 @@ from store.spool.format import (
     segment_name,
 )
 from store.spool.ledger import LedgerView
-from store.spool.listing import segment_indexes
+from store.spool.listing import first_sequence, segment_indexes, size_of
 from store.spool.salvage import Found, find_frame
 
 _CHUNK_BYTES: Final = 256 * 1024
@@ -64,13 +69,17 @@ class Tail:
     Raises FileNotFoundError where the writer has no ledger yet, ValueError where it is not a ledger of this version.
     """
 
-    def __init__(self, directory: Path, cursor: Cursor) -> None:
+    def __init__(self, directory: Path, cursor: Cursor, evictions: Callable[[], Iterable[Eviction]]) -> None:
+        """`evictions` returns which of this writer's records were given up; it is asked where records are missing."""
         self.writer = directory.name
-        self.lost = 0
-        """Records found missing; whoever takes note of them sets it back to 0."""
+        self.lost: Counter[DropReason] = Counter()
+        """Records found missing; whoever takes note of them clears it."""
+        self.damages: list[SpoolDamage] = []
+        """Found since somebody took note of them and cleared it."""
         self.at_end = False
         """Whether the writer is dead and wholly read."""
         self._directory = directory
+        self._evictions = evictions
         self._ledger = LedgerView(directory)
         self._segment, self._offset, self._sequence, self._torn = cursor.segment, cursor.offset, cursor.sequence, cursor.torn
         self._fd = -1
@@ -101,7 +110,7 @@ class Tail:
     def lag_bytes(self) -> int:
         """Return the size of what is unread in the segments before the one in use."""
         newest = self._newest()
-        sizes = [self._path(index).stat().st_size for index in self._indexes() if index < newest]
+        sizes = [size_of(self._path(index)) for index in self._indexes() if index < newest]
         return max(0, sum(sizes) - self._offset)
 
     def skip_segment(self) -> int:
@@ -111,6 +120,11 @@ class Tail:
         found = self._search(self._segment, SEGMENT_HEADER_BYTES)
         before, self._sequence = self._sequence, found.passed if found else self._sequence
         return self._sequence - before
+
+    def let_go(self, segment: int) -> None:
+        """Close this segment, which somebody is going to delete, if it is open."""
+        if segment == self._segment:
+            self._close_segment()
 
     def close(self) -> None:
         """Close the files."""
@@ -153,7 +167,7 @@ class Tail:
         passed = sequence - 1 if kind == _RECORD else max(sequence, self._sequence)
         if kind not in _KINDS or passed < self._sequence:
             return False
-        self._miss(passed)
+        self._miss(passed, DamageKind.MISSING)
         self._sequence = max(passed, sequence)
         return True
 
@@ -187,22 +201,26 @@ class Tail:
             start = self._offset if segment == self._segment else SEGMENT_HEADER_BYTES
             found = self._search(segment, start)
             if found is not None:
-                self._miss(found.passed)
+                self._miss(found.passed, DamageKind.CORRUPT)
                 self._move(segment, start + found.offset)
                 return True
         return False
 
     def _search(self, segment: int, start: int) -> Found | None:
         """Look for a good frame from byte `start` of a segment on. The writer may be one record ahead of its ledger."""
-        data = self._path(segment).read_bytes()
+        try:
+            data = self._path(segment).read_bytes()
+        except FileNotFoundError:
+            return None
         return find_frame(data[start:], self._sequence, self._ledger.sequence(), crc_start(segment, self._ledger.version))
 
     def _end(self, promised: int) -> None:
         """Settle what a dead writer left behind its last good frame, and move past everything."""
         if promised > self._sequence:
-            self._miss(promised)
+            self._miss(promised, DamageKind.CORRUPT if self._is_torn() else DamageKind.MISSING)
         elif self._is_torn():
             self._torn = 1
+            self._report(DamageKind.TORN, 0)
         self._move(max([self._segment - 1, *self._indexes()]) + 1, SEGMENT_HEADER_BYTES)
         self.at_end = True
 
@@ -210,34 +228,45 @@ class Tail:
         """Whether a frame was begun behind the last good one. Farther on there may lie what the file held before."""
         return self._open() and not self._sealed and any(os.pread(self._fd, len(END_OF_FRAMES), self._offset))
 
-    def _miss(self, passed: int) -> None:
-        """Count the records up to `passed` as lost, where they were not read."""
+    def _miss(self, passed: int, kind: DamageKind) -> None:
+        """Count the records up to `passed` as lost, where they were not read, and say where that was found."""
         if passed > self._sequence:
-            where = (self._path(self._segment), self._offset)
-            _log.warning("%s is damaged after byte %d: records %d to %d are lost", *where, self._sequence + 1, passed)
-            self.lost += passed - self._sequence
+            lost = losses(self._sequence + 1, passed, self._evictions())
+            self.lost.update(lost)
+            if DropReason.CORRUPT in lost:
+                self._report(kind, lost[DropReason.CORRUPT])
             self._sequence = passed
+        elif kind is DamageKind.CORRUPT:
+            self._report(kind, 0)
+
+    def _report(self, kind: DamageKind, records_lost: int) -> None:
+        damage = SpoolDamage(
+            kind=kind, writer=self.writer, segment=self._segment, offset_bytes=self._offset, first_sequence=self._sequence + 1, records_lost=records_lost
+        )
+        _log.warning("%s, byte %d: %s", self._path(self._segment), self._offset, damage.words)
+        self.damages.append(damage)
 
     def _indexes(self) -> list[int]:
         return [index for index in segment_indexes(self._directory) if index >= self._segment]
 
     def _newest(self) -> int:
         """Return the index of the last segment that was taken into use."""
-        return next((index for index in reversed(self._indexes()) if _first_sequence(self._path(index))), self._segment)
+        return next((index for index in reversed(self._indexes()) if first_sequence(self._path(index))), self._segment)
 
     def _path(self, segment: int) -> Path:
         return self._directory / segment_name(segment)
 
     def _open(self) -> bool:
         """Open the cursor's segment, or where it is missing the next one; False where there is none."""
-        if self._fd < 0:
+        while self._fd < 0:
             indexes = self._indexes()
             if not indexes:
                 return False
             if indexes[0] != self._segment:
                 self._move(indexes[0], SEGMENT_HEADER_BYTES)
-            self._fd = os.open(self._path(self._segment), os.O_RDONLY | os.O_CLOEXEC)
             self._crc_start = crc_start(self._segment, self._ledger.version)
+            with suppress(FileNotFoundError):  # given up in between
+                self._fd = os.open(self._path(self._segment), os.O_RDONLY | os.O_CLOEXEC)
         return True
 
     def _move(self, segment: int, offset: int) -> None:
@@ -250,10 +279,3 @@ class Tail:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _first_sequence(segment: Path) -> int:
-    """Return the sequence with which a segment begins; 0 where it was only prepared."""
-    with segment.open("rb") as file:
-        header = file.read(SEGMENT_HEADER.size)
-    return int(SEGMENT_HEADER.unpack(header)[3]) if len(header) == SEGMENT_HEADER.size else 0

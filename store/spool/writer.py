@@ -49,10 +49,10 @@ class SpoolWriter:
     """One writer's end of the spool; implements `records.ports.Tap`.
 
     `directory` is the writer's own, new and empty; the spool that it lies in, all writers together, is kept within `max_bytes` (and one
-    segment per living writer). Where there is no room even for the first segment, records are dropped until there is.
+    segment per living writer), and its disk with `min_free_bytes` to spare. Where there is no room even for the first segment, records are dropped until there is.
     """
 
-    def __init__(self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int) -> None:
+    def __init__(self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int, min_free_bytes: int = 0) -> None:
         self._values = ledger.values
         self._dropped = {reason: ledger.slot(Metric.DROPPED.metric_name, reason) for reason in DropReason}
         self._outcomes_dropped = ledger.slot(Metric.OUTCOMES_DROPPED.metric_name)
@@ -62,7 +62,7 @@ class SpoolWriter:
         self._segment: Segment | None = None
         self._index = 0
         self._offset = segment_bytes  # no segment is full: the first append takes the first one
-        self._preparer = Preparer(directory, segment_bytes, max_bytes)
+        self._preparer = Preparer(directory, segment_bytes, max_bytes, min_free_bytes)
         self._preparer.start()
 
     def append(self, exchange: Exchange) -> int:

@@ -1,20 +1,25 @@
 """Random life of a spool against a small model: what was appended, what was damaged, what the loader acknowledged."""
 
+import math
 import shutil
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from records.metrics import DropReason
 from store.spool.counts import take_stock
 from store.spool.cursor import Cursor
+from store.spool.evict import Bounds, evict
 from store.spool.format import SEGMENT_HEADER_BYTES, FrameKind
+from store.spool.listing import spool_bytes
 from store.spool.reader import SpoolReader
 from store.spool.retire import retire
-from store.spool.state import LoaderState, read_state, write_state
+from store.spool.state import LoaderState, add_counts, read_state, write_state
 from store.spool.tail import Frame
 from tests.store.spool.workers import SEGMENT_BYTES, Worker, acknowledge
 
@@ -32,8 +37,10 @@ class Generation:
         self.worker = worker
         self.refused = 0
         self.damaged: set[int] = set()
+        self.given_up: dict[int, DropReason] = {}
         self.touched = False
         self.torn = 0
+        self.evicted = False
 
     @property
     def accepted(self) -> int:
@@ -42,6 +49,9 @@ class Generation:
     def used(self) -> list[int]:
         """Segments that were begun and are still there."""
         return [index for index in range(1, self.worker.writer._index + 1) if self.worker.path(index).exists()]
+
+    def records(self, segment: int) -> list[int]:
+        return [place.sequence for place in self.worker.places if place.segment == segment and place.kind is FrameKind.RECORD]
 
     def damage(self, segment: int, begin: int, end: int) -> None:
         self.touched = True
@@ -68,7 +78,7 @@ class SpoolLife(RuleBasedStateMachine):
         self.loader = SpoolReader(self.spool, self.state.cursors)
         self.frames: list[Frame] = []
         self.cursors = dict(self.state.cursors)
-        self.batch_lost: Counter[str] = Counter()
+        self.batch_lost: dict[str, dict[str, int]] = {}
 
     def living(self) -> list[Generation]:
         return [generation for generation in self.generations.values() if generation.worker.alive]
@@ -76,11 +86,17 @@ class SpoolLife(RuleBasedStateMachine):
     def present(self) -> list[Generation]:
         return [generation for generation in self.generations.values() if generation.worker.directory.exists()]
 
+    @initialize(damaging=st.booleans(), records=st.integers(0, 100))
+    def begin(self, damaging, records) -> None:
+        self.damaging = damaging
+        self.start_worker()
+        self.append(0.0, [150] * records)
+
     @precondition(lambda self: len(self.living()) < 3)
     @rule()
     def start_worker(self) -> None:
         name = f"w{len(self.generations):03d}"
-        self.generations[name] = Generation(Worker(self.spool, name, max_bytes=24 * SEGMENT_BYTES))
+        self.generations[name] = Generation(Worker(self.spool, name, max_bytes=24 * SEGMENT_BYTES, thread=False))
 
     @precondition(lambda self: self.living())
     @rule(who=fractions, sizes=st.lists(st.integers(0, 700) | st.just(3 * SEGMENT_BYTES), min_size=1, max_size=12))
@@ -105,7 +121,7 @@ class SpoolLife(RuleBasedStateMachine):
         generation = pick(self.living(), who)
         generation.torn = generation.worker.die(torn_bytes=torn_bytes)
 
-    @precondition(lambda self: self.present())
+    @precondition(lambda self: self.damaging and self.present())
     @rule(who=fractions, where=fractions, at=fractions, count=st.integers(1, 300))
     def corrupt(self, who, where, at, count) -> None:
         generation = pick(self.present(), who)
@@ -117,7 +133,7 @@ class SpoolLife(RuleBasedStateMachine):
             generation.damage(segment, begin, min(begin + count, end))
             generation.worker.corrupt(segment, begin, min(count, end - begin))
 
-    @precondition(lambda self: self.present())
+    @precondition(lambda self: self.damaging and self.present())
     @rule(who=fractions, where=fractions)
     def delete_segment(self, who, where) -> None:
         generation = pick(self.present(), who)
@@ -128,7 +144,7 @@ class SpoolLife(RuleBasedStateMachine):
             self.unlinked.add(path)
             generation.damage(int(path.stem), SEGMENT_HEADER_BYTES, SEGMENT_BYTES)
 
-    @precondition(lambda self: self.present())
+    @precondition(lambda self: self.damaging and self.present())
     @rule(who=fractions, where=fractions, at=fractions)
     def cut_segment_of_a_dead_writer(self, who, where, at) -> None:
         generation = pick(self.present(), who)
@@ -146,7 +162,8 @@ class SpoolLife(RuleBasedStateMachine):
         assert len(batch.frames) <= max_frames
         self.frames += batch.frames
         self.cursors = batch.cursors
-        self.batch_lost.update(batch.lost)
+        for writer, counts in batch.lost.items():
+            self.batch_lost[writer] = add_counts(self.batch_lost.get(writer, {}), counts)
 
     @rule()
     def acknowledge(self) -> None:
@@ -155,10 +172,10 @@ class SpoolLife(RuleBasedStateMachine):
             self.check_passed(writer, before, cursor.sequence)
         self.state = acknowledge(self.state, self.frames, self.cursors, self.batch_lost)
         write_state(self.state_file, self.state)
-        self.frames, self.batch_lost = [], Counter()
+        self.frames, self.batch_lost = [], {}
 
     def check_passed(self, writer: str, before: int, after: int) -> None:
-        """What a batch passes was either delivered, in order and unchanged, or damaged and counted as lost."""
+        """What a batch passes was either delivered, in order and unchanged, or damaged or given up and counted as lost."""
         generation = self.generations[writer]
         records = [frame for frame in self.frames if frame.writer == writer and frame.kind == FrameKind.RECORD]
         delivered = [frame.sequence for frame in records]
@@ -166,11 +183,52 @@ class SpoolLife(RuleBasedStateMachine):
         assert delivered == sorted(set(delivered))
         assert all(before < sequence <= after for sequence in delivered)
         assert all(frame.payload == generation.worker.payloads[frame.sequence] for frame in records)
-        assert missing <= generation.damaged
-        assert len(missing) == self.batch_lost[writer]
+        assert missing <= generation.damaged | generation.given_up.keys()
+        lost = {reason: count for reason, count in self.batch_lost.get(writer, {}).items() if count}
+        assert len(missing) == sum(lost.values())
+        if not generation.touched:
+            assert lost == Counter(generation.given_up.get(sequence, DropReason.CORRUPT) for sequence in missing)
         self.stored.update((writer, sequence) for sequence in delivered)
         self.passed[writer] += after - before
         self.lost[writer] += len(missing)
+
+    @rule()
+    def intend(self) -> None:
+        """Begin to insert what was read; the loader may die at it."""
+        read: dict[str, list[int]] = {}
+        for frame in self.frames:
+            read.setdefault(frame.writer, []).append(frame.sequence)
+        self.state = self.state.intending({writer: (min(sequences), max(sequences)) for writer, sequences in read.items()})
+        write_state(self.state_file, self.state)
+
+    @rule(max_segments=st.integers(0, 12), drop_oldest=st.booleans(), expire=st.booleans())
+    def make_room(self, max_segments, drop_oldest, expire) -> None:
+        bounds = Bounds(max_bytes=max_segments * SEGMENT_BYTES, drop_oldest=drop_oldest, max_age_seconds=-1e9 if expire else math.inf)
+        before = {path for generation in self.present() for path in generation.worker.directory.glob("*.segment")}
+        evict(self.spool, bounds, self.loader, lambda: self.state, self.detectors_cursors, now_seconds=time.time())
+        in_hand = {(frame.writer, frame.sequence) for frame in self.frames if frame.kind == FrameKind.RECORD}
+        for path in (path for path in before if not path.exists()):
+            self.check_evicted(path, in_hand, may_lose=drop_oldest or expire)
+            generation = self.generations[path.parent.name]
+            reason = DropReason.EXPIRED if expire else DropReason.SPOOL_FULL
+            generation.evicted = True
+            generation.given_up |= dict.fromkeys(generation.records(int(path.stem)), reason)
+        nothing_held = self.cursors == self.state.cursors and not self.state.intent and not self.living()
+        if drop_oldest and nothing_held and not any(generation.touched for generation in self.generations.values()):
+            assert spool_bytes(self.spool) <= max_segments * SEGMENT_BYTES
+
+    def check_evicted(self, path: Path, in_hand: set[tuple[str, int]], *, may_lose: bool) -> None:
+        """What was given up was not being written, nor held by the loader, nor perhaps in the store."""
+        generation = self.generations[path.parent.name]
+        assert not generation.worker.alive or int(path.stem) < generation.worker.writer._index
+        if generation.touched:
+            return
+        records = generation.records(int(path.stem))
+        acknowledged = self.state.cursors.get(generation.worker.name, Cursor()).sequence
+        first, last = self.state.intent.get(generation.worker.name, (1, 0))
+        assert not in_hand & {(generation.worker.name, sequence) for sequence in records}
+        assert not [sequence for sequence in records if max(first, acknowledged + 1) <= sequence <= last]
+        assert may_lose or not [sequence for sequence in records if sequence > acknowledged]
 
     @rule()
     def kill_loader(self) -> None:
@@ -213,9 +271,11 @@ class SpoolLife(RuleBasedStateMachine):
         assert not self.present()
         assert set(self.stored.values()) <= {1}
         for generation in self.generations.values():
-            wanted = {(generation.worker.name, sequence) for sequence in generation.worker.payloads if sequence not in generation.damaged}
+            wanted = {
+                (generation.worker.name, sequence) for sequence in generation.worker.payloads if sequence not in generation.damaged | generation.given_up.keys()
+            }
             assert wanted <= set(self.stored)
-        if not any(generation.touched for generation in self.generations.values()):
+        if not any(generation.touched or generation.evicted for generation in self.generations.values()):
             assert counts.torn == sum(generation.torn for generation in self.generations.values())
         self.loader.close()
         self.detectors.close()
@@ -228,6 +288,11 @@ class SpoolLife(RuleBasedStateMachine):
 
 
 SpoolLife.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=50,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestSpoolLife = SpoolLife.TestCase

@@ -83,7 +83,7 @@ def test_damage_in_a_file_that_is_used_again_brings_nothing_back(tmp_path, start
     worker.corrupt(worker.place(sequences[0]).segment, worker.place(sequences[0]).begin, count=FRAME_HEADER_BYTES)
     frames, lost = consumers.pass_everything()
     assert [sequence for _, sequence, _ in frames] == sequences[1:]
-    assert lost == {"w1": 1}
+    assert lost == {"w1": {"corrupt": 1}}
 
 
 def test_a_frame_torn_in_a_file_that_is_used_again_is_counted(tmp_path, start):

@@ -194,9 +194,9 @@ def test_a_damaged_frame_costs_one_record_and_says_where(tmp_path, start, caplog
         worker.die()
     frames, cursors, lost = read_all(SpoolReader(tmp_path, {}))
     assert sequences(frames) == [*range(1, 11), *range(12, 31)]
-    assert lost == {"w1": 1}
+    assert lost == {"w1": {"corrupt": 1}}
     assert cursors["w1"].sequence == 30
-    assert f"{worker.path(place.segment)} is damaged after byte {place.begin}: records 11 to 11 are lost" in caplog.text
+    assert f"{worker.path(place.segment)}, byte {place.begin}: damaged bytes; records 11 to 11 are lost" in caplog.text
 
 
 def test_a_frame_whose_length_was_zeroed_does_not_end_the_log(tmp_path, start):
@@ -208,7 +208,7 @@ def test_a_frame_whose_length_was_zeroed_does_not_end_the_log(tmp_path, start):
         file.write(bytes(place.end - place.begin))
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
     assert sequences(frames) == [*range(1, 5), *range(6, 31)]
-    assert lost == {"w1": 1}
+    assert lost == {"w1": {"corrupt": 1}}
 
 
 def test_damage_at_the_end_of_a_living_writer_is_passed_when_it_goes_on(tmp_path, start):
@@ -220,7 +220,7 @@ def test_damage_at_the_end_of_a_living_writer_is_passed_when_it_goes_on(tmp_path
     assert (sequences(frames), lost) == ([1, 2, 3, 4], {})
     worker.fill(1)
     frames, _, lost = read_all(reader)
-    assert (sequences(frames), lost) == ([6], {"w1": 1})
+    assert (sequences(frames), lost) == ([6], {"w1": {"corrupt": 1}})
 
 
 def test_what_a_dead_writer_promised_beyond_its_last_good_frame_is_lost(tmp_path, start):
@@ -229,7 +229,7 @@ def test_what_a_dead_writer_promised_beyond_its_last_good_frame_is_lost(tmp_path
     worker.corrupt(1, worker.place(4).begin, count=worker.place(5).end - worker.place(4).begin)
     worker.die()
     frames, cursors, lost = read_all(SpoolReader(tmp_path, {}))
-    assert (sequences(frames), lost) == ([1, 2, 3], {"w1": 2})
+    assert (sequences(frames), lost) == ([1, 2, 3], {"w1": {"corrupt": 2}})
     assert (cursors["w1"].sequence, cursors["w1"].torn) == (5, 0)
 
 
@@ -242,7 +242,7 @@ def test_a_whole_frame_that_cannot_come_next_is_damage(tmp_path, start, foreign)
         file.seek(place.begin)
         file.write(foreign)
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
-    assert ([frame.sequence for frame in frames], lost) == ([1, 2, 3, 4, 5, 7, 8], {"w1": 1})
+    assert ([frame.sequence for frame in frames], lost) == ([1, 2, 3, 4, 5, 7, 8], {"w1": {"corrupt": 1}})
 
 
 def test_a_seal_at_the_end_of_a_dead_writer_is_not_a_torn_frame(tmp_path, start):
@@ -252,7 +252,7 @@ def test_a_seal_at_the_end_of_a_dead_writer_is_not_a_torn_frame(tmp_path, start)
     for segment in range(2, worker.writer._index + 9):
         worker.path(segment).unlink(missing_ok=True)
     frames, cursors, lost = read_all(SpoolReader(tmp_path, {}))
-    assert (len(frames) + lost["w1"], cursors["w1"].torn) == (30, 0)
+    assert (len(frames) + lost["w1"]["corrupt"], cursors["w1"].torn) == (30, 0)
     worker.ledger_of_dead_says(len(frames))
     assert read_all(SpoolReader(tmp_path, {}))[1]["w1"].torn == 0
 
@@ -309,7 +309,7 @@ def test_a_deleted_segment_costs_its_records(tmp_path, start, alive):
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
     gone = {place.sequence for place in worker.places if place.segment == 2}
     assert sequences(frames) == [sequence for sequence in range(1, 41) if sequence not in gone]
-    assert lost == {"w1": len(gone)}
+    assert lost == {"w1": {"corrupt": len(gone)}}
 
 
 def test_a_segment_cut_short_costs_what_was_cut_off(tmp_path, start):
@@ -321,7 +321,7 @@ def test_a_segment_cut_short_costs_what_was_cut_off(tmp_path, start):
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
     gone = {place.sequence for place in worker.places if place.segment == 2}
     assert sequences(frames) == [sequence for sequence in range(1, 31) if sequence not in gone]
-    assert lost == {"w1": len(gone)}
+    assert lost == {"w1": {"corrupt": len(gone)}}
 
 
 def test_a_body_that_looks_like_frames_from_the_future_is_not_taken_for_them(tmp_path, start):
@@ -331,7 +331,7 @@ def test_a_body_that_looks_like_frames_from_the_future_is_not_taken_for_them(tmp
     worker.fill(1)
     worker.corrupt(1, worker.place(1).begin)
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
-    assert (sequences(frames), lost) == ([2], {"w1": 1})
+    assert (sequences(frames), lost) == ([2], {"w1": {"corrupt": 1}})
 
 
 def test_lag_is_what_the_ledger_has_beyond_the_cursor(tmp_path, start):

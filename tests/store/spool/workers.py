@@ -2,8 +2,10 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import Mock, patch
 
 import msgspec
 
@@ -12,8 +14,9 @@ from records.outcome import Outcome
 from store.spool.cursor import Cursor
 from store.spool.format import FrameKind, aligned, pack_frame, segment_name
 from store.spool.ledger import LedgerWriter
+from store.spool.preparer import Preparer
 from store.spool.reader import SpoolReader
-from store.spool.state import LoaderState
+from store.spool.state import LoaderState, add_counts
 from store.spool.tail import Frame
 from store.spool.writer import SpoolWriter
 
@@ -39,23 +42,32 @@ def make_exchange(request_id: str, content: bytes) -> Exchange:
 
 
 class Worker:
-    """Appends records, remembers where they lie, and dies."""
+    """Appends records, remembers where they lie, and dies. Without a `thread` segments are prepared when records are appended, so that all is repeatable."""
 
-    def __init__(self, spool: Path, name: str = "w1", *, segment_bytes: int = SEGMENT_BYTES, max_bytes: int = NO_LIMIT) -> None:
+    def __init__(self, spool: Path, name: str = "w1", *, segment_bytes: int = SEGMENT_BYTES, max_bytes: int = NO_LIMIT, thread: bool = True) -> None:
         self.name = name
         self.directory = spool / name
         self.directory.mkdir(parents=True)
         self.alive = True
         self.ledger = LedgerWriter(self.directory)
-        self.writer = SpoolWriter(self.directory, self.ledger, segment_bytes=segment_bytes, max_bytes=max_bytes)
+        with nullcontext() if thread else patch.object(Preparer, "_run", Mock()):
+            self.writer = SpoolWriter(self.directory, self.ledger, segment_bytes=segment_bytes, max_bytes=max_bytes)
+        self._thread = thread
         self.places: list[Place] = []
         self.payloads: dict[int, bytes] = {}
+
+    def _prepare(self) -> None:
+        """Do what the thread that prepares segments would do."""
+        while len(self.writer._preparer._ready) < 2 and self.writer._preparer._prepare():
+            pass
 
     def append(self, body_bytes: int = 100) -> int:
         """Append one record, if there is room; return its sequence or 0."""
         return self.append_body((bytes(range(256)) * (body_bytes // 256 + 1))[:body_bytes])
 
     def append_body(self, content: bytes) -> int:
+        if not self._thread:
+            self._prepare()
         exchange = make_exchange(f"{self.name}/{len(self.payloads) + 1}", content)
         sequence = self.writer.append(exchange)
         if sequence:
@@ -125,23 +137,23 @@ class Worker:
         self.places.append(Place(self.writer._index, begin, end, kind, sequence))
 
 
-def read_all(reader: SpoolReader, max_frames: int = 1000, max_bytes: int = NO_LIMIT) -> tuple[list[Frame], dict[str, Cursor], dict[str, int]]:
+def read_all(reader: SpoolReader, max_frames: int = 1000, max_bytes: int = NO_LIMIT) -> tuple[list[Frame], dict[str, Cursor], dict[str, dict[str, int]]]:
     """Read until nothing comes; return all frames, the last cursors, and the losses."""
     frames: list[Frame] = []
-    lost: dict[str, int] = {}
+    lost: dict[str, dict[str, int]] = {}
     while True:
         batch = reader.read(max_frames, max_bytes)
         frames += batch.frames
-        for writer, count in batch.lost.items():
-            lost[writer] = lost.get(writer, 0) + count
+        for writer, counts in batch.lost.items():
+            lost[writer] = add_counts(lost.get(writer, {}), counts)
         if not batch.frames:
             return frames, batch.cursors, lost
 
 
-def acknowledge(state: LoaderState, frames: list[Frame], cursors: dict[str, Cursor], lost: dict[str, int]) -> LoaderState:
+def acknowledge(state: LoaderState, frames: list[Frame], cursors: dict[str, Cursor], lost: dict[str, dict[str, int]]) -> LoaderState:
     """Do as the loader does after an insert that succeeded."""
     stored: dict[str, int] = {}
     for frame in frames:
         if frame.kind == FrameKind.RECORD:
             stored[frame.writer] = stored.get(frame.writer, 0) + 1
-    return state.acknowledging(cursors, stored, {writer: {"corrupt": count} for writer, count in lost.items()})
+    return state.acknowledging(cursors, stored, lost)
