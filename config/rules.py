@@ -66,6 +66,9 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
         yield f"{key}.path", f"expected a path that starts with /, found {route.path!r}; for example: path: /v2/models/fraud"
     if not route.name:
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
+    for name, expression in (("features", route.features), ("predictions", route.predictions)):
+        if expression and route.format != "json":
+            yield f"{key}.{name}", f"expected format: json beside an expression, found {expression!r}; add format: json, or remove it"
     arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
     yield from _duplicates(arms, "name: candidate")
     yield from _upstream_problems(route.upstream, f"{key}.upstream")

@@ -9,7 +9,7 @@ from config.addresses import Address, Endpoint, Url
 from config.choices import WhenFull
 from config.declare import Section, setting
 from config.redaction import Action, Capture, HashKey, Place
-from config.selection import Condition, Key
+from config.selection import Condition, FormatName, Key
 from config.units import Budget, Bytes, Seconds, Share
 
 SERVED_ARM: Final = "upstream"
@@ -104,6 +104,21 @@ class RouteSettings(Section, frozen=True):
     model: Annotated[str, setting("The model's name; by default it is read from the path or the body, else it is the route's name.", example="fraud")] = ""
     version: Annotated[str, setting("The model's version, likewise.", example="3")] = ""
     idempotent: Annotated[bool, setting("Whether requests may be sent again where a kept connection closes without a word, whatever their method.")] = False
+    format: Annotated[
+        FormatName | None,
+        setting("What the bodies are, where the path does not tell, or tells wrong (docs/formats.md); by default it is read from the path.", example="json"),
+    ] = None
+    features: Annotated[
+        str,
+        setting(
+            "With format json: a JMESPath expression that finds the features in requests; by default the whole body.",
+            unit="expression",
+            example='"instances[].{age: age, city: address.city}"',
+        ),
+    ] = ""
+    predictions: Annotated[
+        str, setting("With format json: a JMESPath expression that finds the predictions in replies, likewise.", unit="expression", example="result.scores")
+    ] = ""
     baseline: Annotated[
         str,
         setting("A baseline file made by `driftline baseline`; without one it is learned from the first traffic.", unit="file", example="fraud.baseline.json"),

@@ -23,7 +23,7 @@ import msgspec
 
 from records.exchange import Exchange, Role
 from records.ids import ExchangeId
-from records.payload import Decoded, DecodeResult, Tensor
+from records.payload import TEXT, Decoded, DecodeResult, Tensor
 
 RELATIVE_TOLERANCE: Final = 1e-6
 ABSOLUTE_TOLERANCE: Final = 1e-12
@@ -32,7 +32,7 @@ PROBABILITY_TOLERANCE: Final = 1e-3
 """Of a vector's sum: half precision and rounded replies are probabilities too."""
 
 _FLOATS: Final = frozenset({"FP16", "BF16", "FP32", "FP64"})
-_NOT_NUMERIC: Final = frozenset({"BYTES", "JSON"})
+_NOT_NUMERIC: Final = frozenset({"BYTES", "JSON", TEXT})
 
 
 class Rule(StrEnum):

@@ -3,7 +3,7 @@
 Exchanges of one *layout* (the same tensor names and shapes) only extend flat lists; NumPy sees them once per batch.
 
 Names: a tensor of shape [n] or [n, 1] is the column `tensor`; [n, k] gives `tensor[0]` … `tensor[k-1]`, [n, k, m] gives
-`tensor[0,0]` … . Outputs are prefixed with `output.`.
+`tensor[0,0]` … . Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.arrays import Column, Floats, Integers
-from records.payload import Decoded, DecodeResult, Tensor
+from records.payload import TEXT, Decoded, DecodeResult, Tensor
 
 MAX_TEXT_LENGTH: Final = 256
 """Characters of a text that are kept: enough to tell levels apart, and a bound on what a batch holds."""
@@ -63,10 +63,10 @@ class _Layout:
 
     __slots__ = ("positions", "rows", "rows_differ", "size", "tensors")
 
-    def __init__(self, rows: int, tensors: list[_TensorColumns | None]) -> None:
+    def __init__(self, rows: int, tensors: list[_TensorColumns | None], *, rows_differ: bool) -> None:
         self.rows = rows  # of each exchange
-        self.tensors = tensors  # None where the tensor has another number of rows
-        self.rows_differ = None in tensors
+        self.tensors = tensors  # None where the tensor has another number of rows, or is free text
+        self.rows_differ = rows_differ
         self.size = rows * (1 + sum(tensor.width for tensor in tensors if tensor))
         self.positions: list[int] = []  # of its rows in the batch
 
@@ -141,13 +141,13 @@ class ColumnBuffer:
         columns: list[_TensorColumns | None] = []
         for index, tensor in enumerate(tensors):
             width = math.prod(tensor.shape[1:])
-            if tensor.shape[0] != rows:
+            if tensor.shape[0] != rows or tensor.datatype == TEXT:
                 columns.append(None)
             elif index == 0 and inputs == 1 and width == len(self._input_names):
                 columns.append(_TensorColumns(self._admitted(self._input_names, width), width))
             else:
                 columns.append(_TensorColumns(self._admitted(_column_names(tensor, "" if index < inputs else "output."), width), width))
-        return _Layout(rows, columns)
+        return _Layout(rows, columns, rows_differ=any(tensor.shape[0] != rows for tensor in tensors))
 
     def _admitted(self, names: Iterable[str], width: int) -> list[str | None]:
         """Return the names of those columns that are watched, None in the place of others."""

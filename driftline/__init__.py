@@ -19,6 +19,7 @@
 - `labelling`          the way of a label, to the predictions that it is about
 - `label_import`       labels from a file, through the monitor that holds the store or without one
 - `naming`             which model an exchange was for
+- `decoding`           what exchanges say, by their routes
 - `archive`            what was made of the traffic goes to the store
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from driftline.children import BAD_INPUT, read_task
+from driftline.decoding import Decoding
 from driftline.monitor_task import MonitorTask
 from driftline.naming import load_baselines
 
@@ -14,6 +15,7 @@ def main() -> int:
     task: MonitorTask = read_task()
     try:
         load_baselines(task.settings.routes)
+        Decoding(task.settings.routes)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from config.settings import Settings
+from driftline.decoding import Decoding
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.naming import Naming, load_baselines
 from driftline.store_access import MonitorConnection, connect_to_monitor, opened_store
@@ -93,7 +94,7 @@ def _labelling(settings: Settings) -> Iterator[Labelling]:
         except HeldError as error:
             raise StoreUnavailableError(str(error)) from error
         stack.callback(os.close, lock)
-        labelling = Labelling(directory, settings.labels, table, Naming(load_baselines(settings.routes)), settings.drift.window_time)
+        labelling = Labelling(directory, settings.labels, table, Naming(load_baselines(settings.routes)), Decoding(settings.routes), settings.drift.window_time)
         stack.callback(labelling.close)
         yield labelling
 

@@ -20,7 +20,6 @@ from labels.comparing import absolute_error, prediction, same
 from labels.journal import Journal, JournalError, Waiting
 from labels.reading import Record, read_labels, records_of
 from labels.settling import Held, Settlement, held_by, settle
-from payloads.decoding import decode
 from records.exchange import Exchange
 from records.label import NO_EXCHANGE, Label, Labelled, LabelTiming, Subject
 from records.metrics import Metric
@@ -48,12 +47,21 @@ _log = logging.getLogger(__name__)
 class Labelling:
     """`accept` is for any thread; `run` and `step` are for one. Raises JournalError where the journal cannot be opened."""
 
-    def __init__(self, directory: Path, settings: LabelSettings, table: LabelTable, name: Callable[[Exchange], tuple[str, str]], prompt_seconds: float) -> None:
-        """`name` tells the model and version of an exchange; a label within `prompt_seconds` of its exchange is not late."""
+    def __init__(
+        self,
+        directory: Path,
+        settings: LabelSettings,
+        table: LabelTable,
+        name: Callable[[Exchange], tuple[str, str]],
+        decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]],
+        prompt_seconds: float,
+    ) -> None:
+        """`name` tells the model and version of an exchange, `decode` what its bodies say; a label within `prompt_seconds` of its exchange is not late."""
         self._journal = Journal(directory / JOURNAL_NAME, max_received=settings.max_unstored, max_waiting=settings.max_waiting)
         self._settings = settings
         self._table = table
         self._name = name
+        self._decode = decode
         self._prompt_ns = int(prompt_seconds * 1e9)
         self._error = ""
 
@@ -148,7 +156,7 @@ class Labelling:
         if not due:
             return False
         exchanges = _by_subject(self._table.exchanges({each.label.subject for each in due}))
-        look = _Look(self._name)
+        look = _Look(self._name, self._decode)
         for each in due:
             found = exchanges.get(each.label.subject._replace(row=0), [])
             if found:
@@ -182,12 +190,13 @@ class Labelling:
 class _Look:
     """What one look at the store for exchanges of labels gave."""
 
-    def __init__(self, name: Callable[[Exchange], tuple[str, str]]) -> None:
+    def __init__(self, name: Callable[[Exchange], tuple[str, str]], decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]]) -> None:
         self.finished: list[int] = []
         self.postponed: dict[int, int] = {}
         self.joined: list[Labelled] = []
         self.counts: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._name = name
+        self._decode = decode
         self._replies: dict[tuple[bytes, str], DecodeResult] = {}
 
     def join(self, waiting: Waiting, exchanges: Sequence[Exchange], timing: LabelTiming) -> None:
@@ -219,7 +228,7 @@ class _Look:
         """Return what the exchange's reply said: decoded once, however many rows have labels."""
         identity = exchange.exchange_id, exchange.arm
         if identity not in self._replies:
-            self._replies[identity] = decode(exchange)[1]
+            self._replies[identity] = self._decode(exchange)[1]
         return self._replies[identity]
 
 

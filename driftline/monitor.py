@@ -34,6 +34,7 @@ from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
 from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
+from driftline.decoding import Decoding
 from driftline.event_intake import EventIntake
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
@@ -83,6 +84,7 @@ class Monitor:
         make_private(spool)
         baselines = load_baselines(settings.routes)
         naming = Naming(baselines)
+        decoding = Decoding(settings.routes)
         self._store: Store = open_store(self._data_directory, settings.store, Retention.of(settings.store))
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
@@ -91,13 +93,14 @@ class Monitor:
             spool,
             settings.drift,
             naming,
+            decoding,
             {baseline.model: baseline for baseline in baselines.values()},
             self._on_result,
             shadowed={route.name for route in settings.routes if route.shadows},
             max_lag_bytes=settings.spool.max_size // 2,
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
-        self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, settings.drift.window_time)
+        self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
         self._events = EventIntake(settings)
         self._bounds = _bounds(settings.spool)
         self._archive = Archive(self._watching, ResultWriter(self._store))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config.settings import RouteSettings
 from detectors.baseline import load_baseline
-from payloads.decoding import recognise
+from payloads.decoding import identify
 from records.baseline import Baseline
 from records.exchange import Exchange
 
@@ -18,7 +18,7 @@ def load_baselines(routes: Sequence[RouteSettings]) -> dict[str, Baseline]:
 
 
 class Naming:
-    """The model and version of an exchange: what its route says, else what its path says, else the route's baseline, else the route's name."""
+    """The model and version of an exchange: what its route says, else what the request says, else the route's baseline, else the route's name."""
 
     def __init__(self, baselines: Mapping[str, Baseline]) -> None:
         """`baselines` are by route."""
@@ -28,7 +28,7 @@ class Naming:
         """Return model and version; the version is empty where nothing tells it."""
         if exchange.model:
             return exchange.model, exchange.version
-        target = recognise(exchange.path)
-        if target is not None and target.model:
-            return target.model, target.version or exchange.version
+        model, version = identify(exchange)
+        if model:
+            return model, version or exchange.version
         return self._models.get(exchange.route, exchange.route), exchange.version

@@ -74,7 +74,7 @@ def _page(settings: Settings, condition: str) -> list[dict[str, Any]]:
     bodies = ", ".join(f"{side}_{name}" for side in ("request", "response") for name in _BODY)
     fields = ", ".join(f"mapKeys({side}_fields) AS {side}_names, mapValues({side}_fields) AS {side}_values" for side in ("request", "response"))
     query = (
-        f"SELECT toString(writer) AS writer, sequence, toUnixTimestamp64Nano(started_at) AS started_at_ns, path, status, {bodies}, {fields} "  # noqa: S608
+        f"SELECT toString(writer) AS writer, sequence, toUnixTimestamp64Nano(started_at) AS started_at_ns, route, path, status, {bodies}, {fields} "  # noqa: S608
         f"FROM exchanges WHERE {condition} ORDER BY exchanges.started_at, exchanges.writer, exchanges.sequence LIMIT {_PAGE_EXCHANGES}"
     )
     rows: list[dict[str, Any]] = pa.ipc.open_stream(b"".join(ask(settings, query, "ArrowStream"))).read_all().to_pylist()
@@ -86,7 +86,7 @@ def _exchange(row: dict[str, Any]) -> Exchange:
         exchange_id=b"",
         request_id="",
         role=Role.SERVED,
-        route="",
+        route=_text(row["route"]),
         arm="",
         started_at_ns=row["started_at_ns"],
         method="",

@@ -24,7 +24,6 @@ from config.settings import DriftSettings
 from detectors.agreement import Agreement
 from detectors.budget import evidence_threshold
 from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
-from payloads.decoding import decode
 from records.baseline import Baseline
 from records.exchange import Exchange, Role
 from records.metrics import DropReason, Metric
@@ -45,6 +44,9 @@ _IDLE_SECONDS: Final = 0.1
 _SAVE_SECONDS: Final = 1.0
 _RESULTS_KEPT: Final = 2_000
 """Windows that wait for the store at most; the oldest is forgotten first: it can be made again from the exchanges."""
+
+_NOT_COUNTED: Final = frozenset({Undecodable.EMPTY, Undecodable.FEEDBACK})
+"""What nobody would want to be decoded as a prediction."""
 
 _log = logging.getLogger(__name__)
 _decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
@@ -67,6 +69,7 @@ class Watching:
         spool: Path,
         settings: DriftSettings,
         name: Callable[[Exchange], tuple[str, str]],
+        decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]],
         baselines: Mapping[str, Baseline],
         on_result: Callable[[WindowResult], None],
         *,
@@ -83,6 +86,7 @@ class Watching:
         self._state_file = spool / STATE_NAME
         self._settings = settings
         self._name = name
+        self._decode = decode
         self._baselines = baselines
         self._on_result = on_result
         self._shadowed = shadowed
@@ -178,7 +182,7 @@ class Watching:
             exchange = _decode_exchange(payload)
         except msgspec.DecodeError:  # counted and set aside by the store's loader
             return
-        request, response = decode(exchange)
+        request, response = self._decode(exchange)
         if exchange.role is Role.SERVED:
             self._count(request)
             self._collect(exchange, request, response)
@@ -221,7 +225,7 @@ class Watching:
         self._publish()
 
     def _count(self, result: DecodeResult) -> None:
-        if isinstance(result, Failed) and result.reason is not Undecodable.EMPTY:
+        if isinstance(result, Failed) and result.reason not in _NOT_COUNTED:
             self._undecodable[result.format, result.reason.value] += 1
 
     def _publish(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 from urllib.parse import unquote
 
-from payloads import mlflow, open_inference, tensorflow_v1
-from payloads.content_coding import decompress
-from payloads.refusal import MAX_CONTENT_BYTES, MAX_VALUES, Refused, require_few_values
+from payloads import azure_ml, clipper, mlflow, open_inference, openai_compatible, sagemaker, seldon, tensorflow_v1, torchserve, triton_generate
+from payloads.content_coding import plain_content
+from payloads.feedback import is_feedback
+from payloads.json_services import JsonService
+from payloads.refusal import MAX_PATH_LENGTH, MAX_VALUES, Refused, require_few_values
 from records.exchange import Body, Exchange
 from records.payload import Decoded, DecodeResult, Failed, Undecodable
 
@@ -42,7 +44,22 @@ class WireFormat(Protocol):
         ...
 
 
-FORMATS: Final[tuple[WireFormat, ...]] = (open_inference, tensorflow_v1, mlflow)
+FORMATS: Final[tuple[WireFormat, ...]] = (
+    open_inference,
+    triton_generate,
+    tensorflow_v1,
+    torchserve,
+    seldon,
+    mlflow,
+    sagemaker,
+    azure_ml,
+    openai_compatible,
+    clipper,
+)
+"""In the order in which they are asked whether a path is theirs."""
+
+_MODEL_FIELDS: Final = ("seldon-model", "x-amzn-sagemaker-target-model", "azureml-model-deployment")
+"""Header fields of requests that name the model where the path names a service."""
 
 
 class Target(NamedTuple):
@@ -53,12 +70,24 @@ class Target(NamedTuple):
     version: str
 
 
-def decode(exchange: Exchange) -> tuple[DecodeResult, DecodeResult]:
-    """Return what the request and the response of `exchange` said. Never raises."""
-    target = recognise(exchange.path)
+def wire_format(name: str, *, features: str = "", predictions: str = "") -> WireFormat:
+    """Return the format of this name, one of `records.payload.FORMATS`. Raises ValueError where an expression is none, with a sentence for the user."""
+    if name == JsonService.NAME:
+        return JsonService(features, predictions)
+    return next(known for known in FORMATS if name == known.NAME)
+
+
+def decode(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[DecodeResult, DecodeResult]:
+    """Return what the request and the response of `exchange` said. Never raises.
+
+    The path tells the format, unless one is `chosen` for the route.
+    """
+    target = recognise(exchange.path) if chosen is None else _as(chosen, exchange.path)
     is_error = exchange.status >= 400
     if target is None:
-        return _unrecognised(exchange.request), Failed("", Undecodable.ERROR_REPLY) if is_error else _unrecognised(exchange.response)
+        return _unrecognised(exchange, exchange.request), Failed("", Undecodable.ERROR_REPLY) if is_error else _unrecognised(exchange, exchange.response)
+    if target.wire_format is mlflow and chosen is None and sagemaker.is_meant_by(exchange):
+        target = target._replace(wire_format=sagemaker)  # two protocols on one path
     request = _read(target.wire_format.decode_request, exchange.request, target)
     return request, _failed(target, Undecodable.ERROR_REPLY) if is_error else _read(target.wire_format.decode_reply, exchange.response, target)
 
@@ -68,18 +97,46 @@ def recognise(path: str) -> Target | None:
     return _recognise(path.partition("?")[0])
 
 
+def identify(exchange: Exchange) -> tuple[str, str]:
+    """Return the model and version that a request names in its header fields, its path or its body; each empty where it does not."""
+    target = recognise(exchange.path)
+    model, version = (target.model, target.version) if target else ("", "")
+    if fields := exchange.request.fields:
+        model = next((fields[name] for name in _MODEL_FIELDS if name in fields), model)
+    if target is not None and not model and target.wire_format is openai_compatible:
+        model = _model_in_body(exchange.request)
+    return model, version
+
+
 @lru_cache(maxsize=256)
 def _recognise(path: str) -> Target | None:
-    for wire_format in FORMATS:
-        if match := wire_format.PATH.fullmatch(path):
-            named = match.groupdict("")
-            return Target(wire_format, unquote(named.get("model", "")), unquote(named.get("version", "")))
+    if len(path) > MAX_PATH_LENGTH:
+        return None
+    for known in FORMATS:
+        if match := known.PATH.fullmatch(path):
+            return _named(known, match.groupdict())
     return None
+
+
+def _as(chosen: WireFormat, path: str) -> Target:
+    match = chosen.PATH.fullmatch(path.partition("?")[0])
+    return _named(chosen, match.groupdict() if match else {})
+
+
+def _named(known: WireFormat, named: Mapping[str, str | None]) -> Target:
+    return Target(known, unquote(named.get("model") or ""), unquote(named.get("version") or ""))
+
+
+def _model_in_body(body: Body) -> str:
+    try:
+        return openai_compatible.model_of(plain_content(body))
+    except Refused:
+        return ""
 
 
 def _read(reader: Reader, body: Body, target: Target) -> DecodeResult:
     try:
-        content = _plain_content(body)
+        content = plain_content(body)
         decoded = reader(content, body, target.model, target.version)
         if len(content) > MAX_VALUES:  # a shorter body cannot hold more: no format writes a value in less than a byte
             require_few_values(sum(len(tensor.values) for tensor in decoded.tensors))
@@ -88,21 +145,11 @@ def _read(reader: Reader, body: Body, target: Target) -> DecodeResult:
     return decoded
 
 
-def _plain_content(body: Body) -> bytes:
-    """Return the whole body without its content coding."""
-    if body.truncated:
-        raise Refused(Undecodable.TRUNCATED)
-    if not body.content:
-        raise Refused(Undecodable.EMPTY)
-    content = decompress(body.content, body.content_encoding) if body.content_encoding else body.content
-    if len(content) > MAX_CONTENT_BYTES:
-        raise Refused(Undecodable.TOO_LARGE)
-    return content
-
-
 def _failed(target: Target, reason: Undecodable) -> Failed:
     return Failed(target.wire_format.NAME, reason, target.model, target.version)
 
 
-def _unrecognised(body: Body) -> Failed:
+def _unrecognised(exchange: Exchange, body: Body) -> Failed:
+    if is_feedback(exchange.path):
+        return Failed("", Undecodable.FEEDBACK)
     return Failed("", Undecodable.UNKNOWN_FORMAT if body.content or body.truncated else Undecodable.EMPTY)

@@ -2,76 +2,49 @@
 
 Source: MLflow's `pyfunc/scoring_server`. Requests are CSV with a header, or a JSON object with one of `dataframe_split`,
 `dataframe_records`, `instances` and `inputs`; replies are `{"predictions": …}`. A tensor without a name is called `inputs`
-in requests and `predictions` in replies.
+in requests and `predictions` in replies; `params` are the caller's options, and not watched. Bodies with `messages`, `prompt` or `input` are those of
+OpenAI's API, and so are their replies.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
+from payloads import openai_compatible
+from payloads.event_streams import is_stream
 from payloads.json_documents import Forms, load_object, read_form
-from payloads.nested_lists import tensor_of, tensors_of_columns, tensors_of_rows
-from payloads.refusal import Refused
+from payloads.media_types import media_type
+from payloads.nested_lists import tensors_of_columns, tensors_of_rows
+from payloads.tables import tensors_of_csv, tensors_of_split
 from records.exchange import Body
-from records.payload import Decoded, Tensor, Undecodable
+from records.payload import Decoded, Tensor
 
 NAME: Final = "mlflow"
 PATH: Final = re.compile(r".*/invocations/?")
 
-_MISSING_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+_ASKED: Final = frozenset({"messages", "prompt", "input"})
+_ANSWERED: Final = frozenset({"choices", "data"})
 
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:
-    """Return the inputs: one tensor per column of a table."""
-    is_csv = body.content_type.strip().lower().startswith("text/csv")
-    return Decoded(NAME, _tensors_of_csv(content) if is_csv else read_form(load_object(content), _REQUEST_FORMS), model, version)
+    """Return the inputs: one tensor per column of a table, or what a language model is asked."""
+    if media_type(body.content_type) == "text/csv":
+        return Decoded(NAME, tensors_of_csv(content), model, version)
+    document = load_object(content)
+    if not _ASKED.isdisjoint(document):
+        return msgspec.structs.replace(openai_compatible.decode_request(content, body, model, version), format=NAME)
+    return Decoded(NAME, read_form(document, _REQUEST_FORMS), model, version)
 
 
-def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
-    """Return the predictions: a data frame comes as records, anything else as nested lists."""
-    return Decoded(NAME, read_form(load_object(content), _REPLY_FORMS), model, version)
-
-
-def _tensors_of_split(frame: Any) -> list[Tensor]:
-    """Return a data frame of pandas' `split` orientation: one tensor per column, or one in all where columns have no names."""
-    if type(frame) is not dict or type(frame.get("data")) is not list:
-        raise Refused(Undecodable.MALFORMED)
-    if "columns" not in frame:
-        return [tensor_of("inputs", frame["data"])]
-    return [tensor_of(name, column) for name, column in _columns(frame["columns"], frame["data"])]
-
-
-def _tensors_of_csv(content: bytes) -> list[Tensor]:
-    """Return one tensor per column; a column is numeric where every cell that is not missing is a number."""
-    try:
-        rows = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if row]
-    except (UnicodeDecodeError, csv.Error):
-        raise Refused(Undecodable.MALFORMED) from None
-    if not rows:
-        raise Refused(Undecodable.EMPTY)
-    return [tensor_of(name, _parsed_cells(cells)) for name, cells in _columns(rows[0], rows[1:])]
-
-
-def _columns(names: Any, rows: list[Any]) -> list[tuple[str, list[Any]]]:
-    """Turn rows into named columns; every row must have a value for each name."""
-    if type(names) is not list or any(type(row) is not list for row in rows):
-        raise Refused(Undecodable.MALFORMED)
-    if any(len(row) != len(names) for row in rows):
-        raise Refused(Undecodable.RAGGED)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return [(str(name), list(column)) for name, column in zip(names, columns, strict=True)]
-
-
-def _parsed_cells(cells: list[str]) -> list[Any]:
-    values = [None if cell in _MISSING_CELLS else cell for cell in cells]
-    try:
-        return [None if value is None else float(value) for value in values]
-    except ValueError:
-        return list(values)
+def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:
+    """Return the predictions: a data frame comes as records, anything else as nested lists. A language model's answer comes unwrapped."""
+    if is_stream(body) or not _ANSWERED.isdisjoint(document := load_object(content)):
+        return msgspec.structs.replace(openai_compatible.decode_reply(content, body, model, version), format=NAME)
+    return Decoded(NAME, read_form(document, _REPLY_FORMS), model, version)
 
 
 def _tensors_of_predictions(predictions: Any) -> list[Tensor]:
@@ -80,7 +53,7 @@ def _tensors_of_predictions(predictions: Any) -> list[Tensor]:
 
 
 _REQUEST_FORMS: Final[Forms] = {
-    "dataframe_split": _tensors_of_split,
+    "dataframe_split": tensors_of_split,
     "dataframe_records": partial(tensors_of_rows, "inputs"),
     "instances": partial(tensors_of_rows, "inputs"),
     "inputs": partial(tensors_of_columns, "inputs"),

@@ -8,6 +8,7 @@ from itertools import chain
 from types import NoneType
 from typing import Any, Final
 
+from payloads.nested_objects import BASE64_KEYS, Flattening, are_records, is_record
 from payloads.refusal import MAX_RANK, Refused, require_few_values
 from records.payload import Tensor, Undecodable
 
@@ -24,7 +25,6 @@ _DATATYPES: Final = {
 }
 """The types of the values to a datatype. Others are mixed, or of nothing but missing values: JSON."""
 _SCALARS: Final = frozenset({bool, int, float, str, NoneType})
-_BASE64_KEYS: Final = {"b64"}
 
 
 def flatten(data: list[Any]) -> tuple[tuple[int, ...], list[Any]]:
@@ -52,17 +52,25 @@ def tensor_of(name: str, data: Any) -> Tensor:
     return Tensor(name, _DATATYPES.get(types, "JSON"), shape, values)
 
 
+def tensors_of_document(name: str, document: Any) -> list[Tensor]:
+    """Return what a service without a protocol of its own says: a list is rows, anything else is one row."""
+    return tensors_of_rows(name, document if type(document) is list else [document])
+
+
 def tensors_of_rows(name: str, rows: Any) -> list[Tensor]:
-    """Return rows: objects give one tensor per key, anything else gives one tensor called `name`."""
-    if type(rows) is list and rows and _is_record(rows[0]):
+    """Return rows: objects, or lists of objects, give one tensor per key, anything else gives one tensor called `name`."""
+    first = rows[0] if type(rows) is list and rows else None
+    if is_record(first):
         return tensors_of_records(rows)
+    if type(first) is list and first and is_record(first[0]):
+        return tensors_of_records(_transposed_rows(rows))
     return [tensor_of(name, rows)]
 
 
 def tensors_of_columns(name: str, columns: Any) -> list[Tensor]:
     """Return columns: an object gives one tensor per key, anything else gives one tensor called `name`."""
-    if _is_record(columns):
-        return [tensor_of(column, data) for column, data in columns.items()]
+    if is_record(columns):
+        return [tensor_of(column, data) for column, data in Flattening().flat(columns).items()]
     return [tensor_of(name, columns)]
 
 
@@ -73,8 +81,10 @@ def tensors_of_records(records: Any) -> list[Tensor]:
 
 def tensors_of_examples(examples: Any, context: Any) -> list[Tensor]:
     """Return one tensor per key; where an example lacks a key, its value is that of `context`, else missing."""
-    if type(examples) is not list or not all(map(_is_record, [context, *examples])):
+    if type(examples) is not list or not all(map(is_record, [context, *examples])):
         raise Refused(Undecodable.MALFORMED)
+    flat = Flattening().flat
+    context, examples = flat(context), list(map(flat, examples))
     names = dict.fromkeys(chain(context, *examples))
     return _few(tensor_of(name, [example.get(name, context.get(name)) for example in examples]) for name in names)
 
@@ -90,13 +100,16 @@ def _few(tensors: Iterable[Tensor]) -> list[Tensor]:
     return kept
 
 
-def _is_record(value: Any) -> bool:
-    return type(value) is dict and value.keys() != _BASE64_KEYS
+def _transposed_rows(rows: list[Any]) -> list[dict[str, Any]]:
+    flattening = Flattening()
+    if not all(map(are_records, rows)):
+        raise Refused(Undecodable.RAGGED)
+    return [flattening.transposed(row) for row in rows]
 
 
 def _scalar(value: Any) -> bool | float | str | None:
     """Return a leaf: text for TensorFlow's `{"b64": …}`, a scalar as it is; a list among scalars is ragged."""
-    if type(value) is dict and value.keys() == _BASE64_KEYS:
+    if type(value) is dict and value.keys() == BASE64_KEYS:
         return _decoded_base64(value["b64"])
     if type(value) is list:
         raise Refused(Undecodable.RAGGED)

@@ -6,17 +6,16 @@ Inference-Header-Content-Length gives the length of the JSON and the tensors' `b
 
 from __future__ import annotations
 
-import math
 import re
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from payloads.binary_tensors import unpack
-from payloads.json_documents import load
+from payloads.json_documents import convert, load
 from payloads.nested_lists import flatten
-from payloads.refusal import Refused, require_few_values
+from payloads.refusal import Refused, size_of
 from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
 
@@ -60,14 +59,14 @@ class _Reply(msgspec.Struct, gc=False):
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:
     """Return the inputs; `model` and `version` are those of the path."""
     document, blobs = _split(content, body)
-    request = _convert(document, _Request)
+    request = convert(document, _Request)
     return Decoded(NAME, _tensors(request.inputs, blobs), model, version)
 
 
 def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:
     """Return the outputs; the reply knows best which model and version made it."""
     document, blobs = _split(content, body)
-    reply = _convert(document, _Reply)
+    reply = convert(document, _Reply)
     return Decoded(NAME, _tensors(reply.outputs, blobs), reply.model_name or model, reply.model_version or version)
 
 
@@ -84,24 +83,13 @@ def _split(content: bytes, body: Body) -> tuple[Any, bytes]:
     return load(content[: int(length)]), content[int(length) :]
 
 
-_Message = TypeVar("_Message", _Request, _Reply)
-
-
-def _convert(document: Any, message: type[_Message]) -> _Message:
-    try:
-        return msgspec.convert(document, message)
-    except msgspec.ValidationError:
-        raise Refused(Undecodable.MALFORMED) from None
-
-
 def _tensors(described: list[_Described], blobs: bytes) -> list[Tensor]:
     """Return the tensors whose values are on the wire; refuse a message that has none."""
     tensors: list[Tensor] = []
     position = 0
     for tensor in described:
         shape = tensor.shape or (1,)  # a scalar is one row
-        count = math.prod(shape)
-        require_few_values(max(count, *shape))  # a length of 0 hides others: [0, 1000000000] has no values either
+        count = size_of(shape)
         if tensor.data is not None:
             values = _listed_values(tensor.data, count, tensor.datatype)
         elif tensor.parameters is not None and tensor.parameters.binary_data_size is not None:

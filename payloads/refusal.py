@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 from records.payload import Undecodable
@@ -15,6 +17,9 @@ MAX_VALUES: Final = 100_000
 MAX_RANK: Final = 32
 """The most dimensions of a tensor."""
 
+MAX_PATH_LENGTH: Final = 2_000
+"""The most characters of a path that is compared with the formats' patterns."""
+
 
 class Refused(Exception):  # noqa: N818 - an expected outcome that stays inside this room, not an error
     """Leaves a format's reader as soon as the body turns out to give no tensors; `decoding` makes it a value."""
@@ -22,6 +27,16 @@ class Refused(Exception):  # noqa: N818 - an expected outcome that stays inside 
     def __init__(self, reason: Undecodable) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def size_of(shape: Sequence[int]) -> int:
+    """Return how many values a tensor of this shape has, one or more lengths of at least 0; refuse too many of either."""
+    if len(shape) > MAX_RANK:  # before they are multiplied: thousands of lengths make a number of megabytes
+        raise Refused(Undecodable.MALFORMED)
+    count = math.prod(shape)
+    if not 0 < count <= MAX_VALUES:
+        require_few_values(max(count, *shape))  # a length of 0 hides others: [0, 1000000000] has no values either
+    return count
 
 
 def require_few_values(count: int) -> None:

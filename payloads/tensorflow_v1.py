@@ -1,4 +1,4 @@
-"""The V1 protocol of TensorFlow Serving and KServe: predict, classify and regress.
+"""The V1 protocol of TensorFlow Serving and KServe: predict, classify, regress, and KServe's explain.
 
 Source: TensorFlow Serving's `api_rest.md`. A tensor without a name is called `inputs` in requests and `predictions` in
 replies, whether it came in the row form (`instances`, `predictions`) or in the column form (`inputs`, `outputs`).
@@ -17,7 +17,7 @@ from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
 
 NAME: Final = "v1"
-PATH: Final = re.compile(r".*/v1/models/(?P<model>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?:(?:predict|classify|regress)")
+PATH: Final = re.compile(r".*/v1/models/(?P<model>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?:(?:predict|classify|regress|explain)")
 
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
@@ -54,6 +54,7 @@ _REQUEST_FORMS: Final[Forms] = {
 }
 _REPLY_FORMS: Final[Forms] = {
     "predictions": partial(tensors_of_rows, "predictions"),
+    "explanations": partial(tensors_of_rows, "explanations"),
     "outputs": partial(tensors_of_columns, "predictions"),
     "results": _tensors_of_results,
     "result": _tensors_of_results,  # the name in the documentation; servers write the plural

@@ -52,6 +52,7 @@ KEPT_FIELDS: Final = frozenset(
         "x-amzn-sagemaker-inference-id",
         "azureml-model-deployment",
         "seldon-model",
+        "x-seldon-route",
     }
 )
 """Lower-case names of the header fields, beyond content type and encoding, without which bodies cannot be decoded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -18,8 +18,16 @@ class Undecodable(StrEnum):
     MALFORMED = "malformed"  # not what the format's specification allows
     RAGGED = "ragged"  # rows of different lengths
     TOO_LARGE = "too_large"  # more values than are worth decoding
-    NO_DATA = "no_data"  # the values, or what they are, are not on the wire (shared memory regions, raw binary requests)
-    ERROR_REPLY = "error_reply"  # a reply with an error status carries no prediction
+    NO_DATA = "no_data"  # the values, or what they are, are not on the wire (shared memory regions, raw binary requests, images)
+    ERROR_REPLY = "error_reply"  # a reply with an error status, or that reports an error, carries no prediction
+    FEEDBACK = "feedback"  # not a prediction, but what turned out to be true of one
+
+
+FORMATS: Final = ("v2", "generate", "v1", "torchserve", "seldon", "mlflow", "sagemaker", "azureml", "openai", "clipper", "json")
+"""The wire formats, as records, metrics and settings name them."""
+
+TEXT: Final = "TEXT"
+"""The datatype of free text: what it says is kept, and is not a level of anything."""
 
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):
@@ -27,7 +35,8 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     datatype: str
-    """Open Inference V2's name: BOOL, UINT8 … INT64, FP16, FP32, FP64, BYTES (values are str); or JSON for mixed values."""
+    """What the values are. Numbers: Open Inference V2's BOOL, UINT8 … INT64, FP16, BF16, FP32, FP64. Categories: BYTES (values are str). Mixed: JSON.
+    Free text: TEXT. A vector per row has a shape of more than one dimension."""
     shape: tuple[int, ...]
     values: list[Any]
     """bool, int, float, str or None (missing)."""
@@ -37,7 +46,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one body said. The first axis of every tensor counts rows."""
 
     format: str
-    """The wire format: `v2`, `v1`, `mlflow`."""
+    """The wire format, one of `FORMATS`."""
     tensors: list[Tensor]
     model: str = ""
     """As the path or body names it; empty where neither does."""

@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
             server_context(settings.proxy.tls)
         require_upstream_tls(settings.routes)
         _check_baselines(settings)
+        _check_formats(settings)
     except (ConfigError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -42,6 +43,14 @@ def _check_baselines(settings: Settings) -> None:
         from driftline.naming import load_baselines  # noqa: PLC0415 - a file without baselines is checked without NumPy
 
         load_baselines(settings.routes)
+
+
+def _check_formats(settings: Settings) -> None:
+    """Raise ValueError where an expression by which a route reads bodies is none."""
+    if any(route.format for route in settings.routes):
+        from driftline.decoding import Decoding  # noqa: PLC0415 - likewise without what only the monitor needs
+
+        Decoding(settings.routes)
 
 
 def _summary(settings: Settings) -> Iterator[str]:

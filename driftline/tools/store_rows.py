@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from config.settings import Settings
+from driftline.decoding import Decoding
 from driftline.stored_exchanges import Period, Position, StoredExchange, stored_exchanges
 from driftline.tools.row_source import Block
-from payloads.decoding import decode
 from records.payload import Decoded, Tensor
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 from runtime.session import Array
@@ -28,6 +28,7 @@ class StoreRows:
         self._settings = settings
         self._period = period
         self._signature = signature
+        self._decode = Decoding(settings.routes)
 
     @property
     def described(self) -> str:
@@ -59,7 +60,7 @@ class StoreRows:
             yield gathered.block()
 
     def _inputs(self, stored: StoredExchange) -> list[Array] | None:
-        request, _ = decode(stored.exchange)
+        request, _ = self._decode(stored.exchange)
         if not isinstance(request, Decoded):
             return None
         try:

@@ -220,6 +220,14 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "proxy: {listen: ':9000'}\nroutes: [{upstream: http://a:9000, shadows: [{url: http://127.0.0.1:9000}]}]",
             "driftline.yaml:2: routes[0].shadows[0].url: expected another address than proxy.listen (:9000), which would forward to itself, found 'http://127.0.0.1:9000'; change one of the two",
         ),
+        (
+            "routes: [{upstream: http://a, format: xml}]",
+            "driftline.yaml:1: routes[0].format: expected a wire format (v2, generate, v1, torchserve, seldon, mlflow, sagemaker, azureml, openai, clipper, json), found 'xml'; for example: format: json",
+        ),
+        (
+            "routes: [{upstream: http://a, format: v1, features: a.b}]",
+            "driftline.yaml:1: routes[0].features: expected format: json beside an expression, found 'a.b'; add format: json, or remove it",
+        ),
         ("routes: [{upstream: http://a, name: ''}]", "driftline.yaml:1: routes[0].name: expected a name, found ''; for example: name: fraud"),
     ],
 )

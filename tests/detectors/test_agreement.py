@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from detectors.agreement import Agreement, Comparison, Rule, Totals, compare
 from records.exchange import Exchange, Role
-from records.payload import Decoded, Failed, Tensor, Undecodable
+from records.payload import TEXT, Decoded, Failed, Tensor, Undecodable
 
 FAILED = Failed("v2", Undecodable.ERROR_REPLY)
 
@@ -177,3 +177,9 @@ def test_every_pair_is_compared_once_whatever_the_order(replies, differing):
         agreement.add(exchange(number, role, role.value), said(label(-1 if differs else number)))
     assert agreement.totals() == {("default", "shadow"): Totals(compared=6, agreed=6 - len(differing), rule=Rule.LABELS)}
     assert agreement.unpaired == 0
+
+
+def test_free_text_agrees_where_it_is_equal():
+    hello = Tensor("text", TEXT, (1, 1), ["Hello!"])
+    assert compare(said(hello), said(hello)) == Comparison(Rule.LABELS, True, 0.0)
+    assert compare(said(hello), said(Tensor("text", TEXT, (1, 1), ["Hi!"]))) == Comparison(Rule.LABELS, False, 0.0)

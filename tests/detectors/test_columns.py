@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.columns import MAX_TEXT_LENGTH, ColumnBuffer, LeftOut
-from records.payload import Decoded, Failed, Tensor, Undecodable
+from records.payload import TEXT, Decoded, Failed, Tensor, Undecodable
 
 NOTHING = Failed("v2", Undecodable.ERROR_REPLY)
 
@@ -220,3 +220,11 @@ def test_columns_hold_what_the_exchanges_held_however_the_batches_are_cut(rows, 
 
 def test_infinite_numbers_are_kept():
     assert columns_of((said(numbers("x", (2,), math.inf, -math.inf)), NOTHING)) == {"x": [math.inf, -math.inf]}
+
+
+def test_free_text_is_no_column_and_its_length_is():
+    buffer = ColumnBuffer(max_features=10)
+    prompt = said(Tensor("prompt", TEXT, (1,), ["a long story"]), numbers("prompt_characters", (1,), 12))
+    buffer.add(prompt, said(Tensor("text", TEXT, (1, 1), ["short"])), 0)
+    assert taken(buffer)[0] == {"prompt_characters": [12]}
+    assert not buffer.left_out.total()

@@ -8,6 +8,7 @@ import pytest
 from config.settings import LabelSettings
 from driftline.labelling import Labelling
 from labels.journal import Journal, JournalError
+from payloads.decoding import decode
 from records.exchange import Body, Exchange, Role
 from records.ids import format_uuid, new_exchange_id
 from records.label import LabelSource
@@ -62,7 +63,7 @@ class Setting:
         self.start()
 
     def start(self):
-        self.labelling = Labelling(self.directory, self.settings, self.table, lambda exchange: ("m", ""), prompt_seconds=600)
+        self.labelling = Labelling(self.directory, self.settings, self.table, lambda exchange: ("m", ""), decode, prompt_seconds=600)
 
     def restart(self):
         self.labelling.close()

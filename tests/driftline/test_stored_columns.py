@@ -43,6 +43,7 @@ def test_pages_of_stored_exchanges_join_to_one_table(monkeypatch):
             "writer": "w",
             "sequence": number,
             "started_at_ns": number,
+            "route": "default",
             "path": "/v2/models/m/infer",
             "status": 200,
             **dict.fromkeys(("request_content_type", "response_content_type"), "application/json"),

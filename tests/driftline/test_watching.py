@@ -1,9 +1,16 @@
 """The detectors' way through the spool, and what a restart finds."""
 
+import msgspec
+
 import driftline.watching
-from config.settings import DriftSettings
+from config.addresses import Url
+from config.selection import FormatName
+from config.settings import DriftSettings, RouteSettings
+from driftline.decoding import Decoding
 from driftline.watching import Watching
+from payloads.decoding import decode
 from records.exchange import Body, Exchange, Role
+from records.metrics import Metric
 from store.spool.ledger import LedgerWriter
 from store.spool.writer import SpoolWriter, create_writer_directory
 
@@ -22,7 +29,7 @@ EXCHANGE = Exchange(
 
 
 def watching(spool, taken):
-    watch = Watching(spool, DriftSettings(), lambda _: ("m", ""), {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    watch = Watching(spool, DriftSettings(), lambda _: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
     watch._take = taken.append
     return watch
 
@@ -46,3 +53,25 @@ def test_a_record_that_was_skipped_is_counted_once_whatever_dies_after(tmp_path,
     ledger.close()
     assert watch.saved.skipped > 10
     assert len(taken) + watch.saved.skipped == appended
+
+
+def test_a_routes_bodies_are_read_in_the_format_that_it_sets(tmp_path):
+    directory = create_writer_directory(tmp_path, 0)
+    ledger = LedgerWriter(directory)
+    writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
+    for path in ("/ask", "/fraud/update"):
+        writer.append(msgspec.structs.replace(EXCHANGE, path=path, status=200, request=Body(b'{"user": {"age": 41}}', 21), response=Body(b"0.5", 3)))
+    set_by = (RouteSettings(upstream=(Url.parse("http://127.0.0.1:9000"),), format=FormatName("json"), features="user"),)
+    known, unknown = (
+        Watching(tmp_path, DriftSettings(), lambda _: ("m", ""), Decoding(routes), {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+        for routes in (set_by, ())
+    )
+    for watch in (known, unknown):
+        watch.step()
+        watch.close()
+    writer.close()
+    ledger.close()
+    assert [model.baseline_rows for model in known.models] == [2]
+    assert not known.counters().keys() - {(Metric.DETECTOR_SKIPPED.metric_name,)}
+    assert unknown.models == ()
+    assert unknown.counters()[Metric.UNDECODABLE.metric_name, "", "unknown_format"] == 2  # of one exchange: the other one is feedback

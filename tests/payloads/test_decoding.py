@@ -5,9 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payloads.decoding import recognise
+from payloads.decoding import FORMATS, decode, identify, recognise, wire_format
 from payloads.refusal import MAX_CONTENT_BYTES
-from records.exchange import Role
+from records.exchange import Exchange, Role
+from records.payload import FORMATS as NAMES
 from records.payload import Decoded, Failed, Undecodable
 
 V2 = "/v2/models/fraud/infer"
@@ -25,7 +26,18 @@ REPLY = b'{"model_name":"fraud","outputs":[{"name":"y","shape":[1],"datatype":"I
         ("/v1/models/fraud:predict", "v1", "fraud", ""),
         ("/v1/models/fraud/versions/3:classify", "v1", "fraud", "3"),
         ("/v1/models/fraud/labels/stable:regress", "v1", "fraud", "stable"),
+        ("/v1/models/fraud:explain", "v1", "fraud", ""),
+        ("/v2/models/llama/generate", "generate", "llama", ""),
+        ("/v2/models/llama/versions/2/generate_stream", "generate", "llama", "2"),
+        ("/predictions/fraud/1.0", "torchserve", "fraud", "1.0"),
+        ("/explanations/fraud", "torchserve", "fraud", ""),
+        ("/seldon/models/fraud/api/v1.0/predictions", "seldon", "fraud", ""),
+        ("/api/v0.1/predictions", "seldon", "", ""),
         ("/invocations", "mlflow", "", ""),
+        ("/score", "azureml", "", ""),
+        ("/openai/v1/chat/completions", "openai", "", ""),
+        ("/openai/deployments/gpt/embeddings?api-version=1", "openai", "gpt", ""),
+        ("/fraud/predict", "clipper", "fraud", ""),
     ],
 )
 def test_the_path_tells_format_model_and_version(path, name, model, version):
@@ -35,7 +47,7 @@ def test_the_path_tells_format_model_and_version(path, name, model, version):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v2/models/fraud", "/v2/models/fraud/ready", "/v1/models/fraud", "/score", "/other?next=/v2/models/fraud/infer", "*", ""]
+    "path", ["/", "/v2/models/fraud", "/v2/models/fraud/ready", "/v1/models/fraud", "/chat/completions", "/other?next=/v2/models/fraud/infer", "*", ""]
 )
 def test_other_paths_are_of_no_format(path):
     assert recognise(path) is None
@@ -48,7 +60,7 @@ def test_both_bodies_of_an_exchange_are_decoded(decode_bodies):
 
 
 def test_an_unknown_path_with_bodies_is_an_unknown_format(decode_bodies):
-    assert decode_bodies("/score", b"{}", b"{}") == (Failed("", Undecodable.UNKNOWN_FORMAT),) * 2
+    assert decode_bodies("/ask", b"{}", b"{}") == (Failed("", Undecodable.UNKNOWN_FORMAT),) * 2
 
 
 def test_a_health_probe_without_a_body_is_empty_and_not_a_format_that_we_fail_to_know(decode_bodies):
@@ -66,7 +78,7 @@ def test_a_reply_with_an_error_status_carries_no_prediction(decode_bodies, statu
     request, reply = decode_bodies(V2, REQUEST, REPLY, status=status)
     assert isinstance(request, Decoded)
     assert reply == Failed("v2", Undecodable.ERROR_REPLY, "fraud")
-    assert decode_bodies("/score", REQUEST, REPLY, status=status) == (Failed("", Undecodable.UNKNOWN_FORMAT), Failed("", Undecodable.ERROR_REPLY))
+    assert decode_bodies("/ask", REQUEST, REPLY, status=status) == (Failed("", Undecodable.UNKNOWN_FORMAT), Failed("", Undecodable.ERROR_REPLY))
 
 
 @pytest.mark.parametrize("content", [REQUEST, REQUEST[:40], b""])
@@ -89,7 +101,7 @@ def test_compressed_bodies_are_decoded(decode_request, body, coding, compress):
 @pytest.mark.parametrize(
     ("coding", "content"),
     [
-        ("br", REQUEST),
+        ("compress", REQUEST),
         ("gzip, gzip", gzip.compress(gzip.compress(REQUEST))),
         ("gzip", REQUEST),
         ("gzip", gzip.compress(REQUEST)[:-1]),
@@ -131,16 +143,57 @@ def test_deep_nesting_is_malformed(decode_request, path, depth):
         assert decode_request(path, content).reason in {Undecodable.MALFORMED, Undecodable.UNKNOWN_FORMAT}
 
 
-PATHS = st.sampled_from([V2, "/v1/models/m:predict", "/v1/models/m:classify", "/invocations", "/score"])
-CONTENT_TYPES = st.sampled_from(["application/json", "text/csv", "application/octet-stream", ""])
+PATHS = st.sampled_from(
+    [
+        V2,
+        "/v2/models/m/generate_stream",
+        "/v1/models/m:predict",
+        "/v1/models/m:classify",
+        "/predictions/m",
+        "/api/v1.0/predictions",
+        "/invocations",
+        "/score",
+        "/v1/chat/completions",
+        "/v1/embeddings",
+        "/m/predict",
+        "/ask",
+    ]
+)
+CONTENT_TYPES = st.sampled_from(
+    [
+        "application/json",
+        "text/csv",
+        "text/plain",
+        "text/event-stream",
+        "application/jsonlines",
+        "application/octet-stream",
+        "application/vnd.sagemaker-triton.binary+json;json-header-size=2",
+        "multipart/form-data; boundary=b",
+        "",
+    ]
+) | st.text(max_size=30).map("multipart/form-data; boundary={}".format)
+SERVICE_KEYS = ["ndarray", "tensor", "tftensor", "values", "tensorShape", "dim", "size", "int64Val", "stringVal", "strData", "jsonData", "input_data"]
+SERVICE_KEYS += ["messages", "prompt", "input", "content", "text_input", "text_output", "choices", "delta", "text", "index", "usage", "embedding", "batch"]
+SERVICE_KEYS += ["input_batch", "output", "batch_predictions", "Inputs", "Results", "result", "tool_calls", "finish_reason", "names"]
 TENSOR_KEYS = ["name", "shape", "datatype", "data", "parameters", "binary_data_size"]
 FORM_KEYS = ["inputs", "outputs", "instances", "predictions", "results", "examples", "context", "dataframe_split", "dataframe_records", "columns", "b64"]
-KEYS = st.sampled_from([*TENSOR_KEYS, *FORM_KEYS, "other"])
+KEYS = st.sampled_from([*TENSOR_KEYS, *FORM_KEYS, *SERVICE_KEYS, "other"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["FP32", "BYTES", "x", "aGk=", "\ud800"])
+DATATYPES = {"BOOL", "UINT8", "INT64", "FP32", "FP64", "BYTES", "JSON", "TEXT"}
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=20)
 
 
-@given(path=PATHS, content_type=CONTENT_TYPES, content=st.binary(max_size=60), length=st.text(max_size=3) | st.integers(0, 60).map(str))
+FRAGMENTS = st.sampled_from(
+    [b"data: ", b"{}", b"[DONE]", b"\n\n", b"\r\n", b"--b", b"--b--", b"1,2", b'{"choices":[{"text":"a"}]}', b"Content-Disposition: form-data; name=x"]
+)
+
+
+@given(
+    path=PATHS,
+    content_type=CONTENT_TYPES,
+    content=st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=9).map(b"".join),
+    length=st.text(max_size=3) | st.integers(0, 60).map(str),
+)
 def test_arbitrary_bytes_never_raise(decode_bodies, body, path, content_type, content, length):
     message = body(content, content_type=content_type, fields={"inference-header-content-length": length})
     assert all(isinstance(result, Decoded | Failed) for result in decode_bodies(path, message, message))
@@ -156,7 +209,42 @@ def test_arbitrary_documents_never_raise_and_tensors_are_whole(decode_bodies, pa
             for length in tensor.shape:
                 size *= length
             assert tensor.shape
+            assert tensor.datatype in DATATYPES
             assert len(tensor.values) == size
             assert all(value is None or type(value) in {bool, int, float, str} for value in tensor.values)
             assert all(type(value) is not int or -(2**63) <= value < 2**64 for value in tensor.values)
             "".join(value for value in tensor.values if type(value) is str).encode()
+
+
+def test_the_formats_are_those_that_settings_name():
+    assert (*(known.NAME for known in FORMATS), "json") == NAMES
+    assert [wire_format(name).NAME for name in NAMES] == list(NAMES)
+
+
+def test_a_route_that_sets_a_format_is_read_by_it_whatever_the_path(body):
+    exchange = make_exchange("/any", body({"instances": [[1.5]]}))
+    assert decode(exchange)[0].reason is Undecodable.UNKNOWN_FORMAT
+    assert decode(exchange, wire_format("v1"))[0].tensors[0].values == [1.5]
+    named = make_exchange("/v1/models/fraud:predict", body({"instances": [[1.5]]}))
+    assert decode(named, wire_format("v1"))[0].model == "fraud"
+
+
+def make_exchange(path, request):
+    return Exchange(bytes(16), "r", Role.SERVED, "default", "upstream", 1, "POST", path, status=200, request=request)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "document", "model"),
+    [
+        (V2, {}, {}, "fraud"),
+        (V2, {"seldon-model": "canary"}, {}, "canary"),
+        (V2, {"inference-header-content-length": "2"}, {}, "fraud"),
+        ("/invocations", {"x-amzn-sagemaker-target-model": "a.tar.gz"}, {}, "a.tar.gz"),
+        ("/score", {"azureml-model-deployment": "blue"}, {}, "blue"),
+        ("/v1/chat/completions", {}, {"model": "llama"}, "llama"),
+        ("/v1/chat/completions", {}, {}, ""),
+        ("/any", {}, {"model": "llama"}, ""),
+    ],
+)
+def test_the_model_is_named_by_a_field_the_path_or_the_body(body, path, fields, document, model):
+    assert identify(make_exchange(path, body(document, fields=fields))) == (model, "")

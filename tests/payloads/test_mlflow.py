@@ -96,7 +96,8 @@ def test_a_reply_is_json_even_to_csv(decode_bodies, body):
         ({"dataframe_split": {"columns": "a", "data": [[1]]}}, Undecodable.MALFORMED),
         ({"dataframe_split": [1]}, Undecodable.MALFORMED),
         ({"dataframe_records": [{}], "inputs": [1]}, Undecodable.MALFORMED),
-        ({"messages": [{"role": "user", "content": "hello"}]}, Undecodable.UNKNOWN_FORMAT),
+        ({"messages": "hello"}, Undecodable.MALFORMED),
+        ({"params": {}}, Undecodable.UNKNOWN_FORMAT),
     ],
 )
 def test_other_requests_are_refused_with_their_reason(decode_request, document, reason):
@@ -115,3 +116,16 @@ def test_other_requests_are_refused_with_their_reason(decode_request, document, 
 )
 def test_other_csv_is_refused_with_its_reason(decode_request, body, text, reason):
     assert decode_request(PATH, as_csv(body, text)).reason is reason
+
+
+def test_a_language_models_bodies_are_those_of_openais_api(decode_bodies, body):
+    request, reply = decode_bodies(
+        PATH,
+        {"messages": [{"role": "user", "content": "hello"}], "temperature": 0.5},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]},
+    )
+    assert (request.format, reply.format) == ("mlflow", "mlflow")
+    assert request.tensors[0].values == ["hello"]
+    assert reply.tensors[0].values == ["hi"]
+    stream = body(b'data: {"choices": [{"index": 0, "delta": {"content": "hi"}}]}\n\n', content_type="text/event-stream")
+    assert decode_bodies(PATH, b"", stream)[1].tensors[0].values == ["hi"]

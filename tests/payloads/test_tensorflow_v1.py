@@ -110,7 +110,7 @@ def test_regressions_are_predictions(decode_reply):
     [
         ({"instances": [1], "inputs": [1]}, Undecodable.MALFORMED),
         ({"instances": [{"a": 1}, 2]}, Undecodable.MALFORMED),
-        ({"instances": [{"a": {"b": 1}}]}, Undecodable.MALFORMED),
+        ({"instances": [1, {"a": {"b": 1}}]}, Undecodable.MALFORMED),
         ({"instances": [{"b64": 7}]}, Undecodable.MALFORMED),
         ({"instances": [{"b64": "ä"}]}, Undecodable.MALFORMED),
         ({"examples": None}, Undecodable.MALFORMED),
@@ -125,3 +125,9 @@ def test_regressions_are_predictions(decode_reply):
 )
 def test_other_requests_are_refused_with_their_reason(decode_request, document, reason):
     assert decode_request(PREDICT, document) == Failed("v1", reason, "fraud")
+
+
+def test_explanations_are_read_where_they_are_values(decode_bodies):
+    request, reply = decode_bodies("/v1/models/fraud:explain", {"instances": [[1.5, 2.5]]}, {"explanations": [[0.25, 0.5]]})
+    assert request.tensors == [Tensor("inputs", "FP64", (1, 2), [1.5, 2.5])]
+    assert reply.tensors == [Tensor("explanations", "FP64", (1, 2), [0.25, 0.5])]

@@ -49,3 +49,10 @@ def test_a_baseline_that_cannot_be_read_is_an_error_of_the_file_that_names_it(tm
     file.write_text(f"routes: [{{upstream: http://a, baseline: {tmp_path}/nope.json}}]\n")
     assert check(file) == 2
     assert f"cannot read the baseline {tmp_path}/nope.json" in capsys.readouterr().err
+
+
+def test_an_expression_that_is_none_is_an_error_of_the_route_that_has_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text("routes: [{name: asks, upstream: http://a, format: json, predictions: 'result['}]\n")
+    assert check(file) == 2
+    assert "route asks: expected a JMESPath expression, found 'result['" in capsys.readouterr().err
