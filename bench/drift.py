@@ -1,7 +1,7 @@
 """False alarms, delay and cost of the drift detectors: `python -m bench.drift [--quick] [--json FILE] [--markdown FILE]`.
 
-Traffic is synthetic, 30 numbers and 3 categories, independent or autocorrelated, with fixed seeds. False alarms are counted over many
-times the windows that the budget allows one for, against several baselines of each size: the promise is made over both.
+Traffic is synthetic, with fixed seeds (`bench/drift_traffic.py`). False alarms are counted over many times the windows that the budget allows one for, against
+several baselines of each size: the promise is made over both.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from statistics import median
 from typing import TypeAlias
 
 import numpy as np
-from scipy import signal, stats
+from scipy import stats
 
+from bench.drift_traffic import DAILY, KINDS, WINDOW_ROWS, WINDOWS_A_DAY, Traffic, independent, tide
 from bench.report import machine_sentence, markdown_table, write_json
 from detectors.arrays import Columns
 from detectors.baseline import build_baseline
+from detectors.cycle import Cycle, Timed
 from detectors.drift import DriftDetector
 from detectors.summary import WindowAccumulator
 from detectors.windows import WindowPolicy
 from records.baseline import Baseline
 
-NUMBERS, CATEGORIES = 30, 3
-LEVELS = (0.4, 0.25, 0.15, 0.1, 0.06, 0.04)
-WINDOW_ROWS = 1_000
 BY_ROWS = WindowPolicy(max_rows=WINDOW_ROWS, max_seconds=None)
 Change: TypeAlias = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
-BASELINE_ROWS = (500, 2_000, 5_000, 50_000)
+BASELINE_ROWS = (500, 5_000, 50_000)
+BASELINE_DAYS = (2, 7)  # of traffic with a daily cycle
 FALSE_ALARM_BUDGET = 100.0  # windows
 DELAY_BUDGET = 1_000.0
 DELAY_LIMIT = 60  # windows after which a shift counts as not found
@@ -49,22 +49,6 @@ class Plan:
 
 FULL = Plan(baselines=4, windows=500, shifts=3)
 QUICK = Plan(baselines=1, windows=200, shifts=2)
-
-
-class Traffic:
-    """Rows of unit normal numbers and of categories, each an autoregression of its own over rows."""
-
-    def __init__(self, seed: int, autocorrelation: float) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._filter = ([np.sqrt(1 - autocorrelation**2)], [1.0, -autocorrelation])
-        self._state = self._rng.normal(size=(NUMBERS + CATEGORIES, 1)) * autocorrelation
-
-    def rows(self, count: int) -> dict[str, np.ndarray]:
-        latent, self._state = signal.lfilter(*self._filter, self._rng.normal(size=(NUMBERS + CATEGORIES, count)), axis=1, zi=self._state)
-        thresholds = stats.norm.ppf(np.cumsum(LEVELS)[:-1])
-        names = np.array([f"level {index}" for index in range(len(LEVELS))], dtype=object)
-        numbers = {f"number {index}": latent[index] for index in range(NUMBERS)}
-        return numbers | {f"category {index}": names[np.searchsorted(thresholds, latent[NUMBERS + index])] for index in range(CATEGORIES)}
 
 
 def _shifted(by: float, features: int = 1) -> Change:
@@ -100,24 +84,26 @@ SHIFTS: dict[str, Change] = {
 }
 
 
-def learn(traffic: Traffic, rows: int) -> Baseline:
-    return build_baseline(traffic.rows(rows), model="bench", source="synthetic", created_at_ns=0)
+def learn(traffic: Traffic, rows: int, cycle: Cycle | None = None) -> Baseline:
+    timed = Timed(traffic.times_ns(rows), cycle) if cycle else None
+    return build_baseline(traffic.rows(rows), model="bench", source="synthetic", created_at_ns=0, timed=timed)
 
 
-def alerts(detector: DriftDetector, windows: Iterator[Columns]) -> Iterator[tuple[bool, tuple[str, ...]]]:
-    times_ns = np.zeros(WINDOW_ROWS, dtype=np.int64)
-    for window in windows:
-        for _, verdict in detector.update(window, times_ns):
+def alerts(detector: DriftDetector, windows: Iterator[Columns], times_ns: np.ndarray | None = None) -> Iterator[tuple[bool, tuple[str, ...]]]:
+    for index, window in enumerate(windows):
+        times = np.zeros(WINDOW_ROWS, dtype=np.int64) if times_ns is None else times_ns[index * WINDOW_ROWS :][:WINDOW_ROWS]
+        for _, verdict in detector.update(window, times):
             yield verdict.alert, verdict.carriers
 
 
-def false_alarms(rows: int, autocorrelation: float, plan: Plan) -> int:
+def false_alarms(traffic_of: Callable[[int], Traffic], rows: int, plan: Plan, cycle: Cycle | None = None) -> int:
     """Count alerts without drift, against several baselines."""
     count = 0
     for seed in range(plan.baselines):
-        traffic = Traffic(1_000 * rows + seed, autocorrelation)
-        detector = DriftDetector(learn(traffic, rows), threshold=FALSE_ALARM_BUDGET, windows=BY_ROWS)
-        count += sum(alert for alert, _ in alerts(detector, (traffic.rows(WINDOW_ROWS) for _ in range(plan.windows))))
+        traffic = traffic_of(1_000 * rows + seed)
+        detector = DriftDetector(learn(traffic, rows, cycle), threshold=FALSE_ALARM_BUDGET, windows=BY_ROWS)
+        times_ns = traffic.times_ns(plan.windows * WINDOW_ROWS)
+        count += sum(alert for alert, _ in alerts(detector, (traffic.rows(WINDOW_ROWS) for _ in range(plan.windows)), times_ns))
     return count
 
 
@@ -140,7 +126,7 @@ def delays(detectors: Sequence[DriftDetector], change: Change, plan: Plan) -> De
     for seed, detector in enumerate(detectors):
         fresh = detector.snapshot()
         for run in range(plan.shifts):
-            traffic = Traffic(7_000 + 100 * seed + run, 0.0)
+            traffic = Traffic(7_000 + 100 * seed + run, independent)
             truth = _names_changed(change, traffic.rows(WINDOW_ROWS))
             windows = (traffic.rows(WINDOW_ROWS) if index < 3 else change(traffic.rows(WINDOW_ROWS)) for index in range(3 + DELAY_LIMIT))
             delay, names = next(((index - 2, names) for index, (alert, names) in enumerate(alerts(detector, windows)) if alert), (DELAY_LIMIT + 1, ()))
@@ -156,7 +142,7 @@ def _names_changed(change: Change, rows: dict[str, np.ndarray]) -> set[str]:
 
 def cost_of_rows(baseline: Baseline, batch: int) -> float:
     """Measure CPU microseconds per row of summaries, in batches."""
-    rows = Traffic(1, 0.0).rows(20_000)
+    rows = Traffic(1, independent).rows(20_000)
     begin = time.process_time()
     summary = WindowAccumulator(baseline)
     for first in range(0, 20_000, batch):
@@ -167,7 +153,7 @@ def cost_of_rows(baseline: Baseline, batch: int) -> float:
 def cost_of_window(detector: DriftDetector) -> float:
     """Measure CPU milliseconds of the tests and the evidence of one window."""
     accumulator = WindowAccumulator(detector.baseline)
-    accumulator.add(Traffic(2, 0.0).rows(WINDOW_ROWS), 0, WINDOW_ROWS)
+    accumulator.add(Traffic(2, independent).rows(WINDOW_ROWS), 0, WINDOW_ROWS)
     summary = accumulator.summary(index=0, opened_at_ns=0, closed_at_ns=0)
     detector.test(summary)
     begin = time.process_time()
@@ -184,19 +170,21 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
     begin = time.process_time()
-    quiet = {(rows, autocorrelation): false_alarms(rows, autocorrelation, plan) for rows in BASELINE_ROWS for autocorrelation in (0.0, 0.5)}
-    detectors = [DriftDetector(learn(Traffic(seed, 0.0), 5_000), threshold=DELAY_BUDGET, windows=BY_ROWS) for seed in range(plan.baselines)]
+    quiet = {(kind, rows): false_alarms(traffic_of, rows, plan) for kind, traffic_of in KINDS.items() for rows in BASELINE_ROWS}
+    daily = {days: false_alarms(lambda seed: Traffic(seed, tide(0.3)), days * WINDOWS_A_DAY * WINDOW_ROWS, plan, Cycle.DAY) for days in BASELINE_DAYS}
+    detectors = [DriftDetector(learn(Traffic(seed, independent), 5_000), threshold=DELAY_BUDGET, windows=BY_ROWS) for seed in range(plan.baselines)]
     found = {name: delays(detectors, change, plan) for name, change in SHIFTS.items()}
     costs = {f"µs per row, batches of {batch:,}": cost_of_rows(detectors[0].baseline, batch) for batch in (1_000, 100)}
     costs["ms per window, tests and evidence"] = cost_of_window(detectors[0])
-    text = report(plan, quiet, found, costs, time.process_time() - begin)
+    text = report(plan, quiet, daily, found, costs, time.process_time() - begin)
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text + "\n")
     write_json(
         arguments.json,
         {
-            "false_alarms": [{"baseline_rows": rows, "autocorrelation": rho, "alerts": count} for (rows, rho), count in quiet.items()],
+            "false_alarms": [{"traffic": kind, "baseline_rows": rows, "alerts": count} for (kind, rows), count in quiet.items()],
+            "false_alarms_daily": [{"traffic": DAILY, "baseline_days": days, "alerts": count} for days, count in daily.items()],
             "windows_per_row": plan.baselines * plan.windows,
             "delay_windows": {name: shift.windows for name, shift in found.items()},
             "named_exactly": {name: shift.named_exactly for name, shift in found.items()},
@@ -205,7 +193,7 @@ def main() -> None:
     )
 
 
-def report(plan: Plan, quiet: dict[tuple[int, float], int], found: dict[str, Delays], costs: dict[str, float], seconds: float) -> str:
+def report(plan: Plan, quiet: dict[tuple[str, int], int], daily: dict[int, int], found: dict[str, Delays], costs: dict[str, float], seconds: float) -> str:
     windows, runs = plan.baselines * plan.windows, plan.baselines * plan.shifts
     allowed = windows / FALSE_ALARM_BUDGET
     bound = int(stats.poisson.ppf(0.99, allowed))
@@ -218,7 +206,12 @@ def report(plan: Plan, quiet: dict[tuple[int, float], int], found: dict[str, Del
         f"Independent rows, {plan.baselines} baselines of 5,000, a budget of one alert per {DELAY_BUDGET:,.0f} windows; {runs} runs of {DELAY_LIMIT} windows at most."
         " A delay of 1 is the first window that has the change in it. A shift below the floor is not to be alerted."
     )
-    alarm_rows = [[f"{rows:,}", str(quiet[rows, 0.0]), str(quiet[rows, 0.5])] for rows in BASELINE_ROWS]
+    alarm_rows = [[kind, *(str(quiet[kind, rows]) for rows in BASELINE_ROWS)] for kind in KINDS]
+    about_daily = (
+        f"{DAILY.capitalize()}, against baselines with `--cycle day`, in windows of half an hour: "
+        + ", ".join(f"{count} alerts with {days} days" for days, count in daily.items())
+        + "."
+    )
     delay_rows = [
         [name, f"{shift.found}/{runs}", _delay(median(shift.windows)), _delay(max(shift.windows)), f"{shift.named_exactly}/{runs}"]
         for name, shift in found.items()
@@ -228,7 +221,8 @@ def report(plan: Plan, quiet: dict[tuple[int, float], int], found: dict[str, Del
         about,
         "## False alarms",
         about_alarms,
-        markdown_table(["rows in the baseline", "independent rows: alerts", "AR(1) 0.5: alerts"], alarm_rows),
+        markdown_table(["alerts without drift, by rows in the baseline", *(f"{rows:,}" for rows in BASELINE_ROWS)], alarm_rows),
+        about_daily,
         "## Delay",
         about_delays,
         markdown_table(["change", "found", "median delay", "longest", "names exactly what changed"], delay_rows),

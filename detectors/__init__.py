@@ -14,6 +14,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `effect`         how large a change is, with noise taken off
 - `frequencies`    tests of frequencies: cells, statistic, effect
 - `univariate`     all tests of one feature
+- `wandering`      what the windows before foretell of this one; only the rest is news
 - `evidence`       p-values to e-values to an e-detector
 - `recovery`       evidence that an effect has gone
 - `feature`        one feature over its windows: evidence, and the effect since the change began
@@ -24,7 +25,8 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 What is compared with:
 
 - `baseline`       made from columns; read and written as JSON (I/O)
-- `design_effect`  how much noisier the baseline is than independent rows
+- `dependence`     how much noisier traffic is than independent rows, and how long it remembers
+- `cycle`          what to expect at each hour of a day or a week
 - `tables`         columns from CSV and Parquet files (I/O)
 
 And beside them:

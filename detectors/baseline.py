@@ -8,18 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors import design_effect
+from detectors import dependence
 from detectors.arrays import Column, Columns, Floats, is_numeric, joined
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
+from detectors.cycle import CycleError, Hours, Timed
+from detectors.dependence import Curves
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 FEWEST_ROWS: Final = 100
 """Below this a baseline could not tell anything from anything."""
 
@@ -31,22 +33,49 @@ class BaselineError(ValueError):
     """A baseline that cannot be made, read or used; the text says why and what to do."""
 
 
-def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int) -> Baseline:
-    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers are numeric features, others categorical."""
+def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int, timed: Timed | None = None) -> Baseline:
+    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers are numeric features, others categorical.
+
+    With `timed`, the baseline has a cycle: it knows what is usual at each hour of it.
+    """
     rows = len(next(iter(columns.values()), ()))
     if rows < FEWEST_ROWS:
         raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
-    drafts = [_numeric(name, column) if is_numeric(column) else _categorical(name, column) for name, column in columns.items()]
-    effects = design_effect.pooled([draft.design_effect for draft in drafts])
-    features = tuple(msgspec.structs.replace(draft, design_effect=effect) for draft, effect in zip(drafts, effects, strict=True))
-    return Baseline(baseline_id=_identify(features), model=model, version=version, source=source, rows=rows, created_at_ns=created_at_ns, features=features)
+    slices = None if timed is None else _hours(timed, source)
+    drafts = [_numeric(name, column, slices) if is_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
+    memories = dependence.memories([draft.curves for draft in drafts], rows)
+    features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories, strict=True))
+    return Baseline(
+        baseline_id=_identify(features),
+        model=model,
+        version=version,
+        source=source,
+        rows=rows,
+        created_at_ns=created_at_ns,
+        cycle_seconds=timed.cycle.seconds if timed else 0,
+        features=features,
+    )
+
+
+def _hours(timed: Timed, source: str) -> Hours:
+    try:
+        return timed.hours()
+    except CycleError as error:
+        raise BaselineError(f"{source}: {error}") from None
+
+
+class _Draft(NamedTuple):
+    """A feature, and how alike its neighbouring rows are, before that is compared with other features."""
+
+    feature: FeatureBaseline
+    curves: Curves
 
 
 def _identify(features: Sequence[FeatureBaseline]) -> str:
     return hashlib.sha256(msgspec.json.encode(features)).hexdigest()[:16]
 
 
-def _numeric(name: str, column: Column) -> NumericBaseline:
+def _numeric(name: str, column: Column, slices: Hours | None) -> _Draft:
     numbers = column.astype(np.float64)
     present = np.abs(numbers) <= LARGEST_VALUE  # not so for NaN
     values = numbers[present]
@@ -55,7 +84,7 @@ def _numeric(name: str, column: Column) -> NumericBaseline:
     bins = np.zeros(len(numbers), dtype=np.int64)
     bins[present] = bin_numbers(values, edges)
     counts = np.bincount(bins[present], minlength=len(edges) + 1)
-    return NumericBaseline(
+    feature = NumericBaseline(
         name=name,
         edges=edges,
         counts=tuple(counts.tolist()),
@@ -66,8 +95,9 @@ def _numeric(name: str, column: Column) -> NumericBaseline:
         standard_deviation=float(values.std()) if len(values) and values.min() < values.max() else 0.0,
         minimum=float(values.min()) if len(values) else 0.0,
         maximum=float(values.max()) if len(values) else 0.0,
-        design_effect=design_effect.of_numbers(bins, present),
+        slices=slices.counts(bins, present, len(counts)) if slices else (),
     )
+    return _Draft(feature, dependence.curves_of_numbers(bins, present, slices.of_rows if slices else None))
 
 
 def _centres(values: Floats, bins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], edges: tuple[float, ...]) -> tuple[float, ...]:
@@ -79,14 +109,14 @@ def _centres(values: Floats, bins: npt.NDArray[np.int64], counts: npt.NDArray[np
     return tuple(np.where(counts > 0, sums / np.maximum(counts, 1), at_edge).tolist())
 
 
-def _categorical(name: str, column: Column) -> CategoricalBaseline:
+def _categorical(name: str, column: Column, slices: Hours | None) -> _Draft:
     levels = [level if type(level) is str else None for level in column.tolist()]
     rows = Counter(level for level in levels if level is not None)
     ranked = sorted(rows, key=lambda level: (-rows[level], level))
     named, rare, forgotten = ranked[:_LEVELS], ranked[_LEVELS : _LEVELS + _RARE_LEVELS], ranked[_LEVELS + _RARE_LEVELS :]
     position = {level: code for code, level in enumerate(named)}
     codes = np.array([position.get(level, len(named)) if level is not None else -1 for level in levels], dtype=np.int64)
-    return CategoricalBaseline(
+    feature = CategoricalBaseline(
         name=name,
         levels=tuple(named),
         counts=tuple(np.bincount(codes[codes >= 0], minlength=len(named) + 1).tolist()),
@@ -94,8 +124,9 @@ def _categorical(name: str, column: Column) -> CategoricalBaseline:
         singletons=sum(rows[level] == 1 for level in [*named, *rare]) + sum(rows[level] for level in forgotten),
         doubletons=sum(rows[level] == 2 for level in ranked),
         missing=levels.count(None),
-        design_effect=design_effect.of_levels(codes, codes >= 0),
+        slices=slices.counts(codes, codes >= 0, len(named) + 1) if slices else (),
     )
+    return _Draft(feature, dependence.curves_of_levels(codes, codes >= 0, slices.of_rows if slices else None))
 
 
 class BaselineLearner:
@@ -175,8 +206,10 @@ def _feature_fault(feature: FeatureBaseline, rows: int) -> str:
     absent = feature.missing + (feature.non_finite if isinstance(feature, NumericBaseline) else 0)
     if min(feature.counts, default=-1) < 0 or sum(feature.counts) + absent != rows:
         return f"counts {sum(feature.counts) + absent} rows of {rows}"
-    if feature.design_effect < 1:
-        return "has a design effect below 1"
+    if any(memory <= 0 or excess < 0 for memory, excess in feature.memories):
+        return "has a memory of no rows, or one that takes noise away"
+    if feature.slices and [sum(each) for each in zip(*(of_hour.counts for of_hour in feature.slices), strict=False)] != list(feature.counts):
+        return "has hours that do not add up"
     if isinstance(feature, CategoricalBaseline):
         return "" if len(feature.counts) == len(feature.levels) + 1 else "has other numbers of levels and counts"
     if not len(feature.counts) == len(feature.centres) == len(feature.edges) + 1:

@@ -18,7 +18,7 @@ Tails. Every distance here is a norm of the deviation w − b, to first order Ga
 concave, and its slope falls to √n/σ, with σ² the largest variance of a row's part in a linear functional of norm one. So past the resampled range
 a line of that slope in z gives p-values that are not too small; Bernstein's inequality widens σ² to σ² + c·v/3 for counts that are not yet Gaussian.
 
-A design effect d divides rows, of the window and of the baseline: n/d independent rows are as noisy as n dependent ones.
+All rows are independent ones here: as many as are as noisy as those of the window and of the baseline (`dependence`), less what the windows before foretold (`wandering`).
 
 Sources: Massart 1990 (tightness of KS); Ehrhard 1983, Borell 2003; Boucheron, Lugosi and Massart, "Concentration Inequalities", 2013, §2.8.
 """
@@ -166,10 +166,10 @@ class CalibratedMetric(_CalibratedTest):
         """Get ready for windows of the size that was thrown."""
         self._nulls[thrown.step] = self._null(thrown)
 
-    def test(self, window: Floats, rows: float) -> tuple[float, float]:
-        """Return the distance of frequencies of `rows` independent rows, and its p-value."""
+    def test(self, window: Floats, rows: float, remaining: float = 1.0) -> tuple[float, float]:
+        """Return the distance of frequencies of `rows` independent rows, and its p-value, where this part of the baseline's error shows."""
         distance = float(self.metric(window, self._baseline))
-        return distance, self._nulls[step_of(rows)].p_value(distance - self.tolerance)
+        return distance, self._nulls[step_of(rows)].p_value(distance - remaining * self.tolerance)
 
     def distance(self, window: Floats) -> float:
         """Return the distance of a window of frequencies."""
@@ -202,7 +202,7 @@ class CalibratedDivergence(_CalibratedTest):
         values = self._divergence(windows, self._expected, thrown.rows, self._baseline_rows)
         self._nulls[thrown.step] = Null(self._divergence.norm(values, thrown.rows, self._baseline_rows), thrown.rows, self._spread)
 
-    def test(self, window: Floats, rows: float) -> tuple[float, float]:
+    def test(self, window: Floats, rows: float, remaining: float = 1.0) -> tuple[float, float]:  # noqa: ARG002 - the nulls hold the whole error
         """Return the divergence of frequencies of `rows` independent rows, and its p-value."""
         value = self._divergence(window, self._baseline, rows, self._baseline_rows)
         norm = self._divergence.norm(value, rows, self._baseline_rows)

@@ -19,7 +19,7 @@ from detectors.arrays import Columns, Integers
 from detectors.evidence import log_mean
 from detectors.feature import FeatureState, FeatureWatch
 from detectors.summary import WindowAccumulator
-from detectors.tally import Tally
+from detectors.tally import News, Tally
 from detectors.univariate import TESTS_PER_FEATURE
 from detectors.windows import WindowPolicy
 from detectors.words import describe
@@ -105,10 +105,12 @@ class DriftDetector:
         """Test a window, its own or one that was merged from several replicas' summaries, and add to the evidence."""
         if summary.baseline_id != self.baseline.baseline_id:
             raise ValueError(f"the window is of the baseline {summary.baseline_id}, not of {self.baseline.baseline_id}")
-        tallies = {name: Tally.of(feature) for name, feature in summary.features.items()}
-        self._learn_sizes(tallies)
+        at_ns = (summary.opened_at_ns + summary.closed_at_ns) // 2
+        tallies = {watch.name: watch.without_cycle(Tally.of(summary.features[watch.name]), at_ns) for watch in self._features}
+        news = {watch.name: watch.news(tallies[watch.name]) for watch in self._features}
+        self._learn_sizes(news)
         weight = self._weight(summary)
-        results = {watch.name: watch.update(tallies[watch.name], weight) for watch in self._features}
+        results = {watch.name: watch.update(tallies[watch.name], news[watch.name], weight) for watch in self._features}
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._features)
         if resolved:
             self._start_again()
@@ -156,9 +158,9 @@ class DriftDetector:
             if name in self.unknown_columns or len(self.unknown_columns) < _UNKNOWN_NAMES:
                 self.unknown_columns[name] += rows
 
-    def _learn_sizes(self, tallies: dict[str, Tally]) -> None:
+    def _learn_sizes(self, news: dict[str, News]) -> None:
         """Learn the null distributions that are missing, size by size, so that features share the draws."""
-        missing = {watch: watch.missing_steps(tallies[watch.name]) for watch in self._features}
+        missing = {watch: watch.missing_steps(news[watch.name]) for watch in self._features}
         for step in sorted(set().union(*missing.values())):
             for watch, steps in missing.items():
                 if step in steps:

@@ -6,10 +6,13 @@ from typing import Final
 
 import msgspec
 
+from detectors.cycle import Season
+from detectors.dependence import Dependence
 from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
 from detectors.recovery import Return, ReturnState
-from detectors.tally import Tally, TallyState
+from detectors.tally import News, Tally, TallyState
 from detectors.univariate import univariate_tests
+from detectors.wandering import Wandering, WanderingState
 from records.baseline import FeatureBaseline
 from records.verdict import TestResult
 
@@ -24,6 +27,7 @@ class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
     rising: float
     pool: TallyState | None
     returns: dict[str, ReturnState]
+    wandering: WanderingState | None = None
 
 
 class FeatureWatch:
@@ -37,7 +41,11 @@ class FeatureWatch:
         """`rows` are the baseline's; each test is wrong about its error with probability `risk`."""
         self.name: Final = baseline.name
         self._tests = {test.name: test for test in univariate_tests(baseline, rows, risk)}
-        self._pooled_rows = _POOLED_ROWS * baseline.design_effect
+        self._dependence = Dependence(baseline.memories)
+        self._pooled_rows = _POOLED_ROWS * self._dependence.design_effect(_POOLED_ROWS)
+        counts = Tally.of_baseline(baseline, rows)
+        self._season = Season(counts, Tally.of_slices(baseline)) if baseline.slices else None
+        self._wandering = Wandering(counts, self._dependence)
         self.reset()
 
     def reset(self) -> None:
@@ -57,18 +65,26 @@ class FeatureWatch:
         """Whether some effect since the evidence began to rise is at its floor or above."""
         return bool(self._effects())
 
-    def missing_steps(self, tally: Tally) -> set[int]:
-        """Return the sizes on the grid of window sizes that must be learned before the tally is tested."""
-        return {step for test in self._tests.values() if (step := test.missing_step(tally)) is not None}
+    def without_cycle(self, tally: Tally, at_ns: int) -> Tally:
+        """Return a window as it would be without the baseline's cycle; `at_ns` is the middle of its time."""
+        return tally if self._season is None else self._season.without(tally, at_ns)
+
+    def news(self, tally: Tally) -> News:
+        """Return what is new in the next window."""
+        return self._wandering.news(tally)
+
+    def missing_steps(self, news: News) -> set[int]:
+        """Return the sizes on the grid of window sizes that must be learned before the news is tested."""
+        return {step for test in self._tests.values() if (step := test.missing_step(news.tally)) is not None}
 
     def learn(self, step: int) -> None:
         """Learn the null distributions for windows of this size."""
         for test in self._tests.values():
             test.learn(step)
 
-    def update(self, tally: Tally, weight: float = 1.0) -> dict[str, TestResult]:
-        """Test a window, which counts `weight`, and add to the evidence; return the results by test."""
-        results = {name: test.result(tally) for name, test in self._tests.items()}
+    def update(self, tally: Tally, news: News, weight: float = 1.0) -> dict[str, TestResult]:
+        """Test a window, which counts `weight`, by its news, and add to the evidence; return the results by test."""
+        results = {name: test.result(news) for name, test in self._tests.items()}
         self._pool = tally if self._pool is None or self._rising == 0 else self._pool.scaled(min(1.0, self._pooled_rows / self._pool.rows)).plus(tally)
         if results:
             self._rising = max(0.0, self._rising + log_mean([log_e_value(result.p_value) for result in results.values()]))
@@ -83,7 +99,7 @@ class FeatureWatch:
         for name in self._effects():
             effect = self._tests[name].effect
             if effect is not None and name not in self._returns:
-                self._returns[name] = Return(effect)
+                self._returns[name] = Return(effect, self._dependence)
 
     def has_returned(self, log_threshold: float) -> bool:
         """Return whether each effect whose return is awaited is below its floor, by evidence."""
@@ -91,9 +107,9 @@ class FeatureWatch:
 
     def _effects(self) -> list[str]:
         """Return the tests whose effect is at its floor or above."""
-        pool = self._pool
-        if pool is None:
+        if self._pool is None:
             return []
+        pool = self._dependence.worth(self._pool)
         return [name for name, test in self._tests.items() if test.effect is not None and test.effect.size(pool) >= test.effect.floor]
 
     def snapshot(self) -> FeatureState:
@@ -103,6 +119,7 @@ class FeatureWatch:
             rising=self._rising,
             pool=self._pool.state() if self._pool else None,
             returns={name: returning.snapshot() for name, returning in self._returns.items()},
+            wandering=self._wandering.snapshot(),
         )
 
     def restore(self, state: FeatureState) -> None:
@@ -110,8 +127,9 @@ class FeatureWatch:
         self._log_evidence = dict(state.log_evidence)
         self._rising = state.rising
         self._pool = Tally.restored(state.pool) if state.pool else None
+        self._wandering.restore(state.wandering)
         self._returns = {}
         for name, returning in state.returns.items():
             effect = self._tests[name].effect
             assert effect is not None
-            self._returns[name] = Return(effect, returning)
+            self._returns[name] = Return(effect, self._dependence, returning)

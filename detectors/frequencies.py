@@ -13,7 +13,7 @@ from detectors.effect import NOISE_BELOW_FLOOR, return_p_value, without_noise
 from detectors.ks import KolmogorovSmirnov
 from detectors.psi import PopulationStability
 from detectors.statistic import Effect, UnivariateTest
-from detectors.tally import Tally
+from detectors.tally import News, Tally
 from detectors.wasserstein import Wasserstein
 from records.verdict import TestResult
 
@@ -23,7 +23,7 @@ _NOTHING: Final = TestResult(statistic=0.0, p_value=1.0, effect=0.0)
 
 
 class Cells(NamedTuple):
-    """Cells of neighbouring bins, and the baseline's rows in the bins."""
+    """Cells of neighbouring bins, and the baseline's rows in the bins, which its design effect divides."""
 
     first: Integers
     """The first bin of each cell."""
@@ -59,9 +59,9 @@ class Cells(NamedTuple):
         return max(_MIN_CELL_ROWS, _MIN_CELL_RATIO * float(self.counts.sum()))
 
     def view(self, tally: Tally) -> tuple[Floats, float]:
-        """Return a tally's frequencies in the cells and the number of independent rows that they are worth."""
+        """Return a tally's frequencies in the cells, and its rows with a value."""
         present = tally.present
-        return np.add.reduceat(tally.counts, self.first) / (present or 1.0), present / self.design_effect
+        return np.add.reduceat(tally.counts, self.first) / (present or 1.0), present
 
 
 def _joined(counts: Floats, fewest_rows: float) -> Integers:
@@ -116,18 +116,18 @@ class _FrequencyTest:
         self._shown = shown
 
     def missing_step(self, tally: Tally) -> int | None:
-        rows = tally.present / self._cells.design_effect
+        rows = tally.present
         return step_of(rows) if rows >= SMALLEST_ROWS and self._statistic.lacks(step_of(rows)) else None
 
     def learn(self, step: int) -> None:
         self._statistic.learn(throw(step))
 
-    def result(self, tally: Tally) -> TestResult:
-        frequencies, rows = self._cells.view(tally)
+    def result(self, news: News) -> TestResult:
+        frequencies, rows = self._cells.view(news.tally)
         if rows < SMALLEST_ROWS:
             return _NOTHING
-        statistic, p_value = self._statistic.test(frequencies, rows)
-        return TestResult(statistic=statistic, p_value=p_value, effect=self._shown.size(tally))
+        statistic, p_value = self._statistic.test(frequencies, rows, news.remaining)
+        return TestResult(statistic=statistic, p_value=p_value, effect=self._shown.size(news.tally))
 
 
 class _MetricEffect:
@@ -143,7 +143,7 @@ class _MetricEffect:
         return without_noise(self._metric.distance(frequencies), self._metric.noise_square(rows)) if rows else 0.0
 
     def can_return(self, tally: Tally) -> bool:
-        rows = tally.present / self._cells.design_effect
+        rows = tally.present
         return rows * self.floor**2 >= NOISE_BELOW_FLOOR**2 * self._metric.mean_square
 
     def return_p_value(self, tally: Tally) -> float:

@@ -14,7 +14,7 @@ from scipy import special
 from detectors.calibration import SMALLEST_P_VALUE, SMALLEST_ROWS
 from detectors.effect import NOISE_BELOW_FLOOR, without_noise
 from detectors.statistic import Effect
-from detectors.tally import Tally
+from detectors.tally import News, Tally
 from records.verdict import TestResult
 
 
@@ -38,13 +38,15 @@ class CalibratedRate:
         self.tolerance: Final = max(self._upper - self.rate, self.rate - self._lower)
         """The difference between the baseline's rate and the truth that is exceeded with probability `risk`."""
 
-    def p_value(self, events: float, rows: float) -> float:
-        """Return the probability of so many or so few events, whichever is stranger, in a window whose rate is the baseline's."""
-        return min(1.0, max(SMALLEST_P_VALUE, 2 * min(_at_least(events, rows, self._upper), _at_most(events, rows, self._lower))))
+    def p_value(self, events: float, rows: float, remaining: float = 1.0) -> float:
+        """Return the probability of so many or so few events, whichever is stranger, in a window whose rate is the baseline's, of whose error this part shows."""
+        lower = self.rate - remaining * (self.rate - self._lower)
+        return min(1.0, 2 * min(self.excess_p_value(events, rows, remaining), max(SMALLEST_P_VALUE, _at_most(events, rows, lower))))
 
-    def excess_p_value(self, events: float, rows: float) -> float:
-        """Return the probability of so many events."""
-        return max(SMALLEST_P_VALUE, _at_least(events, rows, self._upper))
+    def excess_p_value(self, events: float, rows: float, remaining: float = 1.0) -> float:
+        """Return the probability of so many events, likewise."""
+        upper = self.rate + remaining * (self._upper - self.rate)
+        return max(SMALLEST_P_VALUE, _at_least(events, rows, upper))
 
     def return_p_value(self, events: float, rows: float, floor: float) -> float:
         """Return the probability of a rate so near to the baseline's in a window whose rate differs by `floor` or more."""
@@ -68,7 +70,6 @@ class _RateTest:
     def __init__(self, events: float, rows: float, design_effect: float, risk: float, *, baseline_noise: float = 1.0) -> None:
         """`events` of the baseline's `rows`, whose variance is `baseline_noise` times that of as many independent ones."""
         self.effect: Effect | None = self
-        self._design_effect = design_effect
         self._rate = CalibratedRate(events / design_effect / baseline_noise, rows / design_effect / baseline_noise, risk)
         self.floor = max(CalibratedRate.floor, self._rate.tolerance)
 
@@ -78,11 +79,11 @@ class _RateTest:
     def learn(self, step: int) -> None:
         """Binomials need no draws."""
 
-    def result(self, tally: Tally) -> TestResult:
-        events, rows = self._view(tally)
+    def result(self, news: News) -> TestResult:
+        events, rows = self._view(news.tally)
         if not rows:
             return TestResult(statistic=0.0, p_value=1.0, effect=0.0)
-        return TestResult(statistic=events / rows, p_value=self._p_value(events, rows), effect=self.size(tally))
+        return TestResult(statistic=events / rows, p_value=self._p_value(events, rows, news.remaining), effect=self.size(news.tally))
 
     def size(self, tally: Tally) -> float:
         events, rows = self._view(tally)
@@ -95,8 +96,8 @@ class _RateTest:
     def return_p_value(self, tally: Tally) -> float:
         return self._rate.return_p_value(*self._view(tally), self.floor)
 
-    def _p_value(self, events: float, rows: float) -> float:
-        return self._rate.p_value(events, rows)
+    def _p_value(self, events: float, rows: float, remaining: float) -> float:
+        return self._rate.p_value(events, rows, remaining)
 
     def _view(self, tally: Tally) -> tuple[float, float]:
         raise NotImplementedError
@@ -108,7 +109,7 @@ class MissingRateTest(_RateTest):
     name = "missing_rate"
 
     def _view(self, tally: Tally) -> tuple[float, float]:
-        return tally.absent / self._design_effect, tally.rows / self._design_effect
+        return tally.absent, tally.rows
 
 
 class OtherRateTest(_RateTest):
@@ -117,7 +118,7 @@ class OtherRateTest(_RateTest):
     name = "other_rate"
 
     def _view(self, tally: Tally) -> tuple[float, float]:
-        return float(tally.counts[1:].sum()) / self._design_effect, tally.present / self._design_effect
+        return float(tally.counts[1:].sum()), tally.present
 
 
 class UnseenRateTest(_RateTest):
@@ -130,11 +131,11 @@ class UnseenRateTest(_RateTest):
         noise = 1 + 2 * doubletons / singletons if singletons else 1.0
         super().__init__(singletons, rows, design_effect, risk, baseline_noise=noise)
 
-    def _p_value(self, events: float, rows: float) -> float:
-        return self._rate.excess_p_value(events, rows)
+    def _p_value(self, events: float, rows: float, remaining: float) -> float:
+        return self._rate.excess_p_value(events, rows, remaining)
 
     def _view(self, tally: Tally) -> tuple[float, float]:
-        return tally.unseen / self._design_effect, tally.present / self._design_effect
+        return tally.unseen, tally.present
 
 
 def _at_least(events: float, rows: float, rate: float) -> float:

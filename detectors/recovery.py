@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from detectors.dependence import Dependence
 from detectors.evidence import NO_EVIDENCE, accumulate
 from detectors.statistic import Effect
 from detectors.tally import Tally, TallyState
@@ -26,9 +27,10 @@ class ReturnState(msgspec.Struct, frozen=True, kw_only=True):
 class Return:
     """Evidence that one effect has fallen below its floor."""
 
-    def __init__(self, effect: Effect, state: ReturnState | None = None) -> None:
+    def __init__(self, effect: Effect, dependence: Dependence, state: ReturnState | None = None) -> None:
         state = state or ReturnState()
         self._effect = effect
+        self._dependence = dependence
         self.log_evidence = state.log_evidence
         """ln M of this e-detector."""
         self._block = Tally.restored(state.block) if state.block else None
@@ -36,8 +38,8 @@ class Return:
     def update(self, tally: Tally) -> None:
         """Add a window; test when there are rows enough."""
         block = self._block.plus(tally) if self._block else tally
-        if self._effect.can_return(block):
-            self.log_evidence = accumulate(self.log_evidence, self._effect.return_p_value(block))
+        if self._effect.can_return(independent := self._dependence.worth(block)):
+            self.log_evidence = accumulate(self.log_evidence, self._effect.return_p_value(independent))
             self._block = None
         else:
             self._block = block

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from detectors.arrays import Floats
-from detectors.tally import Tally
+from detectors.tally import News, Tally
 from records.verdict import TestResult
 
 
@@ -47,7 +47,7 @@ class Divergence(Protocol):
 
 
 class Effect(Protocol):
-    """The size of a change of one kind, and what to make of it."""
+    """The size of a change of one kind, and what to make of it. Tallies are of independent rows."""
 
     floor: float
     """The size that is worth an alert."""
@@ -73,13 +73,13 @@ class UnivariateTest(Protocol):
     """What may be worth an alert; None where this test's effect is only shown."""
 
     def missing_step(self, tally: Tally) -> int | None:
-        """Return the size on the grid of window sizes that must be learned before this tally is tested; None if there is none."""
+        """Return the size on the grid of window sizes that must be learned before this tally of independent rows is tested; None if there is none."""
         ...
 
     def learn(self, step: int) -> None:
         """Learn the null distribution for windows of this size."""
         ...
 
-    def result(self, tally: Tally) -> TestResult:
+    def result(self, news: News) -> TestResult:
         """Return the statistic, its p-value and its effect."""
         ...

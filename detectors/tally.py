@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from detectors.arrays import Floats
+from records.baseline import FeatureBaseline, NumericBaseline
 from records.window import FeatureSummary, NumericSummary
 
 
@@ -17,6 +18,15 @@ class TallyState(msgspec.Struct, frozen=True, array_like=True):
     counts: tuple[float, ...]
     absent: float
     unseen: float
+
+
+class News(NamedTuple):
+    """What a window says that those before it did not foretell."""
+
+    tally: Tally
+    """The baseline's frequencies and what is new, in independent rows."""
+    remaining: float = 1.0
+    """The part of a lasting deviation, a drift or the baseline's own error, that shows in it: above 0, up to 1."""
 
 
 class Tally(NamedTuple):
@@ -38,6 +48,19 @@ class Tally(NamedTuple):
         return cls(counts, summary.missing, summary.unseen)
 
     @classmethod
+    def of_baseline(cls, baseline: FeatureBaseline, rows: int) -> Tally:
+        """Return the counts of a feature's baseline of so many rows; as many of its values are as good as unseen as were seen once."""
+        counts = np.array(baseline.counts, dtype=np.float64)
+        unseen = 0 if isinstance(baseline, NumericBaseline) else baseline.singletons
+        return cls(counts, rows - counts.sum(), unseen)
+
+    @classmethod
+    def of_slices(cls, baseline: FeatureBaseline) -> list[Tally]:
+        """Return the counts of a feature's baseline in each hour of its cycle."""
+        unseen = 0 if isinstance(baseline, NumericBaseline) else baseline.singletons / max(1, sum(baseline.counts))
+        return [cls(np.array(each.counts, dtype=np.float64), each.absent, unseen * sum(each.counts)) for each in baseline.slices]
+
+    @classmethod
     def restored(cls, state: TallyState) -> Tally:
         """Return the tally that was written down."""
         return cls(np.array(state.counts, dtype=np.float64), state.absent, state.unseen)
@@ -55,6 +78,19 @@ class Tally(NamedTuple):
     def rows(self) -> float:
         """All rows."""
         return self.present + self.absent
+
+    def frequencies(self) -> Floats:
+        """Return those of the bins among the rows with a value, of rows without one, and of values never seen: bins + 2."""
+        present = self.present or 1.0
+        return np.concatenate([self.counts / present, [self.absent / (self.rows or 1.0), self.unseen / present]])
+
+    @classmethod
+    def from_frequencies(cls, frequencies: Floats, rows: float) -> Tally:
+        """Return so many rows with these frequencies, of which those below 0, left by a subtraction, are none."""
+        clipped = np.clip(frequencies, 0.0, 1.0)
+        absent = float(clipped[-2]) * rows
+        present = rows - absent
+        return cls(clipped[:-2] * (present / (clipped[:-2].sum() or 1.0)), absent, float(clipped[-1]) * present)
 
     def plus(self, other: Tally) -> Tally:
         """Return the counts of both."""

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from detectors.calibration import SMALLEST_ROWS
+from detectors.dependence import Dependence
 from detectors.frequencies import Cells, chi_squared_test, ks_test, psi_test, wasserstein_test
 from detectors.rates import MissingRateTest, OtherRateTest, UnseenRateTest
 from detectors.statistic import UnivariateTest
@@ -34,7 +35,8 @@ _COARSE_CELLS: Final = 16
 def univariate_tests(baseline: FeatureBaseline, rows: int, risk: float) -> list[UnivariateTest]:
     """Return the tests of a feature whose baseline has `rows`, each wrong about the baseline's error with probability `risk`."""
     counts = np.array(baseline.counts, dtype=np.float64)
-    bins = Cells(np.arange(len(counts)), counts, baseline.design_effect, risk)
+    design_effect = _design_effect(baseline, rows)
+    bins = Cells(np.arange(len(counts)), counts, design_effect, risk)
     tests = (
         []
         if bins.independent_rows < SMALLEST_ROWS
@@ -42,9 +44,15 @@ def univariate_tests(baseline: FeatureBaseline, rows: int, risk: float) -> list[
         if isinstance(baseline, NumericBaseline)
         else _categorical_tests(baseline, bins)
     )
-    if rows >= SMALLEST_ROWS * baseline.design_effect:
-        tests.append(MissingRateTest(rows - counts.sum(), rows, baseline.design_effect, risk))
+    if rows >= SMALLEST_ROWS * design_effect:
+        tests.append(MissingRateTest(rows - counts.sum(), rows, design_effect, risk))
     return tests
+
+
+def _design_effect(baseline: FeatureBaseline, rows: int) -> float:
+    """Return how many times noisier a feature's baseline is than independent rows. One with a cycle is as good as its thinnest hour."""
+    thinnest = min((sum(each.counts) + each.absent for each in baseline.slices), default=rows)
+    return Dependence(baseline.memories).design_effect(rows) * rows / max(1, thinnest)
 
 
 def _numeric_tests(baseline: NumericBaseline, bins: Cells) -> list[UnivariateTest]:

@@ -7,6 +7,15 @@ from typing import TypeAlias
 import msgspec
 
 
+class Slice(msgspec.Struct, frozen=True, array_like=True):
+    """One feature in one hour of the baseline's cycle."""
+
+    counts: tuple[int, ...]
+    """Rows in each bin or level, as in the whole baseline."""
+    absent: int
+    """Rows without a usable value."""
+
+
 class NumericBaseline(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
     """A numeric feature as it was when it was trusted."""
 
@@ -25,8 +34,10 @@ class NumericBaseline(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
     standard_deviation: float = 0.0
     minimum: float = 0.0
     maximum: float = 0.0
-    design_effect: float = 1.0
-    """Variance of chunk frequencies in the baseline's own order over the multinomial variance, at least 1."""
+    memories: tuple[tuple[float, float], ...] = ()
+    """How alike neighbouring rows are: of each component its memory in rows, and what it adds to the variance of long means (`detectors.dependence`)."""
+    slices: tuple[Slice, ...] = ()
+    """By hour of the cycle, where the baseline has one."""
 
 
 class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_only=True):
@@ -45,7 +56,8 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     doubletons: int = 0
     """Levels seen exactly twice: with the singletons, how sure that estimate is."""
     missing: int = 0
-    design_effect: float = 1.0
+    memories: tuple[tuple[float, float], ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
@@ -54,7 +66,7 @@ FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """All features of one model, inputs and outputs. Written as JSON by `driftline baseline`."""
 
-    format: int = 1
+    format: int = 2
     baseline_id: str
     """The first 16 hexadecimal digits of the SHA-256 of the features: equal content, equal id."""
     model: str
@@ -63,4 +75,6 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Where the rows came from: a file's name, `traffic`, or a period of the store."""
     rows: int
     created_at_ns: int
+    cycle_seconds: int = 0
+    """How long what repeats in it takes, a day or a week; 0 where nothing does."""
     features: tuple[FeatureBaseline, ...]

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from config.settings import Settings
-from detectors.arrays import Columns
+from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineError, build_baseline, save_baseline
+from detectors.cycle import Cycle, Timed
+from detectors.dependence import Dependence
 from detectors.tables import TableError, read_table
 from driftline.stored_columns import columns_from_store
 from records.baseline import Baseline, NumericBaseline
@@ -30,6 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="COLUMN", help="A column that is not a feature, such as a label or an id; repeatable."
     )
+    parser.add_argument(
+        "--cycle",
+        type=Cycle,
+        choices=list(Cycle),
+        metavar="day|week",
+        help="What repeats in the traffic: each hour of it is then compared with the same hours of the baseline. (default: nothing does)",
+    )
+    parser.add_argument("--time-column", metavar="NAME", help="With --from and --cycle: when each row was, timestamps or Unix seconds.")
     parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
     parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
     parser.add_argument(
@@ -52,24 +62,27 @@ def run(arguments: argparse.Namespace) -> int:
 def _from_table(arguments: argparse.Namespace) -> Baseline:
     if arguments.since is not None or arguments.until is not None:
         raise BaselineError("--since and --until choose a period of the store: give them with --from-store")
-    table = read_table(arguments.table, excluded=arguments.exclude)
+    if arguments.cycle and not arguments.time_column:
+        raise BaselineError("--cycle needs the time of each row: name its column with --time-column")
+    table = read_table(arguments.table, excluded=arguments.exclude, time_column=arguments.time_column)
     if table.left_out:
         named = ", ".join(f"{name} ({kind})" for name, kind in table.left_out.items())
         sys.stderr.write(f"driftline baseline: left out, since they are neither numbers nor text: {named}\n")
     if not table.columns:
         raise BaselineError(f"{arguments.table} has no column of numbers or text")
-    return _build(arguments, table.columns, arguments.table.name)
+    return _build(arguments, table.columns, table.times_ns, arguments.table.name)
 
 
 def _from_store(arguments: argparse.Namespace) -> Baseline:
-    columns = columns_from_store(
+    columns, times_ns = columns_from_store(
         data_dir=arguments.data_dir, model=arguments.model, version=arguments.version, since_ns=arguments.since, until_ns=arguments.until
     )
-    return _build(arguments, {name: column for name, column in columns.items() if name not in arguments.exclude}, "store")
+    return _build(arguments, {name: column for name, column in columns.items() if name not in arguments.exclude}, times_ns, "store")
 
 
-def _build(arguments: argparse.Namespace, columns: Columns, source: str) -> Baseline:
-    return build_baseline(columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns())
+def _build(arguments: argparse.Namespace, columns: Columns, times_ns: Integers | None, source: str) -> Baseline:
+    timed = Timed(times_ns, arguments.cycle) if arguments.cycle and times_ns is not None else None
+    return build_baseline(columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns(), timed=timed)
 
 
 def _summary(baseline: Baseline, path: Path) -> str:
@@ -77,9 +90,9 @@ def _summary(baseline: Baseline, path: Path) -> str:
     lines = [f"{path}: {baseline.rows:,} rows of {baseline.model}, {numeric} numeric and {len(baseline.features) - numeric} categorical features"]
     if baseline.rows < _SMALL_ROWS:
         lines.append(f"  a small baseline sees only large changes: {_SMALL_ROWS:,} rows or more are better, 5,000 good (docs/drift.md)")
-    dependent = max(baseline.features, key=lambda feature: feature.design_effect)
-    if dependent.design_effect > 2:
-        lines.append(f"  neighbouring rows are alike: {dependent.name} is as noisy as {baseline.rows / dependent.design_effect:,.0f} independent rows")
+    name, rows = min(((feature.name, Dependence(feature.memories).independent(baseline.rows)) for feature in baseline.features), key=lambda each: each[1])
+    if rows < baseline.rows / 2:
+        lines.append(f"  neighbouring rows are alike: {name} is as noisy as {rows:,.0f} independent rows")
     return "\n".join(lines) + "\n"
 
 

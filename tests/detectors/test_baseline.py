@@ -76,7 +76,7 @@ def read_back(path, content):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"rows": 5}', b'{"format": 1, "model": 3}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"rows": 5}', b'{"format": 2, "model": 3}', b"\xff\xfe"])
 def test_a_file_that_is_no_baseline_is_refused_with_its_name_and_the_reason(tmp_path, content):
     assert "is not a baseline" in read_back(tmp_path / "b.json", content)
 
@@ -84,14 +84,14 @@ def test_a_file_that_is_no_baseline_is_refused_with_its_name_and_the_reason(tmp_
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda content: content.update(format=2), "of format 2, and this version reads format 1"),
+        (lambda content: content.update(format=1), "of format 1, and this version reads format 2"),
         (lambda content: content.update(rows=7), "'x' counts 300 rows of 7"),
         (lambda content: content.update(features=[]), "it has no features"),
         (lambda content: content.update(features=content["features"] * 2), "two features have one name"),
         (lambda content: content["features"][1]["levels"].append("z"), "'level' has other numbers of levels and counts"),
         (lambda content: content["features"][0]["edges"].pop(), "'x' has other numbers of bins, centres and counts"),
         (lambda content: content["features"][0]["edges"].reverse(), "'x' has bin edges that do not increase"),
-        (lambda content: content["features"][0].update(design_effect=0.5), "'x' has a design effect below 1"),
+        (lambda content: content["features"][0].update(memories=[[0, 1]]), "'x' has a memory of no rows"),
     ],
 )
 def test_a_damaged_baseline_is_refused_with_its_name_and_the_reason(tmp_path, damage, complaint):

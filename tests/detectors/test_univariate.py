@@ -3,7 +3,7 @@ import pytest
 
 from detectors.baseline import build_baseline
 from detectors.summary import WindowAccumulator
-from detectors.tally import Tally
+from detectors.tally import News, Tally
 from detectors.univariate import univariate_tests
 
 RISK = 0.001
@@ -58,12 +58,12 @@ def test_levels_seen_by_chance_do_not_look_gone():
     tally = Tally.of(accumulator.summary(index=0, opened_at_ns=0, closed_at_ns=0).features["f"])
     test = univariate(drawn[0])["chi_squared"]
     test.learn(test.missing_step(tally))
-    assert test.result(tally).p_value > 0.01
+    assert test.result(News(tally)).p_value > 0.01
 
 
 def test_a_window_of_almost_no_rows_says_nothing():
     for test in univariate(RNG.normal(size=2_000)).values():
-        result = test.result(Tally(np.zeros(64), 0, 0))
+        result = test.result(News(Tally(np.zeros(64), 0, 0)))
         assert (result.p_value, result.effect) == (1.0, 0.0)
 
 

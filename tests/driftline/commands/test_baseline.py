@@ -63,6 +63,8 @@ def test_rows_that_are_alike_are_told(tmp_path, capsys):
         ("x\n" + "1\n" * 200, ("--exclude", "y"), "there is no column 'y'"),
         ("x\n" + "1\n" * 200, ("--exclude", "x"), "has no column of numbers or text"),
         ("x\n" + "1\n" * 200, ("--since", "2026-01-01"), "give them with --from-store"),
+        ("x\n" + "1\n" * 200, ("--cycle", "day"), "name its column with --time-column"),
+        ("x,t\n" + "1,5\n" * 200, ("--cycle", "day", "--time-column", "t"), "a cycle of a day is learned from 2 of them or more"),
     ],
 )
 def test_a_table_that_gives_no_baseline_is_refused_in_one_sentence(tmp_path, capsys, content, words, complaint):
@@ -80,7 +82,7 @@ def test_the_store_is_read_for_the_period_that_was_asked_for(tmp_path, monkeypat
 
     def columns_from_store(**question):
         asked.update(question)
-        return {"x": np.arange(200.0), "secret": np.zeros(200)}
+        return {"x": np.arange(200.0), "secret": np.zeros(200)}, np.arange(200)
 
     monkeypatch.setattr(command, "columns_from_store", columns_from_store)
     given = arguments(
@@ -108,3 +110,13 @@ def test_a_wrong_question_is_refused_by_the_parser(words, capsys):
         arguments("--model", "m", "--out", "b.json", *words)
     assert stopped.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_a_baseline_with_a_cycle_knows_every_hour_of_it(tmp_path):
+    lines = [f"{hour * 3600 + row},{hour % 24}" for hour in range(72) for row in range(50)]
+    (tmp_path / "t.csv").write_text("t,x\n" + "\n".join(lines) + "\n")
+    words = ("--from", tmp_path / "t.csv", "--cycle", "day", "--time-column", "t", "--out", tmp_path / "b.json")
+    assert command.run(arguments("--model", "m", *words)) == 0
+    baseline = load_baseline(tmp_path / "b.json")
+    assert baseline.cycle_seconds == 86_400
+    assert [sum(each.counts) for each in baseline.features[0].slices] == [150] * 24
