@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench import bounds, monitor, proxy, soak
+from bench import bounds, monitor, privacy, proxy, soak
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -17,7 +17,7 @@ PAGE = _ROOT / "docs" / "benchmarks.md"
 
 def page(current: str) -> str:
     """Return the page with what stands between `<!-- figures: NAME -->` and `<!-- end -->` made anew."""
-    for name, section in (("proxy", _proxy()), ("bounds", _bounds()), ("soak", _soak()), ("monitor", _monitor())):
+    for name, section in (("proxy", _proxy()), ("bounds", _bounds()), ("soak", _soak()), ("privacy", _privacy()), ("monitor", _monitor())):
         current = _replaced(current, name, section)
     return current
 
@@ -42,6 +42,11 @@ def _bounds() -> str:
 def _soak() -> str:
     run = _run("soak")
     return f"{_origin(run)}\n\n{soak.report(msgspec.convert(run['outcome'], soak.Outcome))}"
+
+
+def _privacy() -> str:
+    run = _run("privacy")
+    return f"{_origin(run)}\n\n{privacy.report(msgspec.convert(run['figures'], list[privacy.Figure]))}"
 
 
 def _monitor() -> str:

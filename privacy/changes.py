@@ -18,6 +18,7 @@ Change: TypeAlias = Callable[[Any], Any]
 """Takes one value that is neither a list nor an object, and returns what stands in its place."""
 
 MASK: Final = "***"
+_MASKS: Final[dict[type, Any]] = {str: MASK, int: 0, float: 0.0, bool: False, type(None): None}
 
 
 def dropped(value: Any) -> None:
@@ -26,9 +27,7 @@ def dropped(value: Any) -> None:
 
 def masked(value: Any) -> Any:
     """Return a constant of the same type."""
-    if isinstance(value, str):
-        return MASK
-    return None if value is None else type(value)()
+    return _MASKS[type(value)]
 
 
 def hashing(hasher: Hasher) -> Change:
@@ -53,5 +52,5 @@ def changed(value: Any, change: Change) -> Any:
     if isinstance(value, dict):
         return {key: changed(each, change) for key, each in value.items()}
     if isinstance(value, list):
-        return [changed(each, change) for each in value]
+        return [changed(each, change) if isinstance(each, dict | list) else change(each) for each in value]
     return change(value)

@@ -19,6 +19,7 @@ _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _OBJECT: Final = ord("{")
 _ARRAY: Final = ord("[")
+_CONTAINERS: Final = frozenset({dict, list, msgspec.Raw})
 _NOT_JSON: Final = (b"NaN", b"Infinity")
 
 
@@ -107,9 +108,16 @@ def _walk(value: Any, nodes: list[_Node]) -> Any:
         for name in list(container):
             _step(container, name, nodes)
     elif isinstance(container, list):
-        for index in range(len(container)):
+        for index in _worth_a_step(container, nodes):
             _step(container, index, nodes)
     return container
+
+
+def _worth_a_step(elements: list[Any], nodes: list[_Node]) -> Iterable[int]:
+    """Return the indexes at which a path may go on: where only names are looked for, a long list of numbers is passed by."""
+    if any(not isinstance(key, str) for node in nodes for key in node.children):
+        return range(len(elements))
+    return [index for index, element in enumerate(elements) if type(element) in _CONTAINERS]
 
 
 def _step(container: Any, key: str | int, nodes: list[_Node]) -> None:
