@@ -71,6 +71,11 @@ class _Draft(NamedTuple):
     curves: Curves
 
 
+def with_features(baseline: Baseline, features: tuple[FeatureBaseline, ...]) -> Baseline:
+    """Return the baseline with these features alone."""
+    return msgspec.structs.replace(baseline, features=features, baseline_id=_identify(features))
+
+
 def _identify(features: Sequence[FeatureBaseline]) -> str:
     return hashlib.sha256(msgspec.json.encode(features)).hexdigest()[:16]
 

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from detectors.arrays import Columns, Integers
-from detectors.evidence import log_mean
+from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
@@ -59,7 +59,7 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (TESTS_PER_FEATURE * len(baseline.features))
+        risk = BASELINE_RISK / (TESTS_PER_FEATURE * max(1, len(baseline.features)))
         self._features = [FeatureWatch(feature, baseline.rows, risk) for feature in baseline.features]
         self._is_firing = False
         self._index = 0
@@ -185,7 +185,7 @@ class DriftDetector:
         return tuple(sorted(verdicts, key=lambda verdict: -verdict.share))
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
-        log_evidence = log_mean([feature.log_evidence for feature in features])
+        log_evidence = log_mean([feature.log_evidence for feature in features] or [NO_EVIDENCE])
         evidence = math.exp(log_evidence) if log_evidence < math.log(_LARGEST_EVIDENCE) else _LARGEST_EVIDENCE
         verdict = Verdict(
             model=summary.model,

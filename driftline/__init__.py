@@ -20,6 +20,7 @@
 - `label_import`       labels from a file, through the monitor that holds the store or without one
 - `naming`             which model an exchange was for
 - `decoding`           what exchanges say, by their routes
+- `redacted`           which features are not watched, because they are redacted
 - `archive`            what was made of the traffic goes to the store
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command

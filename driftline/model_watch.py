@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
 from detectors.windows import WindowPolicy
+from driftline.redacted import NOTHING, watched_part
 from records.baseline import Baseline, NumericBaseline
 from records.status import ModelStatus
 from records.verdict import DriftState, Verdict
@@ -47,8 +49,10 @@ class ModelName(NamedTuple):
 class ModelWatch:
     """One model: its columns, its baseline, its detector."""
 
-    def __init__(self, name: ModelName, settings: DriftSettings, baseline: Baseline | None) -> None:
+    def __init__(self, name: ModelName, settings: DriftSettings, baseline: Baseline | None, redacted: re.Pattern[str] = NOTHING) -> None:
+        """`redacted` matches the names of features that are left alone."""
         self._name = name
+        self._redacted = redacted
         self._settings = settings
         self._windows = WindowPolicy(max_rows=settings.window_rows, max_seconds=settings.window_time, min_rows=settings.window_min_rows)
         self._learner = BaselineLearner(model=name.model, version=name.version, rows=settings.baseline_rows)
@@ -141,4 +145,4 @@ class ModelWatch:
         inputs = tuple(feature.name for feature in baseline.features if isinstance(feature, NumericBaseline) and not feature.name.startswith("output."))
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
-        self._detector = DriftDetector(baseline, threshold=self.threshold, windows=self._windows, window_seconds=window_seconds)
+        self._detector = DriftDetector(watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds)

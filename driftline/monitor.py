@@ -40,6 +40,7 @@ from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
+from driftline.redacted import unwatched
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
@@ -98,6 +99,7 @@ class Monitor:
             self._on_result,
             shadowed={route.name for route in settings.routes if route.shadows},
             max_lag_bytes=settings.spool.max_size // 2,
+            redacted=unwatched(settings.routes),
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)

@@ -11,6 +11,7 @@ from which a baseline is still being learned are not in it: learning begins agai
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from config.settings import DriftSettings
 from detectors.agreement import Agreement
 from detectors.budget import evidence_threshold
 from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
+from driftline.redacted import NOTHING
 from records.baseline import Baseline
 from records.exchange import Exchange, Role
 from records.metrics import DropReason, Metric
@@ -75,8 +77,10 @@ class Watching:
         *,
         shadowed: Container[str],
         max_lag_bytes: int,
+        redacted: re.Pattern[str] = NOTHING,
     ) -> None:
-        """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows.
+        """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows;
+        `redacted` matches the names of features that are not watched.
 
         Raises DamagedStateError.
         """
@@ -91,6 +95,7 @@ class Watching:
         self._on_result = on_result
         self._shadowed = shadowed
         self._max_lag_bytes = max_lag_bytes
+        self._redacted = redacted
         self._reader = SpoolReader(spool, self.saved.cursors)
         self._cursors = dict(self.saved.cursors)
         self._agreement = Agreement(max_exchanges=10_000)
@@ -205,7 +210,7 @@ class Watching:
     def _watch(self, name: ModelName) -> ModelWatch:
         watch = self._watches.get(name.model)
         if watch is None:
-            watch = self._watches[name.model] = ModelWatch(name, self._settings, self._baselines.get(name.model))
+            watch = self._watches[name.model] = ModelWatch(name, self._settings, self._baselines.get(name.model), self._redacted)
             self._share_budget()
         return watch
 

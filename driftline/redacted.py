@@ -1,0 +1,26 @@
+"""Features that are redacted are not watched: they are missing or constant, and hashed ones change with their key. None of that is drift."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from config.settings import RouteSettings
+from detectors.baseline import with_features
+from records.baseline import Baseline
+
+
+def unwatched(routes: Sequence[RouteSettings]) -> re.Pattern[str]:
+    """Return what matches the names of features that some route redacts: a column of that name, or one of several of a tensor or nested object."""
+    names = sorted({re.escape(rule.at.feature) for route in routes for rule in route.redact if rule.at.feature})
+    return re.compile(rf"(?:.*\.)?(?:{'|'.join(names)})(?:\[.*\]|\..*)?" if names else r"(?!)", re.DOTALL)
+
+
+NOTHING: Final = unwatched(())
+
+
+def watched_part(baseline: Baseline, redacted: re.Pattern[str]) -> Baseline:
+    """Return the baseline without the features that are redacted; another one by its id where that leaves any out."""
+    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name))
+    return baseline if len(features) == len(baseline.features) else with_features(baseline, features)
