@@ -14,7 +14,7 @@ from privacy.bodies import BodyRules, NotKeptError, values_at
 from privacy.changes import MASK, change_for, dropped
 from privacy.keys import Hasher
 from privacy.pairs import pairs_changed, values_of
-from records.exchange import Body, Exchange, Redaction, Role
+from records.exchange import KEPT_FIELDS, Body, Exchange, Redaction, Role
 from records.ids import ExchangeId
 from records.metrics import BodyNotKept, NotCaptured
 
@@ -44,6 +44,8 @@ class Policy:
         self._query = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.QUERY}
         self._fields = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.HEADER}
         self._subject = route.subject
+        if route.subject is not None and route.subject.kind is PlaceKind.HEADER and route.subject.name not in {_REQUEST_ID, *KEPT_FIELDS}:
+            self._fields[route.subject.name] = dropped  # the data plane hands it over for its hash alone
         self._hasher = hasher
         self._capture = route.capture
         self._rate = float(route.sample)

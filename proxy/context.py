@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from config.redaction import PlaceKind
 from config.settings import SERVED_ARM, HealthSettings, ProxySettings, RouteSettings, ShadowSettings
 from proxy.balancing import EjectionRules
+from proxy.heads import KEPT
 from proxy.health import HealthRules
 from proxy.occupancy import Occupancy
 from proxy.pool import Pool, PoolRules, Target
@@ -38,6 +40,12 @@ _RETRIES_PER_TICK: Final = 2.5
 
 def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
+
+
+def _kept_fields(route: RouteSettings) -> frozenset[bytes]:
+    """Return the fields that are recorded of a route's requests: that of its subject too, which is hashed before anything is written."""
+    subject = route.subject
+    return KEPT if subject is None or subject.kind is not PlaceKind.HEADER else KEPT | {subject.name.encode()}
 
 
 class InFlight(Protocol):
@@ -201,6 +209,7 @@ class Context:
             arm=self._arm(settings, route, route),
             shadows=shadows,
             idempotent=route.idempotent,
+            kept_fields=_kept_fields(route),
         )
 
     def _arm(self, settings: ProxySettings, route: RouteSettings, of: RouteSettings | ShadowSettings) -> Arm:

@@ -419,7 +419,7 @@ class Flight(Receiver):
         route, head, whole = self._route, self.head, self._whole
         limit = self._context.capture_bytes
         trace_id, span_id = trace_context(head.named) if b"traceparent" in head.named else _NO_TRACE
-        fields = head.content or content_fields(head)
+        fields = head.content or content_fields(head, route.kept_fields)
         if whole is not None:
             request = whole_body(whole, fields, limit)
         else:

@@ -44,7 +44,7 @@ _UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 _NO_TRAILERS: Final = _HOP_BY_HOP | _OWN | {b"authorization", b"content-encoding", b"content-range", b"set-cookie", b"www-authenticate"}
 """RFC 9110 §6.5.1: what frames, routes or authenticates a message, or says what its content is, must not come after it."""
 
-_KEPT: Final = frozenset(name.encode() for name in KEPT_FIELDS)
+KEPT: Final = frozenset(name.encode() for name in KEPT_FIELDS)
 
 _NONE_KEPT: Final[dict[str, str]] = {}
 
@@ -153,9 +153,9 @@ def _joined(fields: list[Field], named: dict[bytes, bytes], left_out: frozenset[
     return b"".join([b"%b: %b\r\n" % field for field, name in zip(fields, lowered, strict=True) if name not in left_out])
 
 
-def content_fields(head: RequestHead | ReplyHead) -> ContentFields:
-    """Return what is recorded of a message's fields beside its body, and keep it with the head."""
+def content_fields(head: RequestHead | ReplyHead, kept_names: frozenset[bytes] = KEPT) -> ContentFields:
+    """Return what is recorded of a message's fields beside its body, and keep it with the head: `kept_names` are those of its route."""
     named = head.named
-    kept = _NONE_KEPT if _KEPT.isdisjoint(named) else {name.decode(): named[name].decode("latin-1") for name in _KEPT & named.keys()}
+    kept = _NONE_KEPT if kept_names.isdisjoint(named) else {name.decode(): named[name].decode("latin-1") for name in kept_names if name in named}
     head.content = (named.get(b"content-type", b"").decode("latin-1"), named.get(b"content-encoding", b"").decode("latin-1"), kept)
     return head.content

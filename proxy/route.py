@@ -54,3 +54,5 @@ class Route:
     shadows: tuple[Shadow, ...]
     idempotent: bool
     """Every request may be repeated, whatever its method."""
+    kept_fields: frozenset[bytes]
+    """Lower-case names of the header fields of requests that are recorded."""

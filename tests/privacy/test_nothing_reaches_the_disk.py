@@ -20,6 +20,7 @@ from config.addresses import Url
 from config.redaction import Action, HashKey, Place
 from config.settings import PrivacySettings, ProxySettings, RedactionSettings, RouteSettings, ShadowSettings
 from config.units import Bytes
+from privacy.keys import Hasher
 from privacy.tap import private
 from proxy.worker import Worker
 from records.exchange import KEPT_FIELDS
@@ -81,6 +82,7 @@ class Secrets:
 class Running:
     def __init__(self, port: int, directory: Path, secrets: Secrets) -> None:
         self.port, self.directory, self.secrets = port, directory, secrets
+        self.subjects: list[bytes] = []
 
     async def send(self, *pieces: bytes, leave: bool = False) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -98,7 +100,9 @@ class Running:
 
     def request(self, content: bytes, *, content_type: str = "application/json", target: str = "", fields: str = "") -> bytes:
         secrets = self.secrets
-        credentials = f"Authorization: Bearer {secrets.secret()}\r\nCookie: a={secrets.secret()}\r\nX-Api-Key: {secrets.secret()}\r\n"
+        bearer = secrets.secret()
+        self.subjects.append(f"Bearer {bearer}".encode())
+        credentials = f"Authorization: Bearer {bearer}\r\nCookie: a={secrets.secret()}\r\nX-Api-Key: {secrets.secret()}\r\n"
         known = f"X-Request-Id: {secrets.secret()}\r\nSeldon-Model: {secrets.secret()}\r\nContent-Type: {content_type}\r\nConnection: close\r\n"
         target = target or f"/v2/models/m/infer?secret={secrets.secret()}&word={secrets.word()}"
         return f"POST {target} HTTP/1.1\r\nHost: a\r\n{credentials}{known}{fields}".encode() + content
@@ -147,7 +151,11 @@ async def running(spool: Path, action: Action) -> AsyncIterator[Running]:
             urls.append(Url.parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
         redact = tuple(RedactionSettings(at=Place.parse(place), do=action) for place in PLACES)
         route = RouteSettings(
-            upstream=urls[:1], path="/v2", redact=redact, subject=Place.parse("?secret"), shadows=(ShadowSettings(url=urls[1:], name="shadow"),)
+            upstream=(urls[0],),
+            path="/v2",
+            redact=redact,
+            subject=Place.parse("header:authorization"),
+            shadows=(ShadowSettings(url=(urls[1],), name="shadow"),),
         )
         directory = create_writer_directory(spool, 0)
         ledger = LedgerWriter(directory)
@@ -213,4 +221,7 @@ async def test_no_secret_is_in_the_spool_whatever_way_it_came(tmp_path: Path, ac
     assert found(tmp_path, proxy.secrets.hidden) == []
     seen = found(tmp_path, proxy.secrets.open)
     assert len(seen) > len(proxy.secrets.open) // 2, "the search does not see what is there"
+    hasher = Hasher("k", HashKey("k", variable="PATH").secret())
+    hashes = [hasher(subject).encode() for subject in proxy.subjects]
+    assert len(found(tmp_path, hashes)) > len(hashes) // 2, "subjects are kept by their hashes"
     assert read_ledger(proxy.directory).sequence > 2 * 60

@@ -110,6 +110,11 @@ def test_a_number_and_its_text_are_one_subject() -> None:
         assert policy(subject="$.id").kept(exchange(body(content))).exchange.subjects == (HASHER(b"7"),)
 
 
+def test_a_field_that_was_handed_over_for_its_hash_is_not_kept() -> None:
+    kept = policy(subject="header:X-Customer").kept(exchange(body(b"x", x_customer="ada", seldon_model="m"))).exchange
+    assert (kept.subjects, kept.request.fields) == ((HASHER(b"ada"),), {"seldon-model": "m"})
+
+
 def test_shadows_and_exchanges_without_the_place_have_no_subject() -> None:
     assert policy(subject="$.id").kept(exchange(body(b"[1]"))).exchange.subjects == ()
     assert policy(subject="?id").kept(exchange(path="/p?id=7", role=Role.SHADOW)).exchange.subjects == ()

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from config.addresses import Url
+from config.redaction import Place
 from config.settings import ShadowSettings
 from records.exchange import ErrorKind, Role
 
@@ -642,3 +643,14 @@ async def test_an_upstream_that_stops_taking_a_long_request_is_given_up(bench):
     (exchange,) = await proxy.tap.recorded(1)
     writer.transport.abort()
     assert (exchange.status, exchange.error) == (504, ErrorKind.FIRST_BYTE_TIMEOUT)
+
+
+async def test_fields_without_which_bodies_cannot_be_read_are_recorded_and_credentials_are_not(bench):
+    upstream = await bench.upstream(answering(b"{}", head=b"Inference-Header-Content-Length: 2\r\nSet-Cookie: a=1\r\n"))
+    proxy = await bench.proxy(upstream, of_route={"subject": Place.parse("header:X-Customer")})
+    fields = b"\r\nConnection: close\r\nSeldon-Model: m\r\nAuthorization: Bearer x\r\nCookie: b=2\r\nX-Customer: ada\r\n"
+    reply = await proxy.exchange(POST.replace(b"\r\nConnection: close\r\n", fields, 1))
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    (record,) = await proxy.tap.recorded(1)
+    assert record.request.fields == {"seldon-model": "m", "x-customer": "ada"}
+    assert record.response.fields == {"inference-header-content-length": "2"}
