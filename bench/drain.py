@@ -107,7 +107,7 @@ def fill(spool: Path, size_bytes: int) -> int:
     writer = SpoolWriter(directory, ledger, segment_bytes=SpoolSettings().segment_size, max_bytes=2 * size_bytes + (1 << 30))
     traffic = list(exchanges(_AT_ONCE))
     count = 0
-    while spool_bytes(spool) < size_bytes:
+    while not count or spool_bytes(spool) < size_bytes:
         for exchange in traffic:
             while not writer.append(exchange):
                 time.sleep(0.001)  # faster than traffic: the next segment is not ready yet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 
@@ -12,7 +13,9 @@ from records.ids import new_exchange_id
 
 _DISTINCT_ROWS = 5_000
 """More bodies than one compressed block of ClickHouse holds, so that repeating them makes compression no easier."""
-_STARTED_NS = 1_767_225_600_000_000_000
+_DAY_NS = 86_400 * 10**9
+_STARTED_NS = (time.time_ns() // _DAY_NS - 1) * _DAY_NS
+"""Yesterday, midnight: the store keeps nothing that is older than it is told to."""
 _STEP_NS = 1_000_000
 
 

@@ -40,7 +40,11 @@ class Archive:
     def run(self, stop: threading.Event) -> None:
         """Write what there is until `stop` is set."""
         while not stop.is_set():
-            stop.wait(_POLL_SECONDS if self.step() else _RETRY_SECONDS)
+            if self.step():
+                self._watching.features.wait(_POLL_SECONDS)
+            else:
+                stop.wait(_RETRY_SECONDS)
+        self._watching.features.tried((), stored=False)  # whoever waits for it, waits in vain
 
     def step(self) -> bool:
         """Write what waits; return whether the store took it."""
@@ -48,10 +52,14 @@ class Archive:
             self._write()
         except StoreUnavailableError as error:
             _log.warning("results wait for the store: %s", error)
+            self._watching.features.tried((), stored=False)
             return False
         return True
 
     def _write(self) -> None:
+        features = self._watching.features.look()
+        self._writer.write_features(features)
+        self._watching.features.tried(features, stored=True)
         for baseline in self._watching.baselines():
             if baseline.baseline_id not in self._baselines_written:
                 self._writer.write_baseline(baseline)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from config.settings import DriftSettings
-from detectors.arrays import Columns
+from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
 from detectors.windows import WindowPolicy
 from driftline.redacted import NOTHING, watched_part
 from records.baseline import Baseline, NumericBaseline
+from records.exchange import Exchange
+from records.payload import DecodeResult
 from records.status import ModelStatus
 from records.verdict import DriftState, Verdict
 from records.window import WindowSummary
+from store.clickhouse.features import FeatureRows
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +50,39 @@ class ModelName(NamedTuple):
     version: str
 
 
+class _Origins:
+    """Of which exchange each collected row is."""
+
+    def __init__(self) -> None:
+        self._versions: list[str] = []
+        self._exchange_ids: list[bytes] = []
+        self._rows: list[int] = []
+
+    def add(self, exchange_id: bytes, version: str, rows: int) -> None:
+        self._versions += [version] * rows
+        self._exchange_ids += [exchange_id] * rows
+        self._rows += range(rows)
+
+    def take(self, model: str, times_ns: Integers, columns: Columns) -> FeatureRows:
+        rows = FeatureRows(model, self._versions, self._exchange_ids, self._rows, times_ns, columns)
+        self._versions, self._exchange_ids, self._rows = [], [], []
+        return rows
+
+
 class ModelWatch:
     """One model: its columns, its baseline, its detector."""
 
-    def __init__(self, name: ModelName, settings: DriftSettings, baseline: Baseline | None, redacted: re.Pattern[str] = NOTHING) -> None:
-        """`redacted` matches the names of features that are left alone."""
+    def __init__(
+        self,
+        name: ModelName,
+        settings: DriftSettings,
+        baseline: Baseline | None,
+        redacted: re.Pattern[str] = NOTHING,
+        *,
+        on_rows: Callable[[FeatureRows], None],
+    ) -> None:
+        """`redacted` matches the names of features that are left alone; `on_rows` gets the rows that were collected, before they are tested."""
+        self._on_rows = on_rows
         self._name = name
         self._redacted = redacted
         self._settings = settings
@@ -61,6 +93,7 @@ class ModelWatch:
         self._last_verdict: Verdict | None = None
         self.threshold = 1.0
         self.columns = ColumnBuffer(max_features=settings.max_features)
+        self._origins = _Origins()
         if baseline is not None:
             self._begin(baseline)
 
@@ -80,11 +113,18 @@ class ModelWatch:
         if self._detector is not None:
             self._detector.threshold = threshold
 
+    def add(self, exchange: Exchange, request: DecodeResult, response: DecodeResult, version: str) -> None:
+        """Collect the rows of an exchange."""
+        before = len(self.columns)
+        self.columns.add(request, response, exchange.started_at_ns)
+        self._origins.add(exchange.exchange_id, version, len(self.columns) - before)
+
     def step(self, now_ns: int) -> list[WindowResult]:
         """Take the rows that were collected; return the windows that closed."""
         closed: list[tuple[WindowSummary, Verdict]] = []
         if len(self.columns):
             columns, times_ns = self.columns.take()
+            self._on_rows(self._origins.take(self._name.model, times_ns, columns))
             if self._detector is None:
                 self._learn(columns, now_ns)
             else:

@@ -24,6 +24,7 @@ import msgspec
 from config.settings import DriftSettings
 from detectors.agreement import Agreement
 from detectors.budget import evidence_threshold
+from driftline.feature_shelf import FeatureShelf
 from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
 from driftline.redacted import NOTHING
 from records.baseline import Baseline
@@ -61,6 +62,9 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelState] = {}
     unstored: tuple[WindowResult, ...] = ()
     skipped: int = 0
+    features_waiting: int = 0
+    features_dropped: int = 0
+    """Rows of features."""
 
 
 class Watching:
@@ -102,6 +106,7 @@ class Watching:
         self._undecodable: Counter[tuple[str, str]] = Counter()
         self._skipped = self.saved.skipped
         self._unstored = list(self.saved.unstored)
+        self.features = FeatureShelf(dropped=self.saved.features_dropped + self.saved.features_waiting)
         self._results_lock = threading.Lock()
         self._watches: dict[str, ModelWatch] = {}
         self._next_save = 0.0
@@ -144,10 +149,18 @@ class Watching:
 
     def save(self) -> None:
         """Replace the state file, if there is anything new."""
+        self.features.settle()
         with self._results_lock:
             unstored = tuple(self._unstored)
         models = {model: known for model, watch in self._watches.items() if (known := watch.state())}
-        state = WatchState(cursors=self._cursors, models=models, unstored=unstored, skipped=self._skipped)
+        state = WatchState(
+            cursors=self._cursors,
+            models=models,
+            unstored=unstored,
+            skipped=self._skipped,
+            features_waiting=self.features.waiting,
+            features_dropped=self.features.dropped,
+        )
         if state != self.saved:
             write_state(self._state_file, state)
             self.saved = state
@@ -172,7 +185,7 @@ class Watching:
     def counters(self) -> dict[tuple[str, ...], int]:
         """Return what is counted here, as the metrics page takes it."""
         counts: dict[tuple[str, ...], int] = {(Metric.UNDECODABLE.metric_name, *key): count for key, count in dict(self._undecodable).items()}
-        return counts | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped}
+        return counts | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped, (Metric.FEATURES_DROPPED.metric_name,): self.features.dropped}
 
     def lag(self) -> dict[str, int]:
         """Return how many records are still to be read, by writer."""
@@ -203,14 +216,15 @@ class Watching:
             self._undecodable["", "too_many_models"] += 1
             return
         watch = self._watch(name)
-        watch.columns.add(request, response, exchange.started_at_ns)
+        watch.add(exchange, request, response, name.version)
         if watch.columns.is_full:
             self._report(watch.step(time.time_ns()))
 
     def _watch(self, name: ModelName) -> ModelWatch:
         watch = self._watches.get(name.model)
         if watch is None:
-            watch = self._watches[name.model] = ModelWatch(name, self._settings, self._baselines.get(name.model), self._redacted)
+            baseline = self._baselines.get(name.model)
+            watch = self._watches[name.model] = ModelWatch(name, self._settings, baseline, self._redacted, on_rows=self.features.put)
             self._share_budget()
         return watch
 

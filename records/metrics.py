@@ -94,6 +94,7 @@ class Metric(Enum):
     STORE_ERRORS = MetricSpec("driftline_store_errors_total", _COUNTER, "Inserts that failed and were tried again.")
     UNDECODABLE = MetricSpec("driftline_undecodable_total", _COUNTER, "Bodies that gave no tensors, by format and reason.", ("format", "reason"))
     ROWS_WATCHED = MetricSpec("driftline_rows_watched_total", _COUNTER, "Rows of features that entered a window.", ("model",))
+    FEATURES_DROPPED = MetricSpec("driftline_features_dropped_total", _COUNTER, "Decoded rows given up because the store did not take them in time.")
     # drift
     DRIFT_WINDOWS = MetricSpec("driftline_drift_windows_total", _COUNTER, "Windows tested against the baseline.", ("model",))
     DRIFT_EVIDENCE = MetricSpec("driftline_drift_evidence_ratio", _GAUGE, "Evidence of drift relative to what the budget asks for; 1 is the line.", ("model",))

@@ -12,6 +12,7 @@ In the order in which an exchange gets there:
 - `batch`      frames read and decoded, to be stored together
 - `loader`     from the spool to the tables: batches, waiting, the loader's state
 - `rows`       windows, verdicts, alerts and baselines as JSON, and back
+- `features`   decoded rows as Arrow
 - `results`    writes windows, verdicts, alerts and baselines
 - `labels`     labels, and beside them the predictions that they are about
 - `queries`    what the console and `driftline baseline` ask

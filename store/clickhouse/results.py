@@ -11,6 +11,8 @@ from records.baseline import Baseline
 from records.verdict import Verdict
 from records.window import WindowSummary
 from store.clickhouse.client import Connection, Store
+from store.clickhouse.columns import arrow_stream
+from store.clickhouse.features import FeatureRows, feature_columns
 from store.clickhouse.rows import row
 
 
@@ -23,6 +25,13 @@ class ResultWriter:
     def write_windows(self, summaries: Sequence[WindowSummary]) -> None:
         """Keep summaries of windows."""
         self._write("windows", [row(summary) for summary in summaries])
+
+    def write_features(self, batches: Sequence[FeatureRows]) -> None:
+        """Keep decoded rows."""
+        if batches:
+            columns = feature_columns(batches)
+            with self._connection() as client:
+                client.raw_insert("features", columns.column_names, arrow_stream(columns), fmt="ArrowStream")
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Keep what the detectors said."""

@@ -4,6 +4,7 @@ import pytest
 
 from driftline import archive as module
 from driftline.archive import Archive
+from driftline.feature_shelf import FeatureShelf
 from records.ports import StoreUnavailableError
 
 
@@ -12,13 +13,19 @@ class Watching:
 
     baselines = unstored = staticmethod(list)
 
+    def __init__(self):
+        self.features = FeatureShelf()
+
 
 class Writer:
     """Takes alerts, and lets something happen meanwhile."""
 
     def __init__(self):
-        self.taken = []
+        self.taken, self.features = [], []
         self.meanwhile = lambda: None
+
+    def write_features(self, batches):
+        self.features += batches
 
     def write_alerts(self, changes):
         self.meanwhile()

@@ -47,7 +47,9 @@ def baseline():
 
 def watched(redacted, *, values: float = 0.0) -> ModelWatch:
     """Return a watch that has seen rows whose `ssn` is masked, or missing where `values` is NaN."""
-    watch = ModelWatch(ModelName("m", ""), DriftSettings(budget=Budget.parse("1 per 1000 windows"), window_rows=200), baseline(), redacted)
+    watch = ModelWatch(
+        ModelName("m", ""), DriftSettings(budget=Budget.parse("1 per 1000 windows"), window_rows=200), baseline(), redacted, on_rows=lambda _: None
+    )
     watch.set_threshold(1_000.0)
     rng = np.random.default_rng(2)
     for _ in range(10):
@@ -74,10 +76,10 @@ def test_a_model_all_of_whose_features_are_redacted_is_never_alarmed() -> None:
 def test_a_rule_that_comes_or_goes_begins_the_evidence_anew() -> None:
     for before, after in [(NOTHING, redacting("tensor:ssn")), (redacting("tensor:ssn"), NOTHING)]:
         former = watched(before).state()
-        watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), after)
+        watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), after, on_rows=lambda _: None)
         watch.resume(former)
         assert watch.status().windows == 0
-    watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), before)
+    watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), before, on_rows=lambda _: None)
     watch.resume(former)
     assert watch.status().windows == 10
 
