@@ -25,6 +25,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 What is compared with:
 
 - `baseline`       made from columns; read and written as JSON (I/O)
+- `null_run`       how often all of it alerts on rows that do not drift
 - `dependence`     how much noisier traffic is than independent rows, and how long it remembers
 - `cycle`          what to expect at each hour of a day or a week
 - `tables`         columns from CSV and Parquet files (I/O)

@@ -18,6 +18,7 @@ from detectors.budget import evidence_threshold
 from detectors.drift import DriftDetector
 from detectors.tables import Table, TableError, read_table
 from detectors.windows import WindowPolicy
+from driftline.commands import backtest_null
 from records.baseline import Baseline, NumericBaseline
 from records.verdict import Verdict
 
@@ -36,7 +37,20 @@ class Backtest(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--baseline", required=True, type=Path, metavar="FILE", help="A baseline made by `driftline baseline`.")
+    against = parser.add_mutually_exclusive_group(required=True)
+    against.add_argument("--baseline", type=Path, metavar="FILE", help="A baseline made by `driftline baseline`.")
+    against.add_argument(
+        "--null",
+        action="store_true",
+        help="Put the table in orders in which nothing drifts, and count the alerts: 0 if they are within the budget, 1 if not.",
+    )
+    parser.add_argument(
+        "--baseline-rows",
+        type=_window_rows,
+        default=_DEFAULTS.baseline_rows,
+        metavar="N",
+        help="With --null: rows of each order that are its baseline. (default: %(default)s)",
+    )
     parser.add_argument("--table", required=True, type=Path, metavar="FILE", help="Rows in the order of the traffic, *.csv or *.parquet.")
     parser.add_argument("--window-rows", required=True, type=_window_rows, metavar="N", help=f"Rows in a window, at least {_FEWEST_WINDOW_ROWS}.")
     parser.add_argument(
@@ -45,9 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget",
         type=_budget,
-        default=_DEFAULTS.budget,
         metavar="BUDGET",
-        help='How often a false alert is acceptable, for example "1 per 30 days" or "1 per 1000 windows". (default: %(default)s)',
+        help=f'How often a false alert is acceptable, for example "1 per 30 days" or "1 per 1000 windows". (default: {_DEFAULTS.budget}; with --null {backtest_null.BUDGET})',
     )
     parser.add_argument("--json", action="store_true", help="Print the verdicts as JSON.")
 
@@ -55,6 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the detectors: 0 whether or not they alert, 2 if what was given cannot be tested."""
     try:
+        if arguments.null:
+            return backtest_null.run(arguments)
+        arguments.budget = arguments.budget or _DEFAULTS.budget
         baseline = load_baseline(arguments.baseline)
         table = _read(arguments, baseline)
         backtest = _run(_detector(arguments, baseline, table), table, arguments.window_rows)

@@ -130,6 +130,33 @@ def test_an_absent_baseline_is_refused_in_one_sentence(tmp_path, capsys):
     assert err.count("\n") == 1
 
 
+def null(capsys, table, *words):
+    status = command.run(arguments("--null", "--table", table, "--window-rows", 200, "--baseline-rows", 2_000, "--budget", "1 per 10 windows", *words))
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def test_people_learn_whether_the_budget_holds_on_their_own_rows(tmp_path, capsys):
+    table = draw(12_000, 9)
+    table["b"][6_000:] *= 2  # drift in the table is shuffled away
+    status, out, _ = null(capsys, write(tmp_path / "t.parquet", table), "--json")
+    result = json.loads(out)
+    assert status == 0
+    assert result["windows"] >= 100
+    assert result["windows"] / 10 == result["allowed"]
+    assert result["alerts"] <= result["bound"]
+    status, out, _ = null(capsys, tmp_path / "t.parquet")
+    assert status == 0
+    assert "A budget of 1 per 10 windows allows" in out
+    assert "within the budget" in out
+
+
+def test_a_table_too_short_to_tell_is_refused_in_one_sentence(tmp_path, capsys):
+    status, out, err = null(capsys, write(tmp_path / "t.csv", draw(3_000, 9)))
+    assert (status, out) == (2, "")
+    assert "need 5,200 rows, and the table has 3,000" in err
+
+
 @pytest.mark.parametrize("words", [("--window-rows", "9"), ("--window-rows", "many"), ("--window-rows", "500", "--budget", "rarely")])
 def test_a_wrong_question_is_refused_by_the_parser(words, capsys):
     with pytest.raises(SystemExit) as stopped:
