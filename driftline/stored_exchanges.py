@@ -77,8 +77,14 @@ def _page(settings: Settings, condition: str) -> list[dict[str, Any]]:
         f"SELECT toString(writer) AS writer, sequence, toUnixTimestamp64Nano(started_at) AS started_at_ns, route, path, status, {bodies}, {fields} "  # noqa: S608
         f"FROM exchanges WHERE {condition} ORDER BY exchanges.started_at, exchanges.writer, exchanges.sequence LIMIT {_PAGE_EXCHANGES}"
     )
-    rows: list[dict[str, Any]] = pa.ipc.open_stream(b"".join(ask(settings, query, "ArrowStream"))).read_all().to_pylist()
+    table = pa.ipc.open_stream(b"".join(ask(settings, query, "ArrowStream"))).read_all()
+    rows: list[dict[str, Any]] = table.cast(pa.schema([(column.name, _as_bytes(column.type)) for column in table.schema])).to_pylist()
     return rows
+
+
+def _as_bytes(kind: Any) -> Any:
+    """What the store calls a string may be any bytes: a body above all."""
+    return pa.binary() if pa.types.is_string(kind) else kind
 
 
 def _exchange(row: dict[str, Any]) -> Exchange:
@@ -100,8 +106,7 @@ def _exchange(row: dict[str, Any]) -> Exchange:
 def _body(row: dict[str, Any], side: str) -> Body:
     content, size_bytes, truncated, content_type, content_encoding = (row[f"{side}_{name}"] for name in _BODY)
     names, values = map(_text, row[f"{side}_names"]), map(_text, row[f"{side}_values"])
-    kept = content if isinstance(content, bytes) else content.encode()
-    return Body(kept, size_bytes, bool(truncated), _text(content_type), _text(content_encoding), dict(zip(names, values, strict=True)))
+    return Body(content, size_bytes, bool(truncated), _text(content_type), _text(content_encoding), dict(zip(names, values, strict=True)))
 
 
 def _text(value: Any) -> str:
