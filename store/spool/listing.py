@@ -11,8 +11,8 @@ from store.spool.format import SEGMENT_HEADER, SEGMENT_SUFFIX, SPARE_SUFFIX
 
 
 def writer_names(spool: Path) -> list[str]:
-    """Return the names of all writers, oldest first; none where there is no spool yet."""
-    return sorted(entry.name for entry in _entries(spool) if entry.is_dir(follow_symlinks=False))
+    """Return the names of all writers, oldest first; none where there is no spool yet. A name that begins with a dot is not (yet) a writer's."""
+    return sorted(entry.name for entry in _entries(spool) if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
 
 
 def segment_indexes(directory: Path) -> list[int]:
