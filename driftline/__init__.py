@@ -29,6 +29,7 @@
 - `stored_columns`     stored traffic as columns
 - `cli`                the command line; `__main__` runs it as a module
 - `tools`              the tools of `driftline runtime`
+- `scoring`            one of them: a model's answers to many rows
 - `commands`           one module per command
 - `demo`               the product on real input
 - `metrics_reference`  prints docs/metrics.md

@@ -12,7 +12,7 @@ _COMMANDS: Final = {
     "up": "put a proxy in front of a service, and watch what passes",
     "proxy": "the data plane alone: forward, mirror, record to a spool",
     "monitor": "the watching side alone: store, drift, metrics, alerts",
-    "runtime": "convert, optimise, quantize and prune ONNX models",
+    "runtime": "convert, optimise, quantize, prune and score ONNX models",
     "baseline": "make a baseline from a table or from the store",
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",

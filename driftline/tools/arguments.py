@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from config.settings import Settings
+from config.options import add_config_option, add_option
 
 Parser: TypeAlias = argparse.ArgumentParser
 
@@ -87,12 +87,24 @@ def _prune(parser: Parser) -> None:
     _add_limits(parser, agreement=0.99)
 
 
+def _score(parser: Parser) -> None:
+    _add_model(parser)
+    _add_rows(parser, required=True)
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="COLUMN", help="With --from: a column that is no feature and stands beside the answers; repeatable."
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="Where the answers go, as Parquet. The same command again goes on there.")
+    parser.add_argument("--record", action="store_true", help="Record requests and replies in the spool as well, as those that are served.")
+    add_option(parser, "--spool", "spool.directory")
+
+
 _Tool: TypeAlias = tuple[str, Callable[[Parser], None], str]
 _TOOLS: Final[dict[str, _Tool]] = {
     "convert": ("make an ONNX model of one of scikit-learn, XGBoost, LightGBM or PyTorch", _convert, "driftline.tools.conversion"),
     "optimize": ("fold constants and fuse operators once, not at each start", _optimize, "driftline.tools.change"),
     "quantize": ("compute in smaller numbers", _quantize, "driftline.tools.change"),
     "prune": ("remove what contributes least", _prune, "driftline.tools.change"),
+    "score": ("answer the rows of a file or of a period in the store, each once", _score, "driftline.scoring.score"),
 }
 
 
@@ -122,9 +134,9 @@ def _add_rows(parser: Parser, *, required: bool) -> None:
     parser.add_argument("--exclude", action="append", default=[], metavar="COLUMN", help="With --from: a column that is no feature, such as an id; repeatable.")
     parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
     parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
-    parser.add_argument(
-        "--data-dir", type=Path, default=Path(Settings().data_dir), metavar="DIR", help="With --from-store: where the store is. (default: %(default)s)"
-    )
+    add_config_option(parser)
+    add_option(parser, "--data-dir", "data_dir")
+    add_option(parser, "--clickhouse", "store.clickhouse")
 
 
 def _add_limits(parser: Parser, *, agreement: float) -> None:

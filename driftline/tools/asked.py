@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from config.settings import Settings
+from config.load import ConfigError
+from config.options import settings_of
 from driftline.stored_exchanges import Period
 from driftline.tools.file_rows import FileRows
 from driftline.tools.row_source import RowSource
@@ -38,7 +39,7 @@ def rows_asked(arguments: argparse.Namespace, signature: Signature, *, kept: lis
     if arguments.rows_file is not None:
         return FileRows(arguments.rows_file, signature, excluded=arguments.exclude, kept=kept)
     if arguments.from_store:
-        return StoreRows(Settings(data_dir=str(arguments.data_dir)), Period(arguments.model, "", arguments.since, arguments.until), signature)
+        return StoreRows(settings_of(arguments, routes_needed=False), Period(arguments.model, "", arguments.since, arguments.until), signature)
     return None
 
 
@@ -46,6 +47,6 @@ def told(name: str, work: Callable[[], int]) -> int:
     """Do the work and return its exit status; 2 with one line where something that was named cannot be used."""
     try:
         return work()
-    except (ToolError, ModelError, RepositoryError, OSError) as error:
+    except (ToolError, ModelError, RepositoryError, ConfigError, OSError) as error:
         sys.stderr.write(f"driftline runtime {name}: {error}\n")
         return 2
