@@ -10,3 +10,11 @@ class WhenFull(StrEnum):
 
     DROP_NEWEST = "drop_newest"
     DROP_OLDEST = "drop_oldest"
+
+
+class Device(StrEnum):
+    """Where models are computed."""
+
+    AUTO = "auto"  # on CUDA where there is such a device, else on the CPU
+    CUDA = "cuda"
+    CPU = "cpu"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.declare import Declaration, Section, declarations
+from config.model import ModelSettings
 from config.settings import Settings
 
 _INTRODUCTION: Final = """\
@@ -34,10 +35,17 @@ How values are written:
 | budget | `1 per 30 days`, `1 per 1000 windows` | how often a false alert is acceptable |
 """
 
+_MODEL_INTRODUCTION: Final = """\
+# Settings of a model
+
+`model.yaml` lies beside a version's `model.onnx` in the directory of models ([the runtime](runtime.md)). All of it is optional, and so is the file.
+[examples/model.yaml](../examples/model.yaml) has everything.
+"""
+
 
 def page() -> str:
     """Return the page as Markdown."""
-    return "\n".join([_INTRODUCTION, *_section_lines("", Settings, "Top level")])
+    return "\n".join([_INTRODUCTION, *_section_lines("", Settings, "Top level"), _MODEL_INTRODUCTION, *_section_lines("", ModelSettings, "`model.yaml`")])
 
 
 def _section_lines(prefix: str, section: type[Section], title: str) -> Iterator[str]:

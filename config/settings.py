@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
-from config.choices import WhenFull
+from config.choices import Device, WhenFull
 from config.declare import Section, setting
 from config.redaction import Action, Capture, HashKey, Place
 from config.selection import Condition, FormatName, Key
@@ -297,6 +297,25 @@ class PrivacySettings(Section, frozen=True):
     ] = ()
 
 
+class RuntimeSettings(Section, frozen=True):
+    """The runtime, which serves ONNX models from a directory, by itself or behind the proxy."""
+
+    models: Annotated[
+        str,
+        setting("The directory of models, MODEL/VERSION/model.onnx; by default there is no runtime.", unit="directory", example="/var/lib/driftline/models"),
+    ] = ""
+    listen: Annotated[Address, setting("Where it serves, without a proxy before it; also `unix:/path/of/socket`.", example="0.0.0.0:8000")] = Address(
+        "127.0.0.1", 8000
+    )
+    device: Annotated[Device, setting("Where models are computed: `auto` is CUDA where there is such a device.", example="cpu")] = Device.AUTO
+    poll_interval: Annotated[Seconds, setting("How often the directory is looked at for new versions.", at_least="10ms")] = Seconds(2)
+    max_body: Annotated[Bytes, setting("The largest request body that is accepted (413).", at_least="1 KiB")] = Bytes.parse("64 MiB")
+    max_memory: Annotated[
+        Bytes | None, setting("The runtime is drained and started again when it uses more; by default it may use any.", example="4 GiB", at_least="100 MB")
+    ] = None
+    grace: Annotated[Seconds, setting("How long a stopping runtime finishes what is in flight.")] = Seconds(20)
+
+
 class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
@@ -312,6 +331,7 @@ class Settings(Section, frozen=True):
     drift: Annotated[DriftSettings, setting("Windows, tests and the budget for false alerts.")] = DriftSettings()
     labels: Annotated[LabelSettings, setting("What turned out to be true of predictions, said later.")] = LabelSettings()
     alerts: Annotated[AlertSettings, setting("Who is told.")] = AlertSettings()
+    runtime: Annotated[RuntimeSettings, setting("The runtime.")] = RuntimeSettings()
 
     @property
     def spool_directory(self) -> Path:

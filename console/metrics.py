@@ -43,10 +43,15 @@ class MetricsPage:
         """Return the page and its content type, in the format that the Accept header asks for."""
         began = time.perf_counter()
         samples = samples_of(self._views) | {(Metric.SCRAPE_DURATION.metric_name,): self._previous_seconds}
-        encode, content_type = _encoder(accept)
-        page = encode(_Families(families(samples)))
+        page = page_of(samples, accept)
         self._previous_seconds = time.perf_counter() - began
-        return page, content_type
+        return page
+
+
+def page_of(samples: Mapping[tuple[str, ...], float], accept: str) -> tuple[bytes, str]:
+    """Return these numbers as a page, and its content type, in the format that the Accept header asks for."""
+    encode, content_type = _encoder(accept)
+    return encode(_Families(families(samples))), content_type
 
 
 def samples_of(views: Views) -> Samples:

@@ -10,6 +10,9 @@
 - `worker`             the process of one proxy worker
 - `worker_task`        what a supervisor hands to it
 - `spooling`           a writer of the spool as the settings ask for it
+- `runtime`            the process that serves models
+- `runtime_task`       what a supervisor hands to it
+- `runtime_site`       the runtime alone
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
 - `check`              looks whether a monitor could work by new settings

@@ -12,7 +12,7 @@ _COMMANDS: Final = {
     "up": "put a proxy in front of a service, and watch what passes",
     "proxy": "the data plane alone: forward, mirror, record to a spool",
     "monitor": "the watching side alone: store, drift, metrics, alerts",
-    "runtime": "convert, optimise, quantize, prune and score ONNX models",
+    "runtime": "serve ONNX models; convert, optimise, quantize, prune them and score with them",
     "baseline": "make a baseline from a table or from the store",
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",
@@ -22,7 +22,16 @@ _COMMANDS: Final = {
     "version": "print the version",
 }
 
-_EXTRAS: Final = {"monitor": "monitor", "up": "monitor", "baseline": "monitor", "backtest": "monitor", "sql": "monitor", "labels": "monitor", "demo": "demo"}
+_EXTRAS: Final = {
+    "monitor": "monitor",
+    "up": "monitor",
+    "baseline": "monitor",
+    "backtest": "monitor",
+    "sql": "monitor",
+    "labels": "monitor",
+    "runtime": "runtime",
+    "demo": "demo",
+}
 """Which optional packages a command needs."""
 
 
@@ -35,13 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         module = import_module(f"driftline.commands.{chosen}") if chosen else None
+        parsed = _parser(chosen, module).parse_args(given)
+        status: int = parsed.run(parsed)
     except ModuleNotFoundError as error:
         if chosen not in _EXTRAS or (error.name or "").startswith("driftline"):
             raise
         sys.stderr.write(f"driftline {chosen} needs the package {error.name}; install it with: pip install 'driftline[{_EXTRAS[chosen]}]'\n")
         return 2
-    parsed = _parser(chosen, module).parse_args(given)
-    status: int = parsed.run(parsed)
     return status
 
 

@@ -36,6 +36,8 @@ class ChildPlan(msgspec.Struct, frozen=True):
     stop_seconds: float
     """How long it may take to stop before it is killed."""
     pass_fds: tuple[int, ...] = ()
+    ready_seconds: float = _READY_SECONDS
+    """How long it may take until it serves before it is killed."""
     environment: dict[str, str] = {}
     """Variables that it gets where this process does not have them itself."""
 
@@ -122,13 +124,13 @@ class Child:
         line = b""
         said = asyncio.create_task(read_line(said_fd))
         try:
-            async with asyncio.timeout(_READY_SECONDS):
+            async with asyncio.timeout(self.plan.ready_seconds):
                 with suppress(BrokenPipeError):
                     await process.write(self.plan.task)
                 line = await said
         except TimeoutError:
             said.cancel()
-            _log.error("%s neither served nor ended within %g s and is killed", self.plan.name, _READY_SECONDS)
+            _log.error("%s neither served nor ended within %g s and is killed", self.plan.name, self.plan.ready_seconds)
             process.send_signal(signal.SIGKILL)
         if line.startswith(READY) and not self.ready.done():
             self.ready.set_result(line.removeprefix(READY).strip().decode())

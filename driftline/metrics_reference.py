@@ -10,7 +10,7 @@ from typing import Final
 from records.alert import Severity
 from records.exchange import ErrorKind, Role
 from records.label import LabelSource, LabelTiming
-from records.metrics import DURATION_BUCKETS_SECONDS, DamageKind, DropReason, EjectionReason, EventOutcome, Metric, SkipReason
+from records.metrics import DURATION_BUCKETS_SECONDS, DamageKind, DropReason, EjectionReason, EventOutcome, Metric, RuntimeErrorReason, SkipReason
 from records.payload import Undecodable
 
 _INTRODUCTION: Final = f"""\
@@ -37,6 +37,7 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("outcome", Metric.LOGGER_EVENTS.metric_name, EventOutcome),
     ("source", Metric.LABELS_RECEIVED.metric_name, LabelSource),
     ("timing", Metric.LABELS_JOINED.metric_name, LabelTiming),
+    ("reason", Metric.RUNTIME_ERRORS.metric_name, RuntimeErrorReason),
     ("severity", Metric.ALERTS.metric_name, Severity),
 )
 

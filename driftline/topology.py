@@ -31,7 +31,7 @@ from driftline.keeping import ChildPlan
 from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.process import Process
-from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Supervisor
+from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
 from proxy.occupancy import create_occupancy
@@ -42,9 +42,14 @@ from store.directories import make_private
 
 def supervise(read: Callable[[], Settings], *, monitored: bool) -> int:
     """Run what the settings ask for until it is told to stop; return the exit status. `read` returns the settings, each time anew, or raises ConfigError."""
+    return run_site(lambda handover: Topology(read, handover, monitored=monitored))
+
+
+def run_site(make: Callable[[Handover | None], Site]) -> int:
+    """Run a site until it is told to stop; return the exit status. `make` returns it, or raises ConfigError, OSError or ValueError."""
     try:
         handover = received()
-        site = Topology(read, handover, monitored=monitored)
+        site = make(handover)
     except (ConfigError, OSError, ValueError) as error:
         sys.stderr.write(f"driftline: {error}\n")
         return 2

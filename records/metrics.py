@@ -37,6 +37,8 @@ Prometheus is shown), and one counter `<name>_sum_ns`. The number of observation
 
 _ENDPOINT: Final = ("route", "arm", "endpoint")
 
+_MODEL: Final = ("model", "version")
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
 
 
@@ -129,6 +131,21 @@ class Metric(Enum):
     ALERTS = MetricSpec("driftline_alerts_total", _COUNTER, "Alerts that began to fire.", ("alert", "severity"))
     NOTIFICATIONS = MetricSpec("driftline_notifications_total", _COUNTER, "Notifications sent.", ("notifier",))
     NOTIFICATION_FAILURES = MetricSpec("driftline_notification_failures_total", _COUNTER, "Notifications given up.", ("notifier",))
+    # the runtime
+    RUNTIME_REQUESTS = MetricSpec("driftline_runtime_requests_total", _COUNTER, "Inference requests taken for a version, whatever became of them.", _MODEL)
+    RUNTIME_ERRORS = MetricSpec("driftline_runtime_request_errors_total", _COUNTER, "Those that were not answered with outputs.", (*_MODEL, "reason"))
+    RUNTIME_ROWS = MetricSpec("driftline_runtime_rows_total", _COUNTER, "Rows computed; a request that is computed alone counts as one.", _MODEL)
+    RUNTIME_BATCHES = MetricSpec("driftline_runtime_batches_total", _COUNTER, "Runs of the model: rows divided by this is the mean batch.", _MODEL)
+    RUNTIME_QUEUE_DURATION = MetricSpec("driftline_runtime_queue_duration_seconds", _HISTOGRAM, "How long requests waited to be computed.", _MODEL)
+    RUNTIME_COMPUTE_DURATION = MetricSpec("driftline_runtime_compute_duration_seconds", _HISTOGRAM, "How long each run of the model took.", _MODEL)
+    RUNTIME_WAITING = MetricSpec("driftline_runtime_requests_waiting", _GAUGE, "Requests that wait to be computed.", _MODEL)
+    RUNTIME_INSTANCES = MetricSpec("driftline_runtime_instances", _GAUGE, "Instances of a version: how many of its batches may be computed at a time.", _MODEL)
+    RUNTIME_QUEUE_DELAY = MetricSpec(
+        "driftline_runtime_queue_delay_ratio", _GAUGE, "How long requests waited lately, relative to `instances.queue_delay`: above 1 it wants more.", _MODEL
+    )
+    RUNTIME_LOAD_FAILURES = MetricSpec(
+        "driftline_runtime_load_failures_total", _COUNTER, "Times that a version was found and not taken into service.", ("model",)
+    )
     # about ourselves
     UP = MetricSpec("driftline_up", _GAUGE, "1 while the component runs.", ("component",))
     BUILD_INFO = MetricSpec("driftline_build_info", _GAUGE, "Always 1; the version is in the labels.", ("version", "python"))
@@ -202,3 +219,13 @@ class EventOutcome(StrEnum):
     ALONE = "alone"  # the other half did not come in time, or there was no room to wait for it
     DUPLICATE = "duplicate"  # the same had come before
     REFUSED = "refused"  # not an event of a payload logger
+
+
+class RuntimeErrorReason(StrEnum):
+    """Why the runtime did not answer a request with outputs."""
+
+    BUSY = "busy"  # as many wait as may, or it could not be answered within the p99 target
+    TIMEOUT = "timeout"  # it waited or computed for longer than it may
+    INVALID = "invalid"  # NaN where the model takes none
+    MODEL = "model"  # the model failed on it
+    GONE = "gone"  # the client went away before

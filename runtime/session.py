@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import numpy.typing as npt
 import onnxruntime
 
+from config.choices import Device
 from runtime.signature import Signature, TensorSpec
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -35,15 +35,7 @@ _DATATYPES: Final = {
 
 _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
-_ERROR_SEVERITY: Final = 3  # what is wrong comes as an exception as well
-
-
-class Device(StrEnum):
-    """Where a model may run."""
-
-    AUTO = "auto"  # on CUDA where there is such a device, else on the CPU
-    CUDA = "cuda"
-    CPU = "cpu"
+_FATAL_SEVERITY: Final = 4  # what is wrong comes as an exception as well
 
 
 class ModelError(Exception):
@@ -53,13 +45,15 @@ class ModelError(Exception):
 class Stop:
     """Ends a run before its time, from any thread: the run raises ModelError at its next operator."""
 
-    __slots__ = ("options",)
+    __slots__ = ("given", "options")
 
     def __init__(self) -> None:
+        self.given = False
         self.options = onnxruntime.RunOptions()
 
     def now(self) -> None:
         """End the run."""
+        self.given = True
         self.options.terminate = True
 
 
@@ -135,7 +129,7 @@ def _options(threads: int) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERROR_SEVERITY
+    options.log_severity_level = _FATAL_SEVERITY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else idle threads take whole cores for a while after each run
     return options
 

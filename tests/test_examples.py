@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from config.declare import Section, declarations
-from config.load import load
+from config.load import load, load_model
+from config.model import ModelSettings
 from config.settings import Settings
 
 EXAMPLE = Path(__file__).parent.parent / "examples/driftline.yaml"
+MODEL_EXAMPLE = EXAMPLE.with_name("model.yaml")
 COMMENTED_SETTING = re.compile(r"^( *)# (\w+: \S.*)$", re.MULTILINE)
 
 
@@ -41,3 +43,18 @@ def test_the_example_shows_every_setting(key: str) -> None:
 @pytest.mark.parametrize("section", ["spool", "store", "drift", "labels", "alerts"])
 def test_the_example_gives_the_defaults_where_it_says_nothing_else(section: str) -> None:
     assert msgspec.structs.asdict(getattr(load(EXAMPLE), section)) == msgspec.structs.asdict(getattr(Settings(), section))
+
+
+def test_the_example_of_a_model_gives_the_defaults_and_loads_with_every_comment_taken_up(tmp_path: Path) -> None:
+    assert load_model(MODEL_EXAMPLE) == ModelSettings()
+    text, taken_up = COMMENTED_SETTING.subn(r"\1\2", MODEL_EXAMPLE.read_text(encoding="utf-8"))
+    (tmp_path / "model.yaml").write_text(text, encoding="utf-8")
+    settings = load_model(tmp_path / "model.yaml")
+    assert taken_up == 4
+    assert settings.labels == ("stable", "eu")
+    assert settings.batching.p99_target == 0.02
+
+
+@pytest.mark.parametrize("key", sorted(written_keys(ModelSettings)))
+def test_the_example_of_a_model_shows_every_setting(key: str) -> None:
+    assert re.search(rf"^[ #-]*{key}:", MODEL_EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)

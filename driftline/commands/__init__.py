@@ -5,7 +5,7 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `up`        proxy and monitor under one supervisor
 - `proxy`     the data plane alone
 - `monitor`   the watching side alone
-- `runtime`   tools for ONNX models
+- `runtime`   ONNX models in a directory, served; and tools for them
 - `baseline`  a baseline from a table or from the store
 - `backtest`  the detectors over a table
 - `demo`      the product on real input, in a minute

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from config.choices import Device
 from driftline.tools.asked import rows_asked, told, version_asked
 from driftline.tools.row_source import Block, RowSource
 from runtime.repository import Version
-from runtime.session import Array, Device, Session
+from runtime.session import Array, Session
 from runtime.signature import Signature
 from runtime.tools.comparison import Comparison, Limits, refusals
 from runtime.tools.errors import ToolError

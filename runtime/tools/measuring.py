@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from runtime.session import Array, Device, Session
+from config.choices import Device
+from runtime.session import Array, Session
 from runtime.tools.comparison import Comparison, Cost
 from runtime.tools.errors import ToolError
 from runtime.tools.predictions import Outputs, agreement_ratio, largest_differences, metric

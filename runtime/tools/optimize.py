@@ -7,7 +7,7 @@ from typing import Final
 
 import onnxruntime as ort
 
-from runtime.session import Device
+from config.choices import Device
 from runtime.tools.errors import ToolError
 
 _PROVIDERS: Final = {Device.CPU: ["CPUExecutionProvider"], Device.CUDA: ["CUDAExecutionProvider", "CPUExecutionProvider"]}

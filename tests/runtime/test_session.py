@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from runtime.session import Device, ModelError, Session, Stop, require_one_package, threads_for
+from config.choices import Device
+from runtime.session import ModelError, Session, Stop, require_one_package, threads_for
 from runtime.signature import TensorSpec
 from tests.runtime.graphs import WEIGHTS, linear, written
 

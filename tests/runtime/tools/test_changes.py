@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.session import Device, Session
+from config.choices import Device
+from runtime.session import Session
 from runtime.tools.errors import ToolError
 from runtime.tools.measuring import predict
 from runtime.tools.optimize import optimize

@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from runtime.session import Device
+from config.choices import Device
 from runtime.tools import measuring
 from runtime.tools.errors import ToolError
 from runtime.tools.measuring import Rows, compare

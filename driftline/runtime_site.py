@@ -1,0 +1,70 @@
+"""The runtime alone: one process that serves models, and a supervisor that holds its socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from config.load import ConfigError
+from config.settings import Settings
+from driftline.handover import Handover
+from driftline.listening import address_of, listen
+from driftline.runtime_task import runtime_plan
+from driftline.supervisor import WORKER_STAGE, Plans, RefusedError
+
+
+class RuntimeSite:
+    """Implements `driftline.supervisor.Site`. Raises ConfigError, OSError or ValueError, each with a sentence for the user, where nothing can be started."""
+
+    def __init__(self, read: Callable[[], Settings], handover: Handover | None) -> None:
+        self._read = read
+        self._settings = settings = read()
+        _require_directory(settings)
+        self.fixed = {"runtime.listen": str(settings.runtime.listen)}
+        if handover is not None and handover.fixed != self.fixed:
+            raise ValueError("runtime.listen can change only by stopping and starting again")
+        listening = listen(settings.runtime.listen) if handover is None else socket.socket(fileno=handover.listening_fd)
+        self._address = address_of(listening)
+        self.listening_fd = listening.detach()
+
+    def plans(self) -> Plans:
+        """See Site."""
+        return Plans((runtime_plan(self._settings.runtime, self.listening_fd, WORKER_STAGE),))
+
+    async def reload(self) -> Plans:
+        """See Site."""
+        try:
+            settings = self._read()
+            _require_directory(settings)
+        except (ConfigError, OSError) as error:
+            raise RefusedError(str(error)) from None
+        if str(settings.runtime.listen) != self.fixed["runtime.listen"]:
+            raise RefusedError("runtime.listen can change only by stopping and starting again")
+        self._settings = settings
+        return self.plans()
+
+    def keep(self) -> None:
+        """See Site."""
+
+    def announce(self, admin: str) -> str:  # noqa: ARG002 - there is no monitor here
+        """See Site."""
+        where = str(self._address) if self._address.is_unix else f"http://{self._address}"
+        return f"serving the models in {Path(self._settings.runtime.models).resolve()} on {where}"
+
+    def close(self) -> None:
+        """See Site."""
+        if self._address.is_unix:
+            with suppress(OSError):  # somebody has removed it already
+                Path(self._address.host).unlink()
+        os.close(self.listening_fd)
+
+
+def _require_directory(settings: Settings) -> None:
+    directory = settings.runtime.models
+    if not directory:
+        raise ConfigError("expected a directory of models, found none; for example: --models models")
+    if not Path(directory).is_dir():
+        raise OSError(f"the directory of models {directory} is not there; make it, or choose another one with --models")
