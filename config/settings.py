@@ -228,6 +228,14 @@ class SpoolSettings(Section, frozen=True):
             "What is lost, and counted, when the spool is full: the newest records (`drop_newest`), or the oldest, which the monitor gives up to make room (`drop_oldest`)."
         ),
     ] = WhenFull.DROP_NEWEST
+    fsync: Annotated[
+        Seconds | None,
+        setting(
+            "How often what was appended is brought to the disk, to outlive a loss of power; by default when the kernel sees fit, mostly within 30 s.",
+            example="1s",
+            at_least="10ms",
+        ),
+    ] = None
     segment_size: Annotated[Bytes, setting("Size of one segment file.", at_least="256 KiB", at_most="1 GiB")] = Bytes.parse("4 MiB")
 
 

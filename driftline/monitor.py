@@ -89,7 +89,7 @@ class Monitor:
         self._store: Store = open_store(self._data_directory, settings.store, Retention.of(settings.store))
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
-        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits)
+        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits, fsync=settings.spool.fsync is not None)
         self._watching = Watching(
             spool,
             settings.drift,

@@ -90,6 +90,7 @@ class Metric(Enum):
     # the watching side
     SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")
     SPOOL_DAMAGES = MetricSpec("driftline_spool_damages_total", _COUNTER, "Places where the spool could not be read, by what was found there.", ("kind",))
+    SPOOL_SYNCS_FAILED = MetricSpec("driftline_spool_syncs_failed_total", _COUNTER, "Times that the spool could not be brought to the disk (`spool.fsync`).")
     CONSUMER_LAG = MetricSpec("driftline_consumer_lag_records", _GAUGE, "Records that a consumer has yet to read.", ("consumer",))
     DETECTOR_SKIPPED = MetricSpec("driftline_detector_skipped_total", _COUNTER, "Records that the detectors passed over to keep up.")
     STORE_UP = MetricSpec("driftline_store_up", _GAUGE, "1 when the last insert into ClickHouse succeeded.")

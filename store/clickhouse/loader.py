@@ -40,13 +40,14 @@ _log = logging.getLogger(__name__)
 class Loader:
     """Consumes the spool. Lives in one thread; `state`, `status` and `failures` may be read from others."""
 
-    def __init__(self, spool: Path, state_file: Path, store: Store, name: Name, limits: BatchLimits) -> None:
-        """Go on where the state file says. Raises `DamagedStateError` where that cannot be read."""
+    def __init__(self, spool: Path, state_file: Path, store: Store, name: Name, limits: BatchLimits, *, fsync: bool = False) -> None:
+        """Go on where the state file says. With `fsync` that file outlives a loss of power. Raises `DamagedStateError` where that cannot be read."""
         self.state = read_state(state_file, LoaderState) or LoaderState()
         self.status = StoreStatus(kind=store.kind, up=True, changed_at_ns=time.time_ns())
         self.failures = 0
         """Attempts to store a batch that failed."""
         self._state_file = state_file
+        self._fsync = fsync
         self._reader = SpoolReader(spool, self.state.cursors)
         self._store = store
         self._client: Client | None = None
@@ -133,7 +134,7 @@ class Loader:
         self._batch = OpenBatch(batch.cursors)
 
     def _replace_state(self, state: LoaderState) -> None:
-        write_state(self._state_file, state)
+        write_state(self._state_file, state, fsync=self._fsync)
         self.state = state
 
     def _connected(self) -> Client:

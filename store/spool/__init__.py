@@ -6,6 +6,7 @@ Written by the data plane, with the standard library and msgspec only:
 - `ledger`   named counters in mapped memory that survive their process
 - `writer`   appends records without a system call
 - `preparer` makes the writer's segments before they are needed
+- `sync`     writes what was appended through to the disk
 
 Read by the watching side:
 

@@ -75,6 +75,10 @@ class LedgerWriter:
         self._slots[name] = len(self._slots)
         return self._slots[name]
 
+    def sync(self) -> None:
+        """Bring the counters to the disk, to outlive a loss of power. Raises OSError."""
+        os.fdatasync(self._fd)
+
     def close(self) -> None:
         """Give up the lock: from now on this writer counts as gone."""
         self.values.release()

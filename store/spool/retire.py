@@ -91,6 +91,6 @@ def _is_over(directory: Path, ledger: LedgerSnapshot, loader: LoaderState) -> bo
 def _retire_writer(directory: Path, ledger: LedgerSnapshot, loader: LoaderState, retired: Retired) -> Retired:
     totals = totals_of(directory.name, ledger, loader)
     retired = Retired(totals=retired.totals.plus(totals), writers=(*retired.writers, directory.name))
-    write_state(directory.parent / RETIRED_NAME, retired)
+    write_state(directory.parent / RETIRED_NAME, retired, fsync=True)  # what it counts is deleted next
     shutil.rmtree(directory)
     return retired

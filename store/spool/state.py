@@ -83,7 +83,7 @@ def write_state(path: Path, state: msgspec.Struct, *, fsync: bool = False) -> No
             os.fsync(file.fileno())
     temporary.replace(path)
     if fsync:
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def read_state(
@@ -111,7 +111,8 @@ def _codec(path: Path) -> ModuleType:
     return msgspec.json if path.suffix == ".json" else msgspec.msgpack
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Bring the names in a directory to the disk. Raises OSError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -26,6 +26,7 @@ from store.spool.format import (
 )
 from store.spool.ledger import SEQUENCE_SLOT, LedgerWriter
 from store.spool.preparer import Preparer, Segment
+from store.spool.sync import Syncer
 
 _RECORD: Final = int(FrameKind.RECORD)
 _OUTCOME: Final = int(FrameKind.OUTCOME)
@@ -49,10 +50,13 @@ class SpoolWriter:
     """One writer's end of the spool; implements `records.ports.Tap`.
 
     `directory` is the writer's own, new and empty; the spool that it lies in, all writers together, is kept within `max_bytes` (and one
-    segment per living writer), and its disk with `min_free_bytes` to spare. Where there is no room even for the first segment, records are dropped until there is.
+    segment per living writer), and its disk with `min_free_bytes` to spare. What was appended is brought to the disk every `sync_seconds`, by
+    default when the kernel sees fit. Where there is no room even for the first segment, records are dropped until there is.
     """
 
-    def __init__(self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int, min_free_bytes: int = 0) -> None:
+    def __init__(
+        self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int, min_free_bytes: int = 0, sync_seconds: float | None = None
+    ) -> None:
         self._values = ledger.values
         self._dropped = {reason: ledger.slot(Metric.DROPPED.metric_name, reason) for reason in DropReason}
         self._outcomes_dropped = ledger.slot(Metric.OUTCOMES_DROPPED.metric_name)
@@ -64,6 +68,8 @@ class SpoolWriter:
         self._offset = segment_bytes  # no segment is full: the first append takes the first one
         self._preparer = Preparer(directory, segment_bytes, max_bytes, min_free_bytes)
         self._preparer.start()
+        self._syncs_failed = ledger.slot(Metric.SPOOL_SYNCS_FAILED.metric_name)
+        self._syncer = Syncer(directory, ledger, sync_seconds, self._sync_failed) if sync_seconds is not None else None
 
     def append(self, exchange: Exchange) -> int:
         """Append a record; return its sequence, or 0 where it was dropped and counted."""
@@ -84,8 +90,13 @@ class SpoolWriter:
     def close(self) -> None:
         """Stop preparing segments. What was appended stays where it is; the ledger is closed by its owner."""
         self._preparer.stop()
-        if self._segment is not None:
+        if self._syncer is not None:
+            self._syncer.stop()
+        elif self._segment is not None:
             self._segment.close()
+
+    def _sync_failed(self) -> None:
+        self._values[self._syncs_failed] += 1
 
     def _write(self, sequence: int, kind: int, payload: bytes) -> DropReason | None:
         size = FRAME_HEADER_BYTES + len(payload)
@@ -124,7 +135,10 @@ class SpoolWriter:
             if self._offset + FRAME_HEADER_BYTES <= self._segment_bytes:
                 seal = pack_frame_header(self._index, self._sequence, FrameKind.SEAL, b"")
                 self._segment.map[self._offset : self._offset + FRAME_HEADER_BYTES] = seal
-            self._segment.close()
+            if self._syncer is None:
+                self._segment.close()
+        if self._syncer is not None:
+            self._syncer.follow(following)
         self._index += 1
         self._segment = following
         self._offset = SEGMENT_HEADER_BYTES

@@ -4,7 +4,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import Mock, patch
 
 import msgspec
@@ -44,14 +44,16 @@ def make_exchange(request_id: str, content: bytes) -> Exchange:
 class Worker:
     """Appends records, remembers where they lie, and dies. Without a `thread` segments are prepared when records are appended, so that all is repeatable."""
 
-    def __init__(self, spool: Path, name: str = "w1", *, segment_bytes: int = SEGMENT_BYTES, max_bytes: int = NO_LIMIT, thread: bool = True) -> None:
+    def __init__(
+        self, spool: Path, name: str = "w1", *, segment_bytes: int = SEGMENT_BYTES, max_bytes: int = NO_LIMIT, thread: bool = True, **settings: Any
+    ) -> None:
         self.name = name
         self.directory = spool / name
         self.directory.mkdir(parents=True)
         self.alive = True
         self.ledger = LedgerWriter(self.directory)
         with nullcontext() if thread else patch.object(Preparer, "_run", Mock()):
-            self.writer = SpoolWriter(self.directory, self.ledger, segment_bytes=segment_bytes, max_bytes=max_bytes)
+            self.writer = SpoolWriter(self.directory, self.ledger, segment_bytes=segment_bytes, max_bytes=max_bytes, **settings)
         self._thread = thread
         self.places: list[Place] = []
         self.payloads: dict[int, bytes] = {}
