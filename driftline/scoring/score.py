@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from config.choices import Device
 from config.options import settings_of
 from config.settings import RouteSettings, Settings
 from driftline.scoring.columns import column_of
@@ -26,7 +27,7 @@ from driftline.tools.asked import rows_asked, told, version_asked
 from driftline.tools.row_source import Block, RowSource
 from records.exchange import Exchange
 from runtime.repository import Version
-from runtime.session import Device, Session, threads_for
+from runtime.session import Session, threads_for
 from runtime.signature import TensorSpec
 from runtime.tools.errors import ToolError
 
