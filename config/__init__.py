@@ -4,7 +4,7 @@
 - `model`      the settings of one version of a model, which lie beside it
 - `units`      how quantities are written and printed: `64 KiB`, `10s`, `25%`, `1 per 30 days`
 - `addresses`  how addresses are written and printed: `127.0.0.1:8080`, `http://host:port/prefix`
-- `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`; and the name of what they carry
+- `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`
 - `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`
 - `choices`    settings that are one of a few words
 - `declare`    the words in which settings are declared, and the declarations as values

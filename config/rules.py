@@ -11,6 +11,7 @@ from config.model import ModelSettings
 from config.redaction import Action, PlaceKind
 from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, StoreSettings, UpstreamTlsSettings
 from config.units import Bytes
+from records.payload import Format
 
 _TARGET: Final = re.compile(r"/[!-~]*")
 
@@ -67,7 +68,7 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
     if not route.name:
         yield f"{key}.name", "expected a name, found ''; for example: name: fraud"
     for name, expression in (("features", route.features), ("predictions", route.predictions)):
-        if expression and route.format != "json":
+        if expression and route.format is not Format.JSON:
             yield f"{key}.{name}", f"expected format: json beside an expression, found {expression!r}; add format: json, or remove it"
     arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
     yield from _duplicates(arms, "name: candidate")

@@ -1,4 +1,4 @@
-"""How requests are picked out by what they carry, `X-Canary=yes`, `X-Session-Id`, `?session`, and in what form they carry it, `json`.
+"""How requests are picked out by what they carry, `X-Canary=yes`, `X-Session-Id`, `?session`.
 
 As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError`.
 """
@@ -11,7 +11,6 @@ from typing import ClassVar, Final, Self
 import msgspec
 
 from config.units import QuantityError
-from records.payload import FORMATS
 
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 §5.1
 _FIELD_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # RFC 9110 §5.5, of ASCII
@@ -70,22 +69,3 @@ class Key(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"?{self.name}" if self.in_query else self.name
-
-
-class FormatName(str):
-    """The name of a wire format, as docs/formats.md lists them.
-
-    >>> FormatName.parse("openai")
-    'openai'
-    """
-
-    __slots__ = ()
-    UNIT: ClassVar = "format"
-    EXPECTED: ClassVar = f"a wire format ({', '.join(FORMATS)})"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a name."""
-        if text not in FORMATS:
-            raise QuantityError(cls.EXPECTED, text, "json")
-        return cls(text)

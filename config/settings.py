@@ -9,8 +9,9 @@ from config.addresses import Address, Endpoint, Url
 from config.choices import Device, WhenFull
 from config.declare import Section, setting
 from config.redaction import Action, Capture, HashKey, Place
-from config.selection import Condition, FormatName, Key
+from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
+from records.payload import Format
 
 SERVED_ARM: Final = "upstream"
 """The name of every route's served arm; its shadows have others."""
@@ -105,7 +106,7 @@ class RouteSettings(Section, frozen=True):
     version: Annotated[str, setting("The model's version, likewise.", example="3")] = ""
     idempotent: Annotated[bool, setting("Whether requests may be sent again where a kept connection closes without a word, whatever their method.")] = False
     format: Annotated[
-        FormatName | None,
+        Format | None,
         setting("What the bodies are, where the path does not tell, or tells wrong (docs/formats.md); by default it is read from the path.", example="json"),
     ] = None
     features: Annotated[

@@ -24,6 +24,6 @@ class Decoding:
 
 def _format_of(route: RouteSettings) -> WireFormat:
     try:
-        return wire_format(route.format or "", features=route.features, predictions=route.predictions)
+        return wire_format(str(route.format), features=route.features, predictions=route.predictions)
     except ValueError as error:
         raise ValueError(f"route {route.name}: {error}") from None

@@ -1,7 +1,7 @@
 """Inference wire formats: the bodies of an exchange in, named tensors out, or the reason why there are none.
 
 One file per format. Each says which paths it answers to (`PATH`) and reads a request and a reply; `decoding` knows them
-all. A further format is one more file, its place in `decoding.FORMATS` and its name in `records.payload.FORMATS`.
+all. A further format is one more file, its place in `decoding.FORMATS` and its name in `records.payload.Format`.
 
 - `decoding`           an exchange to (what the request said, what the response said); the only entrance, but for:
 - `feedback`           Seldon's feedback and Clipper's updates: the truth about an earlier prediction

@@ -71,7 +71,7 @@ class Target(NamedTuple):
 
 
 def wire_format(name: str, *, features: str = "", predictions: str = "") -> WireFormat:
-    """Return the format of this name, one of `records.payload.FORMATS`. Raises ValueError where an expression is none, with a sentence for the user."""
+    """Return the format of this name, a `records.payload.Format`. Raises ValueError where an expression is none, with a sentence for the user."""
     if name == JsonService.NAME:
         return JsonService(features, predictions)
     return next(known for known in FORMATS if name == known.NAME)

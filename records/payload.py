@@ -23,8 +23,21 @@ class Undecodable(StrEnum):
     FEEDBACK = "feedback"  # not a prediction, but what turned out to be true of one
 
 
-FORMATS: Final = ("v2", "generate", "v1", "torchserve", "seldon", "mlflow", "sagemaker", "azureml", "openai", "clipper", "json")
-"""The wire formats, as records, metrics and settings name them."""
+class Format(StrEnum):
+    """The wire formats, as records, metrics and settings name them."""
+
+    V2 = "v2"  # Open Inference V2
+    GENERATE = "generate"  # Triton's generate extension
+    V1 = "v1"  # TensorFlow Serving, KServe V1
+    TORCHSERVE = "torchserve"
+    SELDON = "seldon"  # Seldon Core V1
+    MLFLOW = "mlflow"
+    SAGEMAKER = "sagemaker"
+    AZUREML = "azureml"
+    OPENAI = "openai"  # compatible services
+    CLIPPER = "clipper"
+    JSON = "json"  # any, by expressions of the route
+
 
 TEXT: Final = "TEXT"
 """The datatype of free text: what it says is kept, and is not a level of anything."""
@@ -46,7 +59,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one body said. The first axis of every tensor counts rows."""
 
     format: str
-    """The wire format, one of `FORMATS`."""
+    """The wire format, a `Format`."""
     tensors: list[Tensor]
     model: str = ""
     """As the path or body names it; empty where neither does."""

@@ -222,7 +222,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         ),
         (
             "routes: [{upstream: http://a, format: xml}]",
-            "driftline.yaml:1: routes[0].format: expected a wire format (v2, generate, v1, torchserve, seldon, mlflow, sagemaker, azureml, openai, clipper, json), found 'xml'; for example: format: json",
+            "driftline.yaml:1: routes[0].format: expected v2, generate, v1, torchserve, seldon, mlflow, sagemaker, azureml, openai, clipper or json, found 'xml'; for example: format: json",
         ),
         (
             "routes: [{upstream: http://a, format: v1, features: a.b}]",

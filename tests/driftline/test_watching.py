@@ -4,13 +4,13 @@ import msgspec
 
 import driftline.watching
 from config.addresses import Url
-from config.selection import FormatName
 from config.settings import DriftSettings, RouteSettings
 from driftline.decoding import Decoding
 from driftline.watching import Watching
 from payloads.decoding import decode
 from records.exchange import Body, Exchange, Role
 from records.metrics import Metric
+from records.payload import Format
 from store.spool.ledger import LedgerWriter
 from store.spool.writer import SpoolWriter, create_writer_directory
 
@@ -61,7 +61,7 @@ def test_a_routes_bodies_are_read_in_the_format_that_it_sets(tmp_path):
     writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
     for path in ("/ask", "/fraud/update"):
         writer.append(msgspec.structs.replace(EXCHANGE, path=path, status=200, request=Body(b'{"user": {"age": 41}}', 21), response=Body(b"0.5", 3)))
-    set_by = (RouteSettings(upstream=(Url.parse("http://127.0.0.1:9000"),), format=FormatName("json"), features="user"),)
+    set_by = (RouteSettings(upstream=(Url.parse("http://127.0.0.1:9000"),), format=Format.JSON, features="user"),)
     known, unknown = (
         Watching(tmp_path, DriftSettings(), lambda _: ("m", ""), Decoding(routes), {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
         for routes in (set_by, ())

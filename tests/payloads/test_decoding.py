@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from payloads.decoding import FORMATS, decode, identify, recognise, wire_format
 from payloads.refusal import MAX_CONTENT_BYTES
 from records.exchange import Exchange, Role
-from records.payload import FORMATS as NAMES
-from records.payload import Decoded, Failed, Undecodable
+from records.payload import Decoded, Failed, Format, Undecodable
 
 V2 = "/v2/models/fraud/infer"
 REQUEST = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1.5,2.5]}]}'
@@ -217,8 +216,8 @@ def test_arbitrary_documents_never_raise_and_tensors_are_whole(decode_bodies, pa
 
 
 def test_the_formats_are_those_that_settings_name():
-    assert (*(known.NAME for known in FORMATS), "json") == NAMES
-    assert [wire_format(name).NAME for name in NAMES] == list(NAMES)
+    assert [*(known.NAME for known in FORMATS), "json"] == list(Format)
+    assert [wire_format(name).NAME for name in Format] == list(Format)
 
 
 def test_a_route_that_sets_a_format_is_read_by_it_whatever_the_path(body):
