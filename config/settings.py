@@ -120,6 +120,14 @@ class RouteSettings(Section, frozen=True):
     predictions: Annotated[
         str, setting("With format json: a JMESPath expression that finds the predictions in replies, likewise.", unit="expression", example="result.scores")
     ] = ""
+    signature: Annotated[
+        str,
+        setting(
+            "What the model says of its inputs, for bodies that name no columns: MLflow's MLmodel, or what GET /v2/models/NAME answers.",
+            unit="file",
+            example="model/MLmodel",
+        ),
+    ] = ""
     baseline: Annotated[
         str,
         setting("A baseline file made by `driftline baseline`; without one it is learned from the first traffic.", unit="file", example="fraud.baseline.json"),

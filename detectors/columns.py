@@ -3,7 +3,7 @@
 Exchanges of one *layout* (the same tensor names and shapes) only extend flat lists; NumPy sees them once per batch.
 
 Names: a tensor of shape [n] or [n, 1] is the column `tensor`; [n, k] gives `tensor[0]` … `tensor[k-1]`, [n, k, m] gives
-`tensor[0,0]` … . Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
+`tensor[0,0]` … ; columns that have names of their own keep them. Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ColumnBuffer:
     """
 
     def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
-        """`input_names` name the columns of a request's only tensor, where it has as many. `max_values` are held, and those of one exchange more."""
+        """`input_names` name the columns of a request's only tensor, where it has as many and names none itself. `max_values` are held, and those of one exchange more."""
         self._max_features = max_features
         self._input_names = input_names
         self._max_values = max_values
@@ -130,7 +130,7 @@ class ColumnBuffer:
         return self._aligned(layouts, len(times_ns)), times_ns
 
     def _layout_of(self, tensors: list[Tensor], inputs: int) -> _Layout:
-        key = (inputs, *[(tensor.name, tensor.shape) for tensor in tensors])
+        key = (inputs, *[(tensor.name, tensor.shape, tensor.columns) for tensor in tensors])
         layout = self._layouts.get(key)
         if layout is None:
             layout = self._layouts[key] = self._new_layout(tensors, inputs)
@@ -143,7 +143,7 @@ class ColumnBuffer:
             width = math.prod(tensor.shape[1:])
             if tensor.shape[0] != rows or tensor.datatype == TEXT:
                 columns.append(None)
-            elif index == 0 and inputs == 1 and width == len(self._input_names):
+            elif index == 0 and inputs == 1 and width == len(self._input_names) and not tensor.columns:
                 columns.append(_TensorColumns(self._admitted(self._input_names, width), width))
             else:
                 columns.append(_TensorColumns(self._admitted(_column_names(tensor, "" if index < inputs else "output."), width), width))
@@ -213,6 +213,9 @@ class ColumnBuffer:
 
 def _column_names(tensor: Tensor, prefix: str) -> Iterator[str]:
     """Yield the names of a tensor's columns, in its row-major order."""
+    if tensor.columns:
+        yield from (prefix + name for name in tensor.columns)
+        return
     trailing = tensor.shape[1:]
     if math.prod(trailing) == 1:
         yield prefix + tensor.name

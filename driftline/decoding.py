@@ -1,11 +1,13 @@
-"""What exchanges say, each read in the wire format that its route sets, else in that of its path."""
+"""What exchanges say, each read in the wire format that its route sets, else in that of its path, and completed by its model's signature."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from config.settings import RouteSettings
 from payloads.decoding import WireFormat, decode, wire_format
+from payloads.signatures import Signature, read_signature
 from records.exchange import Exchange
 from records.payload import DecodeResult
 
@@ -14,12 +16,15 @@ class Decoding:
     """Decodes exchanges of the routes of these settings."""
 
     def __init__(self, routes: Sequence[RouteSettings]) -> None:
-        """Raises ValueError with a sentence for the user where a route's expression is none."""
+        """Raises ValueError with a sentence for the user where a route's expression is none, or its signature cannot be read."""
         self._formats = {route.name: _format_of(route) for route in routes if route.format}
+        self._signatures = {route.name: _signature_of(route) for route in routes if route.signature}
 
     def __call__(self, exchange: Exchange) -> tuple[DecodeResult, DecodeResult]:
         """Return what the request and the response said. Never raises."""
-        return decode(exchange, self._formats.get(exchange.route))
+        request, reply = decode(exchange, self._formats.get(exchange.route))
+        signature = self._signatures.get(exchange.route)
+        return signature.completed(exchange, request, reply) if signature else (request, reply)
 
 
 def _format_of(route: RouteSettings) -> WireFormat:
@@ -27,3 +32,12 @@ def _format_of(route: RouteSettings) -> WireFormat:
         return wire_format(str(route.format), features=route.features, predictions=route.predictions)
     except ValueError as error:
         raise ValueError(f"route {route.name}: {error}") from None
+
+
+def _signature_of(route: RouteSettings) -> Signature:
+    try:
+        return read_signature(Path(route.signature).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read the signature {route.signature}: {error.strerror}; name a file that exists") from None
+    except ValueError as error:
+        raise ValueError(f"{route.signature}: {error}") from None

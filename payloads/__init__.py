@@ -6,6 +6,8 @@ all. A further format is one more file, its place in `decoding.FORMATS` and its 
 - `decoding`           an exchange to (what the request said, what the response said); the only entrance, but for:
 - `feedback`           Seldon's feedback and Clipper's updates: the truth about an earlier prediction
 
+- `signatures`         what a model says of itself: names of columns, and what raw requests are
+
 The formats:
 
 - `open_inference`     Open Inference V2: JSON, and JSON followed by binary tensors

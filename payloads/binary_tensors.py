@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from payloads.refusal import Refused
 from records.payload import Undecodable
+
+Datatype: TypeAlias = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]
+"""Open Inference V2's names, and Triton's BF16."""
 
 _CODES: Final = {
     "BOOL": "?",
@@ -23,6 +26,11 @@ _CODES: Final = {
     "FP64": "d",
 }
 """Datatype to the code of `struct`."""
+
+
+def width_bytes(datatype: str) -> int:
+    """Return the length of one number."""
+    return 2 if datatype == "BF16" else struct.calcsize("<" + _CODES[datatype])
 
 
 def unpack(datatype: str, count: int, content: bytes) -> list[Any]:

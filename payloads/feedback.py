@@ -93,7 +93,7 @@ def _seldon_feedback(content: bytes, model: str) -> Feedback:
         format=seldon.NAME,
         model=model,
         prediction_id=said.response.meta.puid if said.response and said.response.meta else "",
-        truth=seldon.tensors_of_message("truth", said.truth, named=False) if said.truth else [],
+        truth=seldon.tensors_of_message("truth", said.truth) if said.truth else [],
         reward=said.reward,
         inputs=_inputs(said.request),
     )
@@ -102,7 +102,7 @@ def _seldon_feedback(content: bytes, model: str) -> Feedback:
 def _inputs(request: dict[str, Any] | None) -> list[Tensor]:
     """Return the request that the feedback repeats; it is only a help, so what cannot be read is left out."""
     try:
-        return seldon.tensors_of_message("inputs", request, named=True) if request else []
+        return seldon.tensors_of_message("inputs", request) if request else []
     except Refused:
         return []
 

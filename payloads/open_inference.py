@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from payloads.binary_tensors import unpack
+from payloads.binary_tensors import Datatype, unpack
 from payloads.json_documents import convert, load
 from payloads.nested_lists import flatten
 from payloads.refusal import Refused, size_of
@@ -25,7 +25,6 @@ PATH: Final = re.compile(r".*/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version
 _NUMBERS: Final = frozenset({int, float, bool, NoneType})
 _TEXTS: Final = frozenset({str, NoneType})
 
-_Datatype: TypeAlias = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]
 _Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -33,15 +32,12 @@ class _Parameters(msgspec.Struct, gc=False):
     binary_data_size: _Size | None = None
 
 
-_NO_PARAMETERS: Final = _Parameters()
-
-
 class _Described(msgspec.Struct, gc=False):
     """A tensor as the JSON describes it; without `data` its values lie in a blob, or in shared memory."""
 
     name: str
     shape: tuple[_Size, ...]
-    datatype: _Datatype
+    datatype: Datatype
     data: list[Any] | None = None
     parameters: _Parameters | None = None
 
@@ -105,7 +101,7 @@ def _tensors(described: list[_Described], blobs: bytes) -> list[Tensor]:
     return tensors
 
 
-def _listed_values(data: list[Any], count: int, datatype: _Datatype) -> list[Any]:
+def _listed_values(data: list[Any], count: int, datatype: Datatype) -> list[Any]:
     """Return the values of `data`, which may be flat or nested, once they fit the datatype and number `count`."""
     if data and type(data[0]) is list:
         data = flatten(data)[1]

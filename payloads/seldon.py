@@ -1,7 +1,6 @@
 """Seldon Core's V1 protocol: `POST /api/v1.0/predictions`, of which `/seldon/{namespace}/{deployment}` may come first.
 
-Source: Seldon Core's `prediction.proto` in its JSON form. The names of a request's columns become tensors' names; a reply stays one tensor, so that a
-vector of probabilities is one.
+Source: Seldon Core's `prediction.proto` in its JSON form.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import msgspec
 from payloads.json_documents import convert, integer, load_object
 from payloads.nested_lists import flatten, tensor_of, tensors_of_document
 from payloads.refusal import Refused, size_of
-from payloads.tables import named_columns
 from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
 
@@ -57,21 +55,21 @@ class _Message(msgspec.Struct, gc=False, rename="camel"):
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
     """Return the inputs."""
-    return Decoded(NAME, tensors_of_message("inputs", load_object(content), named=True), model, version)
+    return Decoded(NAME, tensors_of_message("inputs", load_object(content)), model, version)
 
 
 def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike
     """Return the predictions."""
-    return Decoded(NAME, tensors_of_message("predictions", load_object(content), named=False), model, version)
+    return Decoded(NAME, tensors_of_message("predictions", load_object(content)), model, version)
 
 
-def tensors_of_message(name: str, document: Any, *, named: bool) -> list[Tensor]:
-    """Return what a `SeldonMessage` holds, as tensors called `name`, or as the message names its columns."""
+def tensors_of_message(name: str, document: Any) -> list[Tensor]:
+    """Return what a `SeldonMessage` holds."""
     message = convert(document, _Message)
     if message.status is not None and message.status.status in {"FAILURE", 1}:
         raise Refused(Undecodable.ERROR_REPLY)
     if message.data is not None:
-        return _tensors_of_data(name, message.data, named=named)
+        return [_tensor_of_data(name, message.data)]
     if message.str_data is not None:
         return [tensor_of(name, message.str_data)]
     if message.json_data is not None:
@@ -79,19 +77,18 @@ def tensors_of_message(name: str, document: Any, *, named: bool) -> list[Tensor]
     raise Refused(Undecodable.NO_DATA if {"binData", "customData"} & document.keys() else Undecodable.UNKNOWN_FORMAT)
 
 
-def _tensors_of_data(name: str, data: _Data, *, named: bool) -> list[Tensor]:
+def _tensor_of_data(name: str, data: _Data) -> Tensor:
+    """Return the one tensor; of a matrix the names are those of its columns."""
     if data.ndarray is not None:
-        whole = data.ndarray
-        if named and data.names and whole and type(whole[0]) is list and len(whole[0]) == len(data.names):
-            return [tensor_of(column, values) for column, values in named_columns(data.names, whole)]
-        return [tensor_of(name, whole)]
-    if data.tensor is not None:
-        dense = _shaped(name, data.tensor.shape, list(data.tensor.values))
+        tensor = tensor_of(name, data.ndarray)
+    elif data.tensor is not None:
+        tensor = _shaped(name, data.tensor.shape, list(data.tensor.values))
     elif data.tftensor is not None:
-        dense = _shaped(name, _tensorflow_shape(data.tftensor), _tensorflow_values(data.tftensor))
+        tensor = _shaped(name, _tensorflow_shape(data.tftensor), _tensorflow_values(data.tftensor))
     else:
         raise Refused(Undecodable.NO_DATA)
-    return _split(dense, data.names) if named and dense.shape[1:] == (len(data.names),) else [dense]
+    is_named = data.names and tensor.shape[1:] == (len(data.names),)
+    return msgspec.structs.replace(tensor, columns=tuple(data.names)) if is_named else tensor
 
 
 def _shaped(name: str, shape: list[int], values: list[Any]) -> Tensor:
@@ -101,12 +98,6 @@ def _shaped(name: str, shape: list[int], values: list[Any]) -> Tensor:
         raise Refused(Undecodable.MALFORMED)
     flat = tensor_of(name, values)
     return Tensor(name, flat.datatype, tuple(shape), flat.values)
-
-
-def _split(tensor: Tensor, names: list[str]) -> list[Tensor]:
-    """Return the columns of a matrix as tensors with these names."""
-    width = len(names)
-    return [Tensor(name, tensor.datatype, tensor.shape[:1], tensor.values[index::width]) for index, name in enumerate(names)]
 
 
 def _tensorflow_shape(proto: dict[str, Any]) -> list[int]:

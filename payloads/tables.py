@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
+
+import msgspec
 
 from payloads.nested_lists import tensor_of
 from payloads.refusal import Refused, require_few_values
@@ -43,8 +47,10 @@ def tensors_of_bare_csv(name: str, content: bytes) -> list[Tensor]:
     rows = _csv_rows(content)
     if len(rows) > 1 and is_header(rows[0]):
         return _named_cells(rows[0], rows[1:])
-    columns = named_columns(rows[0], rows)
-    return [tensor_of(name, [list(row) for row in zip(*(_parsed(cells) for _, cells in columns), strict=True)])]
+    columns = named_columns(rows[0], rows)  # of which each is parsed by itself, unless all of them are numbers
+    values = _numbers([cell for row in rows for cell in row]) or list(chain.from_iterable(zip(*(_parsed(cells) for _, cells in columns), strict=True)))
+    flat = tensor_of(name, values)
+    return [msgspec.structs.replace(flat, shape=(len(rows), len(columns)))]
 
 
 def is_header(row: list[str]) -> bool:
@@ -81,10 +87,16 @@ def _csv_rows(content: bytes) -> list[list[str]]:
     return rows
 
 
-def _parsed(cells: list[str]) -> list[Any]:
+def _parsed(cells: Sequence[str]) -> list[Any]:
     """Return numbers where every cell that is not missing is one, else text."""
-    values = [None if cell in _MISSING_CELLS else cell for cell in cells]
+    return _numbers(cells) or [None if cell in _MISSING_CELLS else cell for cell in cells]
+
+
+def _numbers(cells: Sequence[str]) -> list[Any]:
+    """Return the cells as numbers, nothing where one is neither missing nor a number."""
     try:
-        return [None if value is None else float(value) for value in values]
+        if _MISSING_CELLS.isdisjoint(cells):
+            return list(map(float, cells))
+        return [None if cell in _MISSING_CELLS else float(cell) for cell in cells]
     except ValueError:
-        return list(values)
+        return []

@@ -53,6 +53,8 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
     shape: tuple[int, ...]
     values: list[Any]
     """bool, int, float, str or None (missing)."""
+    columns: tuple[str, ...] = ()
+    """The names of a row's values, one for each, where the body or the model's signature names them."""
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from config.settings import Settings
+from config.load import ConfigError
+from config.options import add_config_option, add_option, settings_of
 from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineError, build_baseline, save_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.dependence import Dependence
-from detectors.tables import TableError, read_table
+from detectors.tables import read_table
 from driftline.stored_columns import columns_from_store
+from driftline.stored_exchanges import Period
 from records.baseline import Baseline, NumericBaseline
 
 _SMALL_ROWS: Final = 2_000
@@ -42,9 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-column", metavar="NAME", help="With --from and --cycle: when each row was, timestamps or Unix seconds.")
     parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
     parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
-    parser.add_argument(
-        "--data-dir", type=Path, default=Path(Settings().data_dir), metavar="DIR", help="With --from-store: where the store is. (default: %(default)s)"
-    )
+    add_config_option(parser)
+    add_option(parser, "--data-dir", "data_dir")
+    add_option(parser, "--clickhouse", "store.clickhouse")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         baseline = _from_store(arguments) if arguments.from_store else _from_table(arguments)
         save_baseline(baseline, arguments.out)
-    except (BaselineError, TableError) as error:
+    except (ConfigError, ValueError) as error:
         sys.stderr.write(f"driftline baseline: {error}\n")
         return 2
     sys.stdout.write(_summary(baseline, arguments.out))
@@ -74,9 +76,8 @@ def _from_table(arguments: argparse.Namespace) -> Baseline:
 
 
 def _from_store(arguments: argparse.Namespace) -> Baseline:
-    columns, times_ns = columns_from_store(
-        data_dir=arguments.data_dir, model=arguments.model, version=arguments.version, since_ns=arguments.since, until_ns=arguments.until
-    )
+    settings = settings_of(arguments, routes_needed=False)
+    columns, times_ns = columns_from_store(settings, Period(arguments.model, arguments.version, arguments.since, arguments.until))
     return _build(arguments, {name: column for name, column in columns.items() if name not in arguments.exclude}, times_ns, "store")
 
 

@@ -46,8 +46,8 @@ def _check_baselines(settings: Settings) -> None:
 
 
 def _check_formats(settings: Settings) -> None:
-    """Raise ValueError where an expression by which a route reads bodies is none."""
-    if any(route.format for route in settings.routes):
+    """Raise ValueError where a route cannot read bodies as it says."""
+    if any(route.format or route.signature for route in settings.routes):
         from driftline.decoding import Decoding  # noqa: PLC0415 - likewise without what only the monitor needs
 
         Decoding(settings.routes)

@@ -228,3 +228,14 @@ def test_free_text_is_no_column_and_its_length_is():
     buffer.add(prompt, said(Tensor("text", TEXT, (1, 1), ["short"])), 0)
     assert taken(buffer)[0] == {"prompt_characters": [12]}
     assert not buffer.left_out.total()
+
+
+def test_columns_that_have_names_keep_them_also_beside_those_of_the_baseline():
+    request = said(Tensor("inputs", "JSON", (1, 2), [41, "Bonn"], ("age", "city")))
+    reply = said(Tensor("predictions", "FP64", (1, 2), [0.25, 0.75], ("low", "high")))
+    assert columns_of((request, reply), input_names=("x", "y")) == {"age": [41], "city": ["Bonn"], "output.low": [0.25], "output.high": [0.75]}
+
+
+def test_tensors_of_one_shape_whose_columns_have_other_names_are_told_apart():
+    one, other = (said(Tensor("inputs", "FP64", (1, 1), [1.0], (name,))) for name in "ab")
+    assert columns_of((one, NOTHING), (other, NOTHING)) == {"a": [1.0, None], "b": [None, 1.0]}

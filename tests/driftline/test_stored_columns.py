@@ -70,7 +70,7 @@ def test_pages_of_stored_exchanges_join_to_one_table(monkeypatch):
 
     monkeypatch.setattr(stored_exchanges, "ask", answer)
     monkeypatch.setattr(stored_exchanges, "_PAGE_EXCHANGES", 3)
-    columns, times_ns = stored_columns.columns_from_store(data_dir="data", model="it's", version="", since_ns=None, until_ns=None)
+    columns, times_ns = stored_columns.columns_from_store(Settings(), stored_exchanges.Period("it's"))
     np.testing.assert_array_equal(columns["x"], [1, 2, 3, 4, 5, 6, 7])
     assert times_ns.tolist() == [row["started_at_ns"] for row in rows]
     assert len(asked) == 3

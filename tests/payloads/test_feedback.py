@@ -37,7 +37,7 @@ def test_seldons_feedback_names_the_prediction_and_its_truth(exchange):
         prediction_id="bql0ef",
         truth=[Tensor("truth", "INT64", (1, 1), [1])],
         reward=1.0,
-        inputs=[Tensor("a", "FP64", (1,), [1.5]), Tensor("b", "FP64", (1,), [2.5])],
+        inputs=[Tensor("inputs", "FP64", (1, 2), [1.5, 2.5], ("a", "b"))],
     )
 
 

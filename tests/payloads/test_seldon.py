@@ -7,7 +7,7 @@ PATH = "/seldon/models/iris/api/v1.0/predictions"
 
 def test_the_names_of_an_array_name_the_features(decode_request):
     document = {"data": {"names": ["length", "kind"], "ndarray": [[5.1, "a"], [4.9, "b"]]}}
-    assert decode_request(PATH, document).tensors == [Tensor("length", "FP64", (2,), [5.1, 4.9]), Tensor("kind", "BYTES", (2,), ["a", "b"])]
+    assert decode_request(PATH, document).tensors == [Tensor("inputs", "JSON", (2, 2), [5.1, "a", 4.9, "b"], ("length", "kind"))]
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ def test_every_form_of_one_matrix_is_the_same_tensor(decode_request, data):
     assert decode_request(PATH, {"meta": {"puid": "p"}, "data": data}).tensors == [Tensor("inputs", "FP64", (1, 2), [1.5, 2.5])]
 
 
-def test_a_dense_tensor_is_split_where_its_columns_have_names(decode_request):
+def test_a_dense_tensors_columns_have_their_names(decode_request):
     data = {"names": ["a", "b"], "tensor": {"shape": [2, 2], "values": [1, 2, 3, 4]}}
-    assert decode_request(PATH, {"data": data}).tensors == [Tensor("a", "FP64", (2,), [1.0, 3.0]), Tensor("b", "FP64", (2,), [2.0, 4.0])]
+    assert decode_request(PATH, {"data": data}).tensors == [Tensor("inputs", "FP64", (2, 2), [1.0, 2.0, 3.0, 4.0], ("a", "b"))]
 
 
-def test_a_reply_stays_one_vector_whatever_its_columns_are_called(decode_reply):
+def test_a_reply_is_one_vector_with_named_columns(decode_reply):
     reply = {"meta": {"puid": "p", "requestPath": {"iris": "image:1"}}, "data": {"names": ["t:0", "t:1"], "ndarray": [[0.25, 0.75]]}}
-    assert decode_reply(PATH, reply).tensors == [Tensor("predictions", "FP64", (1, 2), [0.25, 0.75])]
+    assert decode_reply(PATH, reply).tensors == [Tensor("predictions", "FP64", (1, 2), [0.25, 0.75], ("t:0", "t:1"))]
 
 
 def test_tensorflows_integers_and_texts_are_read(decode_request):

@@ -7,6 +7,7 @@ from pyarrow import csv, parquet
 
 from detectors.baseline import BaselineError, load_baseline
 from driftline.commands import baseline as command
+from driftline.stored_exchanges import Period
 
 
 def arguments(*words):
@@ -78,10 +79,10 @@ def test_a_table_that_gives_no_baseline_is_refused_in_one_sentence(tmp_path, cap
 
 
 def test_the_store_is_read_for_the_period_that_was_asked_for(tmp_path, monkeypatch):
-    asked = {}
+    asked = []
 
-    def columns_from_store(**question):
-        asked.update(question)
+    def columns_from_store(settings, period):
+        asked.append((settings.data_dir, period))
         return {"x": np.arange(200.0), "secret": np.zeros(200)}, np.arange(200)
 
     monkeypatch.setattr(command, "columns_from_store", columns_from_store)
@@ -90,13 +91,13 @@ def test_the_store_is_read_for_the_period_that_was_asked_for(tmp_path, monkeypat
         *("--data-dir", tmp_path, "--out", tmp_path / "b.json", "--exclude", "secret"),
     )
     assert command.run(given) == 0
-    assert asked == {"data_dir": tmp_path, "model": "m", "version": "", "since_ns": 1_767_225_600 * 10**9, "until_ns": (1_767_312_000 - 7_200) * 10**9}
+    assert asked == [(str(tmp_path), Period("m", "", 1_767_225_600 * 10**9, (1_767_312_000 - 7_200) * 10**9))]
     baseline = load_baseline(tmp_path / "b.json")
     assert ([feature.name for feature in baseline.features], baseline.source) == (["x"], "store")
 
 
 def test_a_store_without_the_model_is_told(tmp_path, monkeypatch, capsys):
-    def columns_from_store(**_):
+    def columns_from_store(*_):
         raise BaselineError("the store has no rows of the model 'm'")
 
     monkeypatch.setattr(command, "columns_from_store", columns_from_store)

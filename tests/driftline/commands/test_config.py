@@ -56,3 +56,13 @@ def test_an_expression_that_is_none_is_an_error_of_the_route_that_has_it(tmp_pat
     file.write_text("routes: [{name: asks, upstream: http://a, format: json, predictions: 'result['}]\n")
     assert check(file) == 2
     assert "route asks: expected a JMESPath expression, found 'result['" in capsys.readouterr().err
+
+
+def test_a_signature_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text(f"routes: [{{upstream: http://a, signature: {tmp_path}/MLmodel}}]\n")
+    assert check(file) == 2
+    assert f"cannot read the signature {tmp_path}/MLmodel: No such file" in capsys.readouterr().err
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    assert check(file) == 2
+    assert f"{tmp_path}/MLmodel: expected MLflow's MLmodel with a signature" in capsys.readouterr().err
