@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,9 @@ from records.status import ModelStatus
 from records.verdict import DriftState, Verdict
 from records.window import WindowSummary
 from store.clickhouse.features import FeatureRows
+
+_NO_ID: Final = bytes(16)
+"""Instead of an id that is none; the store's loader sets the record aside."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class _Origins:
 
     def add(self, exchange_id: bytes, version: str, rows: int) -> None:
         self._versions += [version] * rows
-        self._exchange_ids += [exchange_id] * rows
+        self._exchange_ids += [exchange_id if len(exchange_id) == len(_NO_ID) else _NO_ID] * rows
         self._rows += range(rows)
 
     def take(self, model: str, times_ns: Integers, columns: Columns) -> FeatureRows:

@@ -67,8 +67,9 @@ _CLUSTER_SETTINGS: Final[dict[str, Any]] = {
 
 _NESTED_CODES: Final = re.compile(r"(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
 
-# Its words come back as exceptions; a command without a log would print them a second time.
-logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+# What they warn of comes back as exceptions too, and an outage is said once and not at every attempt.
+for _name in ("clickhouse_connect", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 FAILURES: Final = (ClickHouseError, NewerStoreError, OSError)
 """What asking the store may raise. It comes and goes: all of these may be over the next time."""

@@ -67,8 +67,16 @@ def _texts(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> Any:
     matrix = np.column_stack(list(columns.values())) if columns else np.empty((rows, 0), np.object_)
     there = matrix != None  # noqa: E711 - entry by entry
     offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.nonzero(there)[1]), pa.array(matrix[there], pa.string()))
+    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.nonzero(there)[1]), _strings(matrix[there]))
 
 
 def _names(columns: Mapping[str, npt.NDArray[Any]], indexes: npt.NDArray[np.int64]) -> Any:
-    return pa.array(list(columns), pa.string()).take(pa.array(indexes))
+    return _strings(list(columns)).take(pa.array(indexes))
+
+
+def _strings(values: Sequence[str]) -> Any:
+    """JSON may hold half of a surrogate pair, UTF-8 may not."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([value.encode("utf-8", "replace").decode() for value in values], pa.string())

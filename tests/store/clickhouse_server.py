@@ -7,9 +7,12 @@ users, no sessions and no TLS, and merges, limits and concurrency are chDB's: it
 from __future__ import annotations
 
 import re
+import socket
+import struct
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,32 +44,42 @@ class Fault(Enum):
 
     UNAVAILABLE = auto()  # 503, nothing is stored
     RESET = auto()  # the connection is closed before anything is stored
-    ERROR = auto()  # 500 with an exception about the server's state, nothing is stored
+    RESET_MIDWAY = auto()  # the connection is reset when half of the rows have arrived
+    ERROR = auto()  # 500 with an exception about the server's state, `trouble`; nothing is stored
     STORE_THEN_RESET = auto()  # the rows are stored, and the connection is closed instead of an answer
     STORE_THEN_ERROR = auto()  # the rows are stored, and the answer is 500
     FORGET = auto()  # acknowledged and not stored, as after a kill between the token and the rows
     HANG = auto()  # no answer until the test releases it, then nothing is stored
+    STORE_THEN_HANG = auto()  # the rows are stored, and no answer comes
+    SLOW = auto()  # the rows are stored, and the answer comes in drops
 
 
 class ClickHouseServer:
-    """Listens on a free port of 127.0.0.1. Each insert into `exchanges` takes the next of `faults`, if there is one."""
+    """Listens on 127.0.0.1, by default on a free port. Each insert into `exchanges` takes the next of `faults`, if there is one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, port: int = 0) -> None:
         self.path = str(path.resolve())
+        self.trouble = (243, "Cannot reserve space. (NOT_ENOUGH_SPACE)")
         self.faults: deque[Fault] = deque()
         self.inserts: list[dict[str, str]] = []
         self.released = threading.Event()
+        self.closed = False
         self._keep_open = chdb.connect(self.path)
         handler = type("Handler", (_Handler,), {"clickhouse": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     @property
+    def port(self) -> int:
+        return self._http.server_port
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
+        self.closed = True
         self.released.set()
         self._http.shutdown()
         self._http.server_close()
@@ -103,7 +116,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle(b"")
 
     def do_POST(self):
-        self._handle(self._body())
+        if self.clickhouse.faults and self.clickhouse.faults[0] is Fault.RESET_MIDWAY and "exchanges" in urlsplit(self.path).query:
+            self.clickhouse.faults.popleft()
+            self._reset_midway()
+        else:
+            self._handle(self._body())
 
     def log_message(self, *arguments):
         pass
@@ -121,12 +138,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(fault, statement.decode(), body, parameters)
 
     def _answer(self, fault, statement, data, parameters):
+        if self.clickhouse.closed:  # to connections that were kept
+            return self._close()
         if fault is Fault.HANG:
             self.clickhouse.released.wait(30)
         if fault is Fault.UNAVAILABLE:
             return self._reply(503, b"unavailable\n")
         if fault is Fault.ERROR:
-            return self._reply(500, b"Code: 243. DB::Exception: Cannot reserve space. (NOT_ENOUGH_SPACE)\n", code=243)
+            code, text = self.clickhouse.trouble
+            return self._reply(500, f"Code: {code}. DB::Exception: {text}\n".encode(), code=code)
         if fault is Fault.FORGET:
             return self._reply(200, b"")
         if fault in {Fault.RESET, Fault.HANG}:
@@ -137,8 +157,15 @@ class _Handler(BaseHTTPRequestHandler):
             text = str(error)
             code = int(re.search(r"Code: (\d+)", text)[1])
             return self._reply(_STATUS_BY_CODE.get(code, 500), text[text.index("Code: ") :].encode(), code=code)
-        if fault is Fault.STORE_THEN_RESET:
+        return self._answer_after(fault, result)
+
+    def _answer_after(self, fault, result):
+        if fault is Fault.STORE_THEN_HANG:
+            self.clickhouse.released.wait(30)
+        if fault in {Fault.STORE_THEN_RESET, Fault.STORE_THEN_HANG}:
             return self._close()
+        if fault is Fault.SLOW:
+            return self._reply_slowly()
         if fault is Fault.STORE_THEN_ERROR:
             return self._reply(500, b"Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)\n", code=159)
         return self._reply(200, result)
@@ -153,6 +180,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
+
+    def _reply_slowly(self):
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n":
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(0.01)
+
+    def _reset_midway(self):
+        self.rfile.read1(1024)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
 
     def _close(self):
         self.close_connection = True

@@ -6,6 +6,7 @@ import pytest
 
 from config.addresses import Endpoint
 from store.clickhouse.client import ServerStore
+from store.clickhouse.loader import LAST_RETRY_SECONDS
 from tests.store.clickhouse.parts import make_loader, positions
 from tests.store.clickhouse_server import ClickHouseServer, Fault
 
@@ -32,7 +33,7 @@ def step_until_stored(loader, count, writer="w1"):
     return attempts
 
 
-@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in {Fault.HANG, Fault.FORGET}])
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in {Fault.HANG, Fault.STORE_THEN_HANG, Fault.SLOW, Fault.FORGET}])
 def test_a_failed_insert_is_tried_again_and_stores_every_record_once(fault, loader, server, client, worker):
     worker.fill(20)
     worker.amend(3)
@@ -53,10 +54,39 @@ def test_an_acknowledgement_in_vain_is_noticed_after_a_failure(loader, server, c
     assert tokens[0] == tokens[1] != tokens[2]
 
 
-def test_a_server_that_hangs_is_given_up_and_asked_again(loader, server, client, worker, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "trouble"),
+    [
+        (243, "Cannot reserve space. (NOT_ENOUGH_SPACE)"),
+        (241, "Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)"),
+        (252, "Too many parts. Merges are processing significantly slower than inserts. (TOO_MANY_PARTS)"),
+        (242, "Table is in readonly mode. (TABLE_IS_READ_ONLY)"),
+        (285, "Number of alive replicas is less than requested quorum. (TOO_FEW_LIVE_REPLICAS)"),
+        (516, "Authentication failed. (AUTHENTICATION_FAILED)"),
+    ],
+)
+def test_a_server_in_trouble_is_waited_for_and_its_rows_are_not_called_poison(code, trouble, loader, server, client, worker):
+    worker.fill(20)
+    server.trouble = code, trouble
+    server.faults.extend([Fault.ERROR] * 2)
+    assert step_until_stored(loader, 20) == 3
+    assert positions(client) == [*range(1, 21)]
+    assert loader.state.dropped == {"w1": {}}
+
+
+def test_a_slow_server_is_no_failure(loader, server, client, worker):
+    worker.fill(20)
+    server.faults.append(Fault.SLOW)
+    step_until_stored(loader, 20)
+    assert positions(client) == [*range(1, 21)]
+    assert loader.failures == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.STORE_THEN_HANG])
+def test_a_server_that_hangs_is_given_up_and_asked_again(fault, loader, server, client, worker, monkeypatch):
     monkeypatch.setattr("store.clickhouse.client.REPLY_TIMEOUT_SECONDS", 1)
     worker.fill(20)
-    server.faults.append(Fault.HANG)
+    server.faults.append(fault)
     step_until_stored(loader, 20)
     assert positions(client) == [*range(1, 21)]
 
@@ -111,3 +141,26 @@ def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path, worker):
     assert loader.step(0.0) > 0
     assert not loader.status.up
     loader.close()
+
+
+def test_a_server_that_is_back_after_an_hour_gets_what_it_missed(tmp_path, worker):
+    server = ClickHouseServer(tmp_path / "server")
+    loader = make_loader(tmp_path, ServerStore(Endpoint.parse(server.url)), rows=10)
+    worker.fill(15)
+    step_until_stored(loader, 15)
+    server.close()
+    now, waits = 0.0, []
+    while now < 3600:
+        worker.append()
+        waits.append(loader.step(now))
+        now += waits[-1]
+    assert max(waits) <= LAST_RETRY_SECONDS
+    assert 120 < loader.failures < 300
+    assert sum(loader.lag().values()) >= worker.sequence - 15 - 10  # one batch is held, the rest is in the spool
+    server = ClickHouseServer(tmp_path / "server", server.port)
+    while loader.state.stored["w1"] < worker.sequence:
+        now += loader.step(now) + 1e-6
+    client = ServerStore(Endpoint.parse(server.url)).client()
+    assert positions(client) == [*range(1, worker.sequence + 1)]
+    loader.close()
+    server.close()

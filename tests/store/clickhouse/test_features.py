@@ -46,6 +46,11 @@ def test_models_with_other_columns_are_stored_together(write, client):
     assert client.command("SELECT count() FROM features") == 9
 
 
+def test_text_that_is_no_unicode_is_stored_as_far_as_it_is(write, client):
+    write([make_rows(**{"half \ud800": np.array(["a\udfffb", None, "ö"], dtype=object)})])
+    assert [texts for (texts,) in client.query("SELECT texts FROM features ORDER BY exchange_id, row").result_rows] == [{"half ?": "a?b"}, {}, {"half ?": "ö"}]
+
+
 def test_the_same_rows_written_twice_are_the_same_rows(write, client):
     for _ in range(2):
         write([make_rows(a=[1.0, 2.0, 3.0])])
