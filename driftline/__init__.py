@@ -29,6 +29,9 @@
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command
 - `stored_exchanges`   stored traffic, exchange by exchange
+- `periods`            how commands ask for stored traffic
+- `replaying`          stored traffic, sent again
+- `verdict_text`       verdicts as a command prints them
 - `stored_columns`     stored traffic as columns
 - `cli`                the command line; `__main__` runs it as a module
 - `tools`              the tools of `driftline runtime`

@@ -18,6 +18,9 @@ _COMMANDS: Final = {
     "demo": "the product on real input, in a minute",
     "config": "check a configuration file",
     "labels": "what turned out to be true of predictions, from a table",
+    "export": "stored traffic as a Parquet file",
+    "replay": "send stored traffic to a service, and compare the replies",
+    "reprocess": "run the detectors again over a stored period",
     "sql": "one read-only query over the store",
     "version": "print the version",
 }
@@ -30,6 +33,9 @@ _EXTRAS: Final = {
     "sql": "monitor",
     "labels": "monitor",
     "runtime": "runtime",
+    "export": "monitor",
+    "replay": "monitor",
+    "reprocess": "monitor",
     "demo": "demo",
 }
 """Which optional packages a command needs."""

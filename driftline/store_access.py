@@ -8,10 +8,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from config.addresses import socket_name
 from config.settings import Settings
@@ -25,6 +25,10 @@ SOCKET_NAME: Final = "monitor.sock"
 
 _TIMEOUT_SECONDS: Final = 120  # the store gives up first
 _CHUNK_BYTES: Final = 64 * 1024
+
+
+Ask: TypeAlias = Callable[[str, str], bytes]
+"""Takes a query and an output format; raises what `ask` raises."""
 
 
 class MonitorConnection(http.client.HTTPConnection):
@@ -90,6 +94,20 @@ def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
 
     with opened_store(settings) as store:
         return ReadOnlyQueries(store)(query, output_format)
+
+
+@contextmanager
+def questions(settings: Settings) -> Iterator[Ask]:
+    """Yield what answers many queries: a store without a monitor is opened once for all of them. Raises what `ask` raises."""
+    connection = connect_to_monitor(settings) if settings.store.clickhouse is None else None
+    if connection is not None:
+        connection.close()
+        yield lambda query, output_format: b"".join(ask(settings, query, output_format))
+        return
+    from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415 - as above
+
+    with opened_store(settings) as store:
+        yield ReadOnlyQueries(store)
 
 
 @contextmanager

@@ -1,22 +1,50 @@
-"""A model's stored traffic, exchange by exchange in the order of the traffic."""
+"""A model's stored traffic, exchange by exchange in the order of the traffic: from the store, or from a file that `driftline export` wrote.
+
+It is read in pages that grow and shrink with the size of the rows, so that neither the store's bound on a result nor our memory is passed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from config.settings import Settings
-from driftline.store_access import ask
-from records.exchange import Body, Exchange, Role
+from driftline.store_access import Ask, questions
+from records.exchange import Body, ErrorKind, Exchange, Redaction, Role
+from records.ports import QueryFailedError
 
-_PAGE_EXCHANGES: Final = 10_000
-_BODY: Final = ("body", "size_bytes", "truncated", "content_type", "content_encoding")
+_PAGE_BYTES: Final = 16 * 1024 * 1024
+_FIRST_PAGE_ROWS: Final = 256
+_LAST_PAGE_ROWS: Final = 10_000
+
+_BODY: Final = ("body", "size_bytes", "truncated", "content_type", "content_encoding", "redaction")
+_COLUMNS: Final = (
+    "toString(writer) AS writer, sequence, toString(exchange_id) AS exchange_id, request_id, label_key, toString(role) AS role, toString(route) AS route",
+    "toString(arm) AS arm, toString(model) AS model, toString(version) AS version, toUnixTimestamp64Nano(started_at) AS started_at_ns",
+    "queue_ns, connect_ns, first_byte_ns, total_ns, toString(method) AS method, path, status, toString(error) AS error, principal, trace_id, sampling_rate",
+    *(f"{side}_{name}" for side in ("request", "response") for name in _BODY),
+    *(f"mapKeys({side}_fields) AS {side}_names, mapValues({side}_fields) AS {side}_values" for side in ("request", "response")),
+)
+
+
+class Traffic(StrEnum):
+    """Which exchanges, as a condition."""
+
+    ANSWERED = "role = 'served' AND status < 400"
+    """What was served and was no error."""
+    SERVED = "role = 'served'"
+    ALL = "role != ''"
+    """Shadows' too."""
 
 
 class Period(NamedTuple):
-    """What was served by a model in [since, until), Unix nanoseconds; None is open, an empty version is any."""
+    """What was asked of a model in [since, until), Unix nanoseconds; None is open, an empty version is any."""
 
     model: str
     version: str = ""
@@ -33,84 +61,129 @@ class Position(NamedTuple):
 
 
 class StoredExchange(NamedTuple):
-    """One exchange and its place. Of the exchange there is what decoding needs, and when it began."""
+    """One exchange and its place."""
 
     position: Position
     exchange: Exchange
 
 
-def stored_exchanges(settings: Settings, period: Period, after: Position | None = None) -> Iterator[StoredExchange]:
-    """Yield the exchanges of the period that stand behind `after`, read page by page.
+def stored_exchanges(settings: Settings, period: Period, after: Position | None = None, traffic: Traffic = Traffic.ANSWERED) -> Iterator[StoredExchange]:
+    """Yield the exchanges of the period that stand behind `after`.
 
     Raises what `driftline.store_access.ask` raises.
     """
-    conditions = _conditions(period)
-    while True:
-        page = _page(settings, " AND ".join([*conditions, *([_behind(after)] if after else [])]))
-        for row in page:
-            after = Position(row["started_at_ns"], _text(row["writer"]), row["sequence"])
-            yield StoredExchange(after, _exchange(row))
-        if len(page) < _PAGE_EXCHANGES:
-            return
+    for page in stored_pages(settings, period, after, traffic):
+        yield from _exchanges(page)
 
 
-def _conditions(period: Period) -> list[str]:
-    conditions = ["role = 'served'", "status < 400", f"model = {_quoted(period.model)}"]
+def exported_exchanges(path: Path) -> Iterator[StoredExchange]:
+    """Yield the exchanges of a file that `driftline export` wrote. Raises OSError or ValueError with a sentence for the user."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            absent = {"exchange_id", "started_at", "request_body", "response_body"} - set(file.schema_arrow.names)
+            if absent:
+                raise ValueError(f"{path} was not written by `driftline export`: it has no column {min(absent)}")
+            for batch in file.iter_batches(_FIRST_PAGE_ROWS):
+                yield from _exchanges(pa.Table.from_batches([batch]))
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} is not a Parquet file that can be read: {error}") from error
+
+
+def stored_pages(settings: Settings, period: Period, after: Position | None = None, traffic: Traffic = Traffic.ALL) -> Iterator[pa.Table]:
+    """Yield the exchanges of the period that stand behind `after` as tables: bodies are bytes, `started_at` is a timestamp."""
+    with questions(settings) as ask:
+        rows = _FIRST_PAGE_ROWS
+        while True:
+            try:
+                page = _page(ask, " AND ".join(_conditions(period, after, traffic)), rows)
+            except QueryFailedError:
+                if rows == 1:
+                    raise
+                rows = max(1, rows // 8)  # it may have been too much at once
+                continue
+            if page.num_rows:
+                yield page
+            if page.num_rows < rows:
+                return
+            after = _last_position(page)
+            rows = min(_LAST_PAGE_ROWS, max(1, rows * _PAGE_BYTES // max(1, page.nbytes)), 4 * rows)
+
+
+def _conditions(period: Period, after: Position | None, traffic: Traffic) -> list[str]:
+    conditions = [traffic.value, f"model = {_quoted(period.model)}"]
     if period.version:
         conditions.append(f"version = {_quoted(period.version)}")
     if period.since_ns is not None:
         conditions.append(f"started_at >= fromUnixTimestamp64Nano({period.since_ns})")
     if period.until_ns is not None:
         conditions.append(f"started_at < fromUnixTimestamp64Nano({period.until_ns})")
+    if after is not None:
+        moment = f"fromUnixTimestamp64Nano({after.started_at_ns})"
+        conditions.append(f"started_at >= {moment}")  # found by the primary key, which the next condition is not
+        conditions.append(f"(started_at, writer, sequence) > ({moment}, {_quoted(after.writer)}, {after.sequence})")
     return conditions
 
 
-def _behind(position: Position) -> str:
-    place = f"fromUnixTimestamp64Nano({position.started_at_ns}), {_quoted(position.writer)}, {position.sequence}"
-    return f"(started_at, writer, sequence) > ({place})"
-
-
-def _page(settings: Settings, condition: str) -> list[dict[str, Any]]:
-    bodies = ", ".join(f"{side}_{name}" for side in ("request", "response") for name in _BODY)
-    fields = ", ".join(f"mapKeys({side}_fields) AS {side}_names, mapValues({side}_fields) AS {side}_values" for side in ("request", "response"))
+def _page(ask: Ask, condition: str, rows: int) -> pa.Table:
     query = (
-        f"SELECT toString(writer) AS writer, sequence, toUnixTimestamp64Nano(started_at) AS started_at_ns, route, path, status, {bodies}, {fields} "  # noqa: S608
-        f"FROM exchanges WHERE {condition} ORDER BY exchanges.started_at, exchanges.writer, exchanges.sequence LIMIT {_PAGE_EXCHANGES}"
+        f"SELECT {', '.join(_COLUMNS)} FROM exchanges WHERE {condition} "  # noqa: S608 - values are quoted
+        f"ORDER BY exchanges.started_at, exchanges.writer, exchanges.sequence LIMIT {rows}"
     )
-    table = pa.ipc.open_stream(b"".join(ask(settings, query, "ArrowStream"))).read_all()
-    rows: list[dict[str, Any]] = table.cast(pa.schema([(column.name, _as_bytes(column.type)) for column in table.schema])).to_pylist()
+    page = pa.ipc.open_stream(ask(query, "ArrowStream")).read_all()
+    times = page.column("started_at_ns").cast(pa.timestamp("ns", "UTC"))
+    page = page.set_column(page.schema.get_field_index("started_at_ns"), "started_at", times)
+    for name in ("request_body", "response_body"):  # what ClickHouse calls a string may be any bytes
+        page = page.set_column(page.schema.get_field_index(name), name, page.column(name).cast(pa.binary()))
+    return page
+
+
+def _exchanges(page: pa.Table) -> Iterator[StoredExchange]:
+    for row in _rows(page):
+        yield StoredExchange(Position(row["started_at"], row["writer"], row["sequence"]), _exchange(row))
+
+
+def _last_position(page: pa.Table) -> Position:
+    (row,) = _rows(page.select(["started_at", "writer", "sequence"]).slice(page.num_rows - 1))
+    return Position(row["started_at"], row["writer"], row["sequence"])
+
+
+def _rows(page: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows, times as Unix nanoseconds: Python's own times have no more than microseconds."""
+    at = page.schema.get_field_index("started_at")
+    rows: list[dict[str, Any]] = page.set_column(at, "started_at", page.column("started_at").cast(pa.int64())).to_pylist()
     return rows
-
-
-def _as_bytes(kind: Any) -> Any:
-    """What the store calls a string may be any bytes: a body above all."""
-    return pa.binary() if pa.types.is_string(kind) else kind
 
 
 def _exchange(row: dict[str, Any]) -> Exchange:
     return Exchange(
-        exchange_id=b"",
-        request_id="",
-        role=Role.SERVED,
-        route=_text(row["route"]),
-        arm="",
-        started_at_ns=row["started_at_ns"],
-        method="",
-        path=_text(row["path"]),
+        exchange_id=UUID(row["exchange_id"]).bytes,
+        request_id=row["request_id"],
+        role=Role(row["role"]),
+        route=row["route"],
+        arm=row["arm"],
+        started_at_ns=row["started_at"],
+        method=row["method"],
+        path=row["path"],
+        model=row["model"],
+        version=row["version"],
         status=row["status"],
+        error=ErrorKind(row["error"]),
+        sampling_rate=row["sampling_rate"],
         request=_body(row, "request"),
         response=_body(row, "response"),
+        first_byte_ns=_duration(row["first_byte_ns"]),
+        total_ns=_duration(row["total_ns"]),
     )
 
 
+def _duration(nanoseconds: int | None) -> int:
+    return -1 if nanoseconds is None else nanoseconds
+
+
 def _body(row: dict[str, Any], side: str) -> Body:
-    content, size_bytes, truncated, content_type, content_encoding = (row[f"{side}_{name}"] for name in _BODY)
-    names, values = map(_text, row[f"{side}_names"]), map(_text, row[f"{side}_values"])
-    return Body(content, size_bytes, bool(truncated), _text(content_type), _text(content_encoding), dict(zip(names, values, strict=True)))
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    content, size_bytes, truncated, content_type, content_encoding, redaction = (row[f"{side}_{name}"] for name in _BODY)
+    fields = dict(zip(row[f"{side}_names"], row[f"{side}_values"], strict=True))
+    return Body(content, size_bytes, bool(truncated), content_type, content_encoding, fields, redaction=Redaction(redaction))
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,12 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `monitor`   the watching side alone
 - `runtime`   ONNX models in a directory, served; and tools for them
 - `baseline`  a baseline from a table or from the store
-- `backtest`  the detectors over a table
+- `backtest`  the detectors over a table; `backtest_null` in shuffled order
 - `demo`      the product on real input, in a minute
 - `config`    check a configuration file
 - `labels`    what turned out to be true of predictions, from a table
+- `export`    stored traffic as a Parquet file
+- `replay`    stored traffic, sent to a service
+- `reprocess`  the detectors over a stored period
 - `sql`       one query over the store
 """

@@ -6,9 +6,8 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
 
 from config.settings import DriftSettings
@@ -19,12 +18,12 @@ from detectors.drift import DriftDetector
 from detectors.tables import Table, TableError, read_table
 from detectors.windows import WindowPolicy
 from driftline.commands import backtest_null
+from driftline.verdict_text import as_json, as_text, names_of
 from records.baseline import Baseline, NumericBaseline
 from records.verdict import Verdict
 
 _DEFAULTS: Final = DriftSettings()
 _FEWEST_WINDOW_ROWS: Final = 10
-_NAMES_AT_MOST: Final = 5
 
 
 class Backtest(NamedTuple):
@@ -78,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"driftline backtest: {error}\n")
         return 2
     sys.stderr.writelines(f"driftline backtest: {note}\n" for note in _notes(arguments, baseline, table, backtest))
-    sys.stdout.write(_as_json(backtest) if arguments.json else "".join(f"{line}\n" for line in _as_text(backtest, arguments.budget)))
+    sys.stdout.write(as_json(backtest.verdicts) if arguments.json else "".join(f"{line}\n" for line in as_text(backtest.verdicts, arguments.budget)))
     return 0
 
 
@@ -91,7 +90,7 @@ def _read(arguments: argparse.Namespace, baseline: Baseline) -> Table:
         raise TableError(f"{arguments.table} has no rows")
     if len(absent) == len(baseline.features):
         raise TableError(
-            f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({_names(absent)}); its columns are {_names(list(table.columns))}"
+            f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({names_of(absent)}); its columns are {names_of(list(table.columns))}"
         )
     return table
 
@@ -100,7 +99,7 @@ def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, back
     """Say what a user might otherwise take for granted."""
     absent = [feature.name for feature in baseline.features if feature.name not in table.columns]
     if absent:
-        yield f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {_names(absent)}"
+        yield f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {names_of(absent)}"
     if table.times_ns is None and not arguments.budget.windows:
         yield f"without --time-column each window is taken to last {_DEFAULTS.window_time}"
     if backtest.rows_left_over:
@@ -128,48 +127,6 @@ def _run(detector: DriftDetector, table: Table, window_rows: int) -> Backtest:
     if detector.open_rows >= min(window_rows, _DEFAULTS.window_min_rows):
         verdicts.append(detector.close()[1])
     return Backtest(verdicts, detector.open_rows)
-
-
-def _as_json(backtest: Backtest) -> str:
-    windows = [
-        {
-            "index": verdict.index,
-            "rows": verdict.rows,
-            "state": verdict.state.value,
-            "alert": verdict.alert,
-            "evidence": verdict.evidence,
-            "threshold": verdict.threshold,
-            "features": verdict.carriers,
-        }
-        for verdict in backtest.verdicts
-    ]
-    content: dict[str, Any] = {"alerts": _alerts(backtest), "windows": windows}
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
-
-
-def _as_text(backtest: Backtest, budget: Budget) -> Iterator[str]:
-    yield f"{'window':>6}  {'rows':>7}  {'evidence':>13}  {'state':<8}  features"
-    for verdict in backtest.verdicts:
-        state = "ALERT" if verdict.alert else "resolved" if verdict.resolved else verdict.state.value
-        yield f"{verdict.index:>6}  {verdict.rows:>7,}  {verdict.evidence:>13,.4g}  {state:<8}  {_names(list(verdict.carriers))}".rstrip()
-    threshold = backtest.verdicts[-1].threshold if backtest.verdicts else 0.0
-    yield f"{_counted(_alerts(backtest), 'alert')} in {_counted(len(backtest.verdicts), 'window')}; a budget of {budget} asks for evidence of {threshold:,.4g}"
-    for verdict in backtest.verdicts:
-        if verdict.alert:
-            yield f"window {verdict.index}:"
-            yield from (f"  {feature.feature}: {feature.summary}" for feature in verdict.features if feature.feature in verdict.carriers)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _alerts(backtest: Backtest) -> int:
-    return sum(verdict.alert for verdict in backtest.verdicts)
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:_NAMES_AT_MOST]) + (f" and {len(names) - _NAMES_AT_MOST} more" if len(names) > _NAMES_AT_MOST else "")
 
 
 def _window_rows(text: str) -> int:

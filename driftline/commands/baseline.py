@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from detectors.baseline import BaselineError, build_baseline, save_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.dependence import Dependence
 from detectors.tables import read_table
+from driftline.periods import time_ns
 from driftline.stored_columns import columns_from_store
 from driftline.stored_exchanges import Period
 from records.baseline import Baseline, NumericBaseline
@@ -42,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="What repeats in the traffic: each hour of it is then compared with the same hours of the baseline. (default: nothing does)",
     )
     parser.add_argument("--time-column", metavar="NAME", help="With --from and --cycle: when each row was, timestamps or Unix seconds.")
-    parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
-    parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
+    parser.add_argument("--since", type=time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
+    parser.add_argument("--until", type=time_ns, metavar="TIME", help="With --from-store: before this time.")
     add_config_option(parser)
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--clickhouse", "store.clickhouse")
@@ -95,11 +95,3 @@ def _summary(baseline: Baseline, path: Path) -> str:
     if rows < baseline.rows / 2:
         lines.append(f"  neighbouring rows are alike: {name} is as noisy as {rows:,.0f} independent rows")
     return "\n".join(lines) + "\n"
-
-
-def _time_ns(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time as in 2026-01-31T12:00, found {text!r}") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)

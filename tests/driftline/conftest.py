@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,15 @@ from typing import Self
 
 import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+from msgspec.structs import replace
 
+from records.exchange import Body, Exchange, Role
+from records.ids import new_exchange_id
+from store.clickhouse.client import EmbeddedStore
+from store.clickhouse.columns import StoredExchange
+from store.clickhouse.inserter import EXCHANGES, Inserter
+
+TODAY_NS = time.time_ns() // 86_400_000_000_000 * 86_400_000_000_000
 DRIFTLINE = Path(sys.executable).with_name("driftline")
 REQUEST = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,1.5]}]}'
 REPLY = b'{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[0.25]}]}'
@@ -226,3 +234,45 @@ def driftline() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run([str(DRIFTLINE), *arguments], check=False, capture_output=True, text=True, timeout=40)
 
     return run
+
+
+def stored_exchange(number: int, **changes: object) -> Exchange:
+    """Return the `number`th exchange of a model `m` that answers half of what it is asked, a tenth of a second after the one before."""
+    request = b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP64","data":[%d]}]}' % number
+    reply = b'{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP64","data":[%.1f]}]}' % (number / 2)
+    exchange = Exchange(
+        exchange_id=new_exchange_id(),
+        request_id=f"r-{number}",
+        role=Role.SERVED,
+        route="default",
+        arm="upstream",
+        started_at_ns=TODAY_NS + number * 100_000_000,
+        method="POST",
+        path="/v2/models/m/infer",
+        status=200,
+        total_ns=5_000_000,
+        request=Body(request, len(request), content_type="application/json"),
+        response=Body(reply, len(reply), content_type="application/json"),
+    )
+    return replace(exchange, **changes)
+
+
+@pytest.fixture
+def data_directory(tmp_path: Path) -> Callable[[Iterable[Exchange]], Path]:
+    """Returns a data directory whose store holds these exchanges of model `m`."""
+
+    def fill(exchanges: Iterable[Exchange]) -> Path:
+        store = EmbeddedStore(tmp_path / "data")
+        rows = [StoredExchange("w", number, exchange, "m", "") for number, exchange in enumerate(exchanges, start=1)]
+        with store.client() as client:
+            for begin in range(0, len(rows), 100):
+                Inserter(client).store(EXCHANGES, rows[begin : begin + 100], {})
+        store.close()
+        return tmp_path / "data"
+
+    return fill
+
+
+@pytest.fixture(name="stored_exchange")
+def _stored_exchange() -> Callable[..., Exchange]:
+    return stored_exchange
