@@ -6,6 +6,7 @@
 - `addresses`  how addresses are written and printed: `127.0.0.1:8080`, `http://host:port/prefix`
 - `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`
 - `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`
+- `secrets`    keys, and where they are kept: `2026-11=file:/etc/driftline/hash.key`
 - `choices`    settings that are one of a few words
 - `declare`    the words in which settings are declared, and the declarations as values
 - `document`   a YAML document to settings, with the line of every key and problem

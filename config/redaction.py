@@ -5,10 +5,8 @@ As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError
 
 from __future__ import annotations
 
-import os
 import re
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, Self
 
 import msgspec
@@ -18,9 +16,7 @@ from config.units import QuantityError
 _STEP: Final = re.compile(r"(\.\.?)([\w-]+)|\.(\*)|\[(\*)\]|\[(\d{1,9})\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
 _NAMED: Final = re.compile(r"(tensor|header|form):(\S(?:.*\S)?)|(\?)([!-\"$%'-<>-~]+)")
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110 §5.1
-_KEY: Final = re.compile(r"(?P<name>[A-Za-z0-9_-]{1,40})=(?:file:(?P<file>[^,]+)|env:(?P<variable>[A-Za-z_][A-Za-z0-9_]*))")
 _LONGEST_PLACE: Final = 500
-_LEAST_KEY_BYTES: Final = 16
 
 
 class Capture(StrEnum):
@@ -115,41 +111,3 @@ def _steps(text: str) -> tuple[Step, ...]:
     if text[:1] != "$" or at != len(text) or not steps:
         raise QuantityError(Place.EXPECTED, text, "$.customer.id")
     return tuple(steps)
-
-
-class HashKey(msgspec.Struct, frozen=True):
-    """A secret by its name, and where it is kept: `NAME=file:/path` or `NAME=env:VARIABLE`.
-
-    >>> HashKey.parse("2026-11=file:/run/secrets/hash.key")
-    HashKey(name='2026-11', file='/run/secrets/hash.key', variable='')
-    """
-
-    name: str
-    file: str = ""
-    variable: str = ""
-
-    UNIT: ClassVar = "name=source"
-    EXPECTED: ClassVar = "a name and where the key is, NAME=file:/PATH or NAME=env:VARIABLE"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a key's name and source."""
-        found = _KEY.fullmatch(text.strip())
-        if found is None:
-            raise QuantityError(cls.EXPECTED, text, "2026-11=file:/etc/driftline/hash.key")
-        return cls(found["name"], found["file"] or "", found["variable"] or "")
-
-    def __str__(self) -> str:
-        return f"{self.name}=file:{self.file}" if self.file else f"{self.name}=env:{self.variable}"
-
-    def secret(self) -> bytes:
-        """Return the key itself, without white space around it. Raises ValueError with a sentence for the user."""
-        where = f"the file {self.file}" if self.file else f"the environment variable {self.variable}"
-        try:
-            found = Path(self.file).read_bytes() if self.file else os.environb.get(self.variable.encode(), b"")
-        except OSError as error:
-            raise ValueError(f"the hash key {self.name} cannot be read from {where}: {error.strerror}") from None
-        key = found.strip()
-        if len(key) < _LEAST_KEY_BYTES:
-            raise ValueError(f"the hash key {self.name} in {where} has {len(key)} bytes and needs {_LEAST_KEY_BYTES}: make one with `openssl rand -hex 32`")
-        return key

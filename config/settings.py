@@ -8,7 +8,8 @@ from typing import Annotated, Final
 from config.addresses import Address, Endpoint, Url
 from config.choices import Device, WhenFull
 from config.declare import Section, setting
-from config.redaction import Action, Capture, HashKey, Place
+from config.redaction import Action, Capture, Place
+from config.secrets import Secret
 from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
 from records.payload import Format
@@ -306,7 +307,7 @@ class PrivacySettings(Section, frozen=True):
     """How what must not be kept as it is, is kept."""
 
     hash_keys: Annotated[
-        tuple[HashKey, ...],
+        tuple[Secret, ...],
         setting(
             "Secret keys of HMAC-SHA-256, each by a name, in a file or an environment variable. The first one hashes; `driftline forget` knows the others too.",
             example="2026-11=file:/etc/driftline/hash.key",

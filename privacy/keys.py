@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
-from config.redaction import HashKey
+from config.secrets import Secret
 
 _DIGEST_BYTES: Final = 16
 """128 bits of HMAC-SHA-256 (RFC 2104, §5 on truncation): two values of billions hardly ever share them."""
@@ -24,6 +24,6 @@ class Hasher:
         return self._prefix + hmac.digest(self._key, value, "sha256")[:_DIGEST_BYTES].hex()
 
 
-def hashers(keys: Sequence[HashKey]) -> tuple[Hasher, ...]:
+def hashers(keys: Sequence[Secret]) -> tuple[Hasher, ...]:
     """Read the keys, in their order. Raises ValueError with a sentence for the user."""
     return tuple(Hasher(key.name, key.secret()) for key in keys)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.load import ConfigError, load
-from config.redaction import Action, Capture, HashKey, Place, PlaceKind, Step
+from config.redaction import Action, Capture, Place, PlaceKind, Step
+from config.secrets import Secret
 from config.units import QuantityError
 
 names = st.text(st.characters(whitelist_categories=("L", "N"), whitelist_characters="_-"), min_size=1, max_size=8)
@@ -54,7 +55,7 @@ def test_what_is_no_place_is_refused_with_an_example_that_is_right(text: str) ->
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    for read in (Place.parse, HashKey.parse):
+    for read in (Place.parse, Secret.parse):
         try:
             read(text)
         except QuantityError as error:
@@ -72,19 +73,19 @@ def test_a_key_is_read_from_its_file_or_from_the_environment(tmp_path: Path, mon
     file = tmp_path / "key"
     file.write_bytes(b"0123456789abcdef\n")
     monkeypatch.setenv("HASH_KEY", "fedcba9876543210")
-    assert HashKey.parse(f"a=file:{file}").secret() == b"0123456789abcdef"
-    assert HashKey.parse("b=env:HASH_KEY").secret() == b"fedcba9876543210"
+    assert Secret.parse(f"a=file:{file}").secret() == b"0123456789abcdef"
+    assert Secret.parse("b=env:HASH_KEY").secret() == b"fedcba9876543210"
 
 
 def test_a_key_that_cannot_be_used_is_a_sentence_for_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ABSENT", raising=False)
     (tmp_path / "short").write_bytes(b"short")
-    with pytest.raises(ValueError, match=r"^the hash key a cannot be read from the file .*/absent: No such file or directory$"):
-        HashKey("a", file=str(tmp_path / "absent")).secret()
+    with pytest.raises(ValueError, match=r"^the key a cannot be read from the file .*/absent: No such file or directory$"):
+        Secret("a", file=str(tmp_path / "absent")).secret()
     with pytest.raises(ValueError, match=r"has 5 bytes and needs 16: make one with `openssl rand -hex 32`$"):
-        HashKey("a", file=str(tmp_path / "short")).secret()
+        Secret("a", file=str(tmp_path / "short")).secret()
     with pytest.raises(ValueError, match=r"in the environment variable ABSENT has 0 bytes"):
-        HashKey("a", variable="ABSENT").secret()
+        Secret("a", variable="ABSENT").secret()
 
 
 ROUTES = """
@@ -106,7 +107,7 @@ def test_a_file_says_what_is_kept(tmp_path: Path) -> None:
     (route,) = settings.routes
     assert (route.capture, route.sample, str(route.subject)) == (Capture.OFF, 0.1, "$.customer.id")
     assert [(str(rule.at), rule.do) for rule in route.redact] == [("$.customer.name", Action.DROP), ("tensor:ssn", Action.HASH)]
-    assert settings.privacy.hash_keys == (HashKey("2", file="/b"), HashKey("1", variable="A"))
+    assert settings.privacy.hash_keys == (Secret("2", file="/b"), Secret("1", variable="A"))
 
 
 def test_what_is_to_be_hashed_needs_a_key(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.addresses import Url
-from config.redaction import Action, HashKey, Place
+from config.redaction import Action, Place
+from config.secrets import Secret
 from config.settings import PrivacySettings, ProxySettings, RedactionSettings, RouteSettings, ShadowSettings
 from config.units import Bytes
 from privacy.keys import Hasher
@@ -160,7 +161,7 @@ async def running(spool: Path, action: Action) -> AsyncIterator[Running]:
         directory = create_writer_directory(spool, 0)
         ledger = LedgerWriter(directory)
         writer = SpoolWriter(directory, ledger, segment_bytes=1 << 20, max_bytes=1 << 24)
-        tap = private(writer, [route], PrivacySettings(hash_keys=(HashKey("k", variable="PATH"),)), ledger)
+        tap = private(writer, [route], PrivacySettings(hash_keys=(Secret("k", variable="PATH"),)), ledger)
         stop = asyncio.Event()
         worker = Worker(ProxySettings(grace=1.0, capture=Bytes(CAPTURE_BYTES)), [route], tap, ledger)
         listening = socket.create_server(("127.0.0.1", 0))
@@ -221,7 +222,7 @@ async def test_no_secret_is_in_the_spool_whatever_way_it_came(tmp_path: Path, ac
     assert found(tmp_path, proxy.secrets.hidden) == []
     seen = found(tmp_path, proxy.secrets.open)
     assert len(seen) > len(proxy.secrets.open) // 2, "the search does not see what is there"
-    hasher = Hasher("k", HashKey("k", variable="PATH").secret())
+    hasher = Hasher("k", Secret("k", variable="PATH").secret())
     hashes = [hasher(subject).encode() for subject in proxy.subjects]
     assert len(found(tmp_path, hashes)) > len(hashes) // 2, "subjects are kept by their hashes"
     assert read_ledger(proxy.directory).sequence > 2 * 60

@@ -1,6 +1,7 @@
 import pytest
 
-from config.redaction import Action, Capture, HashKey, Place
+from config.redaction import Action, Capture, Place
+from config.secrets import Secret
 from config.settings import PrivacySettings, RedactionSettings, RouteSettings
 from config.units import Share
 from privacy.policy import Policy
@@ -85,5 +86,5 @@ def test_a_fault_of_ours_keeps_nothing_and_raises_nothing(caplog: pytest.LogCapt
 
 
 def test_a_key_that_cannot_be_read_stops_the_start(tmp_path) -> None:
-    with pytest.raises(ValueError, match="the hash key a cannot be read"):
-        private(RememberingTap(), [], PrivacySettings(hash_keys=(HashKey("a", file=str(tmp_path / "absent")),)), PlainCounters())
+    with pytest.raises(ValueError, match="the key a cannot be read"):
+        private(RememberingTap(), [], PrivacySettings(hash_keys=(Secret("a", file=str(tmp_path / "absent")),)), PlainCounters())
