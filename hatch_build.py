@@ -28,6 +28,7 @@ MODULES: Final = (
     "http1/request.py",
     "http1/reply.py",
     "proxy/capture.py",
+    "proxy/writing.py",
     "proxy/tally.py",
     "proxy/heads.py",
     "proxy/routing.py",
@@ -55,6 +56,7 @@ MODULES: Final = (
     "runtime/lane.py",
     "runtime/service.py",
     "runtime/connection.py",
+    "store/spool/encoding.py",
     "store/spool/format.py",
     "store/spool/writer.py",
 )

@@ -7,6 +7,7 @@ HTTP/1.1 itself is in the room `http1`. In the order of a request's way:
 - `heads`      the head that goes on to the upstream, the head that comes back, and the replies that the proxy makes itself
 - `route`      a route as a worker holds it: arms with their connections and counts
 - `flight`     one exchange in flight: request to the upstream, reply to the client, record to the tap
+- `writing`    hands pieces of a message to a connection
 - `capture`    the first bytes of a body, kept as it passes
 - `mirror`     the same request to the shadows, whose replies nobody waits for
 - `sampling`   which requests a shadow is due

@@ -17,6 +17,7 @@ from proxy.mirror import Copy, mirror
 from proxy.route import Route
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
+from proxy.writing import write
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 
@@ -188,7 +189,7 @@ class Flight(Receiver):
         assert connection is not None
         pieces = self._to_upstream
         connection.request_done = self.request_ended
-        connection.transport.write(b"".join(pieces))
+        write(connection.transport, pieces)
         pieces.clear()
 
     # The reply, from the upstream.
@@ -208,9 +209,8 @@ class Flight(Receiver):
         if whole is None:
             self._send()
             return
-        head = self.head
         connection.request_done = True
-        connection.transport.write(b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, self._route.arm.target.prefix, head.target, self.fields, whole))
+        write(connection.transport, [self._request_head(), whole])
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver."""
@@ -232,7 +232,7 @@ class Flight(Receiver):
         kept = head.content or content_fields(head)
         sequence = context.tap.append(self._record(_NO_ERROR, head.status, total_ns, whole_body(body, kept, limit)))
         reply = client_head(head, self._request_id_bytes, chunked=False, connection=self._connection_field())
-        self._client.transport.write(reply + body)
+        write(self._client.transport, [reply, body])
         self._done(_NO_ERROR, head.status, total_ns, sequence)
 
     def reply_head(self, head: ReplyHead) -> None:
@@ -382,7 +382,7 @@ class Flight(Receiver):
 
     def _flush(self) -> None:
         if self._to_client:
-            self._client.transport.write(b"".join(self._to_client))
+            write(self._client.transport, self._to_client)
             self._to_client.clear()
 
     def _end(self, error: ErrorKind, status: int = 0) -> None:

@@ -16,6 +16,7 @@ from proxy.capture import BodyCapture, whole_body
 from proxy.heads import content_fields, trace_context
 from proxy.route import Route, Shadow
 from proxy.upstream import Receiver, UpstreamConnection
+from proxy.writing import write
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.metrics import SkipReason
 
@@ -172,7 +173,7 @@ class Copy(Receiver):
         self._queue_ns = time.perf_counter_ns() - self._started_ns
         self._sent = connection.request_done = self._flight.request_ended
         pieces, self._pieces = self._pieces, []
-        connection.transport.write(b"".join(pieces))
+        write(connection.transport, pieces)
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver. The request is not slowed down: `_make_room` bounds what waits."""

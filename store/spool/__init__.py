@@ -1,11 +1,12 @@
 """The durable log between the data plane and the watching side (docs/decisions/0001-spool.md).
 
-Written by the data plane, with the standard library and msgspec only:
+Written by the data plane, with nothing but msgspec and zlib-ng beside the standard library:
 
 - `format`   segments and frames, byte by byte
+- `encoding` records as MessagePack, without copying their bodies
 - `ledger`   named counters in mapped memory that survive their process
-- `writer`   appends records without a system call
-- `preparer` makes the writer's segments before they are needed
+- `writer`   appends records, small ones without a system call
+- `preparer` makes the writer's segments before they are needed, out of old files where it can
 - `sync`     writes what was appended through to the disk
 
 Read by the watching side:

@@ -29,6 +29,7 @@ Recovery is reading: a reader that meets a bad frame looks for the next good one
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -80,13 +81,17 @@ def crc_start(index: int, version: int) -> int:
 
 def pack_frame(index: int, sequence: int, kind: int, payload: bytes) -> bytes:
     """Return one frame in the segment of this index, header and payload, without the zeros that align the next one."""
-    return pack_frame_header(index, sequence, kind, payload) + payload
+    return pack_frame_header(index, sequence, kind, [payload]) + payload
 
 
-def pack_frame_header(index: int, sequence: int, kind: int, payload: bytes) -> bytes:
-    """Return the header of the frame of this payload in the segment of this index."""
+def pack_frame_header(index: int, sequence: int, kind: int, payload: Sequence[bytes]) -> bytes:
+    """Return the header of the frame of a payload in pieces, in the segment of this index."""
     checked = _SEQUENCE_AND_KIND.pack(sequence, kind, 0)
-    return _LENGTH_AND_CRC.pack(FRAME_HEADER_BYTES + len(payload), crc32(payload, crc32(checked, index))) + checked
+    crc, size = crc32(checked, index), FRAME_HEADER_BYTES
+    for piece in payload:
+        crc = crc32(piece, crc)
+        size += len(piece)
+    return _LENGTH_AND_CRC.pack(size, crc) + checked
 
 
 def aligned(length: int) -> int:

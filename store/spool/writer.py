@@ -16,6 +16,7 @@ import msgspec
 from records.exchange import Exchange
 from records.metrics import DropReason, Metric
 from records.outcome import Outcome
+from store.spool.encoding import SPLIT_FROM_BYTES, encode_large
 from store.spool.format import (
     END_OF_FRAMES,
     FRAME_HEADER_BYTES,
@@ -74,7 +75,7 @@ class SpoolWriter:
     def append(self, exchange: Exchange) -> int:
         """Append a record; return its sequence, or 0 where it was dropped and counted."""
         sequence = self._sequence + 1
-        lost = self._write(sequence, _RECORD, self._encode(exchange))
+        lost = self._write(sequence, _RECORD, self._payload(exchange))
         if lost is not None:
             self._values[self._dropped[lost]] += 1
             return 0
@@ -84,7 +85,7 @@ class SpoolWriter:
 
     def amend(self, sequence: int, outcome: Outcome) -> None:
         """Append what became known about the record at `sequence`; nothing for a record that was dropped."""
-        if sequence and self._write(sequence, _OUTCOME, self._encode(outcome)) is not None:
+        if sequence and self._write(sequence, _OUTCOME, [self._encode(outcome)]) is not None:
             self._values[self._outcomes_dropped] += 1
 
     def close(self) -> None:
@@ -98,8 +99,15 @@ class SpoolWriter:
     def _sync_failed(self) -> None:
         self._values[self._syncs_failed] += 1
 
-    def _write(self, sequence: int, kind: int, payload: bytes) -> DropReason | None:
-        size = FRAME_HEADER_BYTES + len(payload)
+    def _payload(self, exchange: Exchange) -> list[bytes]:
+        if exchange.request.size_bytes + exchange.response.size_bytes < SPLIT_FROM_BYTES:
+            return [self._encode(exchange)]
+        return encode_large(exchange)
+
+    def _write(self, sequence: int, kind: int, payload: list[bytes]) -> DropReason | None:
+        size = FRAME_HEADER_BYTES
+        for piece in payload:
+            size += len(piece)
         if self._offset + size > self._segment_bytes:
             lost = self._next_segment(size)
             if lost is not None:
@@ -113,10 +121,10 @@ class SpoolWriter:
         if following > self._segment_bytes:
             behind = behind[: self._segment_bytes - following]
         if size < _WRITTEN_FROM_BYTES:
-            segment.map[at : at + size + len(behind)] = header + payload + behind
+            segment.map[at : at + size + len(behind)] = b"".join([header, *payload, behind])
         else:
             try:
-                written = os.pwritev(segment.fd, (header, payload, behind), at)
+                written = os.pwritev(segment.fd, [header, *payload, behind], at)
             except OSError:
                 written = 0
             if written < size:  # what came to lie there is no frame, and the next one covers it
@@ -133,7 +141,7 @@ class SpoolWriter:
         following.map[:24] = pack_segment_header(self._index + 1, self._sequence + 1)
         if self._segment is not None:
             if self._offset + FRAME_HEADER_BYTES <= self._segment_bytes:
-                seal = pack_frame_header(self._index, self._sequence, FrameKind.SEAL, b"")
+                seal = pack_frame_header(self._index, self._sequence, FrameKind.SEAL, [])
                 self._segment.map[self._offset : self._offset + FRAME_HEADER_BYTES] = seal
             if self._syncer is None:
                 self._segment.close()
