@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from bench import bounds, monitor, privacy, proxy, soak
+from bench import bounds, monitor, payloads, privacy, proxy, soak
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -17,7 +17,14 @@ PAGE = _ROOT / "docs" / "benchmarks.md"
 
 def page(current: str) -> str:
     """Return the page with what stands between `<!-- figures: NAME -->` and `<!-- end -->` made anew."""
-    for name, section in (("proxy", _proxy()), ("bounds", _bounds()), ("soak", _soak()), ("privacy", _privacy()), ("monitor", _monitor())):
+    for name, section in (
+        ("proxy", _proxy()),
+        ("bounds", _bounds()),
+        ("soak", _soak()),
+        ("privacy", _privacy()),
+        ("monitor", _monitor()),
+        ("payloads", _payloads()),
+    ):
         current = _replaced(current, name, section)
     return current
 
@@ -52,6 +59,11 @@ def _privacy() -> str:
 def _monitor() -> str:
     run = _run("monitor")
     return f"{_origin(run)} {monitor.report(msgspec.convert(run, monitor.Figures))}"
+
+
+def _payloads() -> str:
+    run = _run("payloads")
+    return f"{_origin(run)}\n\n{payloads.report(msgspec.convert(run['figures'], list[payloads.Figure]))}"
 
 
 def _origin(run: dict[str, Any]) -> str:
