@@ -15,6 +15,7 @@ In the order in which an exchange gets there:
 - `features`   decoded rows as Arrow
 - `results`    writes windows, verdicts, alerts and baselines
 - `labels`     labels, and beside them the predictions that they are about
+- `forgetting` deletes everything about an exchange, a request or a subject
 - `queries`    what the console and `driftline baseline` ask
 - `readonly`   a user's own SQL, which can read these tables and do nothing else
 """

@@ -90,6 +90,11 @@ class Store(ABC):
         self._schema_lock = threading.Lock()
         self._schema_current = False
 
+    @property
+    def cluster(self) -> str:
+        """The cluster that the tables lie in, empty where there is none."""
+        return self._cluster
+
     def client(self) -> Client:
         """Return a new client on the store's tables, which are brought to the current schema first. Close it sooner than the store where you can.
 
