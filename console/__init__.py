@@ -7,6 +7,8 @@ Everything is rendered from `records.ports.Views`, which driftline/topology.py i
 - `metrics`         the same views in Prometheus's exposition format
 - `bodies`          labels and events that callers send
 - `command_socket`  what commands ask, on a unix socket that only the owner of the data directory can open
+- `forgetting`      what is to be deleted
+- `audit`           puts on record who asks for what
 - `replies`         JSON replies and errors, the same for every endpoint
 - `threads`         a few threads that ask the store, so that a store that hangs leaves health and metrics alone
 - `listening`       the sockets, and serving on them

@@ -11,12 +11,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from aiohttp import web
 
+from console.audit import audited
 from console.bodies import BodyDesk
 from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
-from records.ports import EventIntake, LabelIntake, Views
+from records.ports import Audit, EventIntake, LabelIntake, Views
 from records.status import ModelStatus
 
 WINDOWS_BY_DEFAULT: Final = 20
@@ -36,9 +37,9 @@ class Endpoint(NamedTuple):
     method: str = "GET"
 
 
-def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake) -> web.Application:
-    """Return the application that shows `views`, and takes labels and events."""
-    app = web.Application(middlewares=[errors_as_json])
+def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, audit: Audit) -> web.Application:
+    """Return the application that shows `views`, and takes labels and events; who reads an exchange is put on record."""
+    app = web.Application(middlewares=[errors_as_json, audited(audit)])
     api = _Api(views, StoreThreads(app), take_labels, take_events)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":

@@ -8,10 +8,12 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from console.audit import audited
 from console.bodies import BodyDesk
+from console.forgetting import ForgetDesk
 from console.replies import ApiError, errors_as_json
 from console.threads import StoreThreads
-from records.ports import LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
+from records.ports import Audit, Forget, LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
 
 _EXAMPLE = '{"query": "SELECT count() FROM exchanges", "format": "JSONEachRow"}'
 
@@ -23,9 +25,9 @@ class SqlQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str
 
 
-def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake) -> web.Application:
-    """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels."""
-    app = web.Application(middlewares=[errors_as_json])
+def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake, forget: Forget, audit: Audit) -> web.Application:
+    """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels and POST /forget."""
+    app = web.Application(middlewares=[errors_as_json, audited(audit)])
     store = StoreThreads(app)
     bodies = BodyDesk()
 
@@ -45,6 +47,7 @@ def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake) -> web.Applicat
         return await bodies.take_labels(request, take_labels)
 
     app.router.add_post("/labels", labels)
+    app.router.add_post("/forget", ForgetDesk(forget, store).take)
     return app
 
 

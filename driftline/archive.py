@@ -1,4 +1,4 @@
-"""What was made of the traffic goes to the store too: windows, verdicts, baselines, alerts.
+"""What was made of the traffic goes to the store too: windows, verdicts, baselines, alerts, and the audit trail.
 
 Results wait in the detectors' state until the store has taken them, and the tables know a repeated row: each is there once in the end.
 """
@@ -13,6 +13,7 @@ from typing import Final
 from driftline.watching import Watching
 from records.alert import Alert
 from records.ports import StoreUnavailableError
+from store.audit import AuditReader
 from store.clickhouse.results import ResultWriter
 
 _POLL_SECONDS: Final = 0.5
@@ -25,12 +26,13 @@ _log = logging.getLogger(__name__)
 class Archive:
     """Writes results to the store, in a thread of its own, for the store may hang."""
 
-    def __init__(self, watching: Watching, writer: ResultWriter) -> None:
+    def __init__(self, watching: Watching, writer: ResultWriter, audit: AuditReader) -> None:
         self._watching = watching
         self._writer = writer
         self._alerts: list[Alert] = []
         self._alerts_lock = threading.Lock()
         self._baselines_written: set[str] = set()
+        self._audit = audit
 
     def put_alerts(self, changes: Iterable[Alert]) -> None:
         """Keep these changes of state. Callable from any thread."""
@@ -73,3 +75,6 @@ class Archive:
             written = {id(alert) for alert in alerts}
             with self._alerts_lock:  # more may have come, and pushed out some of those
                 self._alerts = [alert for alert in self._alerts if id(alert) not in written]
+        audit = self._audit.read()
+        self._writer.write_audit(audit.entries)
+        self._audit.taken(audit)

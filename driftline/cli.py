@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "baseline": "make a baseline from a table or from the store",
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",
+    "forget": "delete everything about an exchange, a request or a subject",
     "config": "check a configuration file",
     "labels": "what turned out to be true of predictions, from a table",
     "export": "stored traffic as a Parquet file",
@@ -36,6 +37,7 @@ _EXTRAS: Final = {
     "export": "monitor",
     "replay": "monitor",
     "reprocess": "monitor",
+    "forget": "monitor",
     "demo": "demo",
 }
 """Which optional packages a command needs."""

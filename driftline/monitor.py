@@ -36,6 +36,7 @@ from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
 from driftline.decoding import Decoding
 from driftline.event_intake import EventIntake
+from driftline.forgetting import Forgetting
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
@@ -44,11 +45,15 @@ from driftline.redacted import unwatched
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
+from privacy.keys import hashers
+from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
-from records.ports import Notifier
+from records.ports import Notifier, StoreUnavailableError
 from records.receipt import Receipt
+from store.audit import AuditLog, AuditReader
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
+from store.clickhouse.forgetting import Forgetter
 from store.clickhouse.labels import LabelTable
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
@@ -58,18 +63,17 @@ from store.clickhouse.retention import Retention
 from store.directories import make_private
 from store.owner import HeldError, take_lock
 from store.spool.evict import Bounds, evict
+from store.spool.listing import LOADER_STATE_NAME, SPOOL_LOCK_NAME
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
-LOADER_STATE_NAME: Final = "loader.state"
 DESK_STATE_NAME: Final = "alerts.state"
-SPOOL_LOCK_NAME: Final = "monitor.lock"
-"""In the spool: two monitors would each take the cursors in its state files for their own."""
 
 _STATUS_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 2.0
 _MAKE_ROOM_SECONDS: Final = 0.25
 _NOTIFY_SECONDS: Final = 5.0
+_FORGET_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -104,8 +108,11 @@ class Monitor:
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
         self._events = EventIntake(settings)
+        self._audit = AuditLog(self._data_directory)
+        keys = hashers(settings.privacy.hash_keys)
+        self._forgetting = Forgetting(spool, Forgetter(self._store), lambda: self._loader.state.cursors, keys, self._audit)
         self._bounds = _bounds(settings.spool)
-        self._archive = Archive(self._watching, ResultWriter(self._store))
+        self._archive = Archive(self._watching, ResultWriter(self._store), AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
         self._desk = AlertDesk(
@@ -129,10 +136,11 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events), self._admin))
-            await stack.enter_async_context(serving(build_socket_app(ReadOnlyQueries(self._store), self._import_labels), self._socket))
+            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._audit), self._admin))
+            commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._audit)
+            await stack.enter_async_context(serving(commands, self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
-            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire(), self._make_room()):
+            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire(), self._make_room(), self._forget_again()):
                 await stack.enter_async_context(_background(work))
             on_ready(self._admin_url)
             await stop.wait()
@@ -148,6 +156,17 @@ class Monitor:
 
     def _import_labels(self, content: bytes, content_type: str) -> Receipt:
         return self._labelling.accept_body(content, content_type, LabelSource.IMPORT)
+
+    def _forget(self, wanted: ForgetRequest, who: str) -> ForgetReport:
+        return self._forgetting.forget(wanted, who, time.time_ns())
+
+    async def _forget_again(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_SECONDS)
+            try:
+                await asyncio.to_thread(self._forgetting.step, time.time_ns())
+            except (StoreUnavailableError, OSError) as error:
+                _log.warning("what is to be forgotten waits: %s", error)
 
     def _on_result(self, result: WindowResult) -> None:
         """Called in the detectors' thread."""

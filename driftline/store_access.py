@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from config.addresses import socket_name
 from config.settings import Settings
+from records.audit import user_name
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
+from store.audit import AuditLog
 
 if TYPE_CHECKING:
     from store.clickhouse.client import Store
@@ -93,6 +97,7 @@ def _ask_store(settings: Settings, query: str, output_format: str) -> bytes:
     from store.clickhouse.readonly import ReadOnlyQueries  # noqa: PLC0415 - asking the monitor does not need it, and answers ten times sooner without
 
     with opened_store(settings) as store:
+        _put_on_record(settings, "sql", query)
         return ReadOnlyQueries(store)(query, output_format)
 
 
@@ -119,6 +124,7 @@ def opened_store(settings: Settings) -> Iterator[Store]:
     directory = Path(settings.data_dir)
     if settings.store.clickhouse is None and not (directory / STORE_NAME).is_dir():
         raise StoreUnavailableError(f"there is no store in {directory}: name the directory with --data-dir, or a server with --clickhouse")
+    _put_on_record(settings, "open store", f"driftline {_command_word()}")
     try:
         store = open_store(directory, settings.store)
     except HeldError as error:
@@ -127,3 +133,15 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def _put_on_record(settings: Settings, action: str, what: str) -> None:
+    """Say in the audit trail of the data directory, if there is one here, what this process does without a monitor. Raises OSError."""
+    directory = Path(settings.data_dir)
+    if directory.is_dir():
+        AuditLog(directory)(user_name(os.getuid()), action, what)
+
+
+def _command_word() -> str:
+    """Return which command this process is; its arguments may name whom nobody is to name."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")

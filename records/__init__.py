@@ -12,6 +12,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `verdict`    what the detectors say about a window
 - `alert`      what people are told
 - `status`     what the operator's surface shows
+- `audit`      who read or changed what
 - `forgetting` what is to be deleted, and what was
 - `metrics`    every metric name, its labels, its unit and its help text, once
 - `ids`        identifiers that sort by time

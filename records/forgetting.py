@@ -5,6 +5,15 @@ from __future__ import annotations
 import msgspec
 
 
+class ForgetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody wants forgotten: one of these."""
+
+    exchange_id: str = ""
+    request_id: str = ""
+    subject: str = ""
+    """As callers write it: found where the setting `routes.subject` says, and hashed before anything is kept of it."""
+
+
 class Forgettable(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about these is to be deleted; one of them is given."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from records.alert import Alert
 from records.exchange import Exchange
+from records.forgetting import ForgetReport, ForgetRequest
 from records.outcome import Outcome
 from records.receipt import Receipt
 from records.status import ModelStatus, StatusReport
@@ -46,6 +47,25 @@ class Notifier(Protocol):
 
 class NotDeliveredError(Exception):
     """A notification may not have arrived; the text says why, in one line."""
+
+
+class Audit(Protocol):
+    """Where it is put on record who reads or changes what. Called on threads."""
+
+    def __call__(self, who: str, action: str, what: str) -> None:
+        """Keep the entry, and return when it is kept. Raises OSError where it cannot be: then the action must not be done either."""
+        ...
+
+
+class Forget(Protocol):
+    """Deletes everything about an exchange, a request or a subject. Called on a thread."""
+
+    def __call__(self, wanted: ForgetRequest, who: str) -> ForgetReport:
+        """Delete what is there, and see to it that what is still on its way goes too.
+
+        Raises ValueError where it cannot be known what is meant, OSError where this cannot be put on record: then nothing was done.
+        """
+        ...
 
 
 class Views(Protocol):

@@ -14,5 +14,6 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `export`    stored traffic as a Parquet file
 - `replay`    stored traffic, sent to a service
 - `reprocess`  the detectors over a stored period
+- `forget`    delete everything about an exchange, a request or a subject
 - `sql`       one query over the store
 """

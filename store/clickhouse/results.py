@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from records.alert import Alert
+from records.audit import AuditEntry
 from records.baseline import Baseline
 from records.verdict import Verdict
 from records.window import WindowSummary
@@ -44,6 +45,10 @@ class ResultWriter:
     def write_baseline(self, baseline: Baseline) -> None:
         """Keep a baseline, its features as JSON."""
         self._write("baselines", [row(baseline, features=msgspec.json.encode(baseline.features).decode())])
+
+    def write_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Keep who read or changed what."""
+        self._write("audit", [row(entry, at=entry.at.replace("T", " ").rstrip("Z")) for entry in entries])
 
     def _write(self, table: str, rows: Sequence[bytes]) -> None:
         if rows:

@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from store.spool.format import SEGMENT_HEADER, SEGMENT_SUFFIX, SPARE_SUFFIX
+
+LOADER_STATE_NAME: Final = "loader.state"
+SPOOL_LOCK_NAME: Final = "monitor.lock"
+"""Two monitors would each take the cursors in the state files for their own."""
 
 
 def writer_names(spool: Path) -> list[str]:

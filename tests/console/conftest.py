@@ -1,5 +1,6 @@
 """A small monitor's views, held in memory."""
 
+import errno
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -201,9 +202,29 @@ def take_events() -> MemoryEvents:
     return MemoryEvents()
 
 
+class MemoryAudit:
+    """Implements `records.ports.Audit`."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str, str]] = []
+        self.full = False
+
+    def __call__(self, who: str, action: str, what: str) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.entries.append((who, action, what))
+
+
 @pytest.fixture
-async def client(views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    async with TestClient(TestServer(build_app(views, take_labels, take_events))) as client:
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def client(
+    views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents, audit: MemoryAudit
+) -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    async with TestClient(TestServer(build_app(views, take_labels, take_events, audit))) as client:
         yield client
 
 

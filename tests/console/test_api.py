@@ -180,3 +180,14 @@ async def test_a_store_that_hangs_leaves_everything_else_answering_and_is_not_as
     statuses = [reply.status for reply in await asyncio.gather(*hanging)]
     assert (statuses.count(200), statuses.count(503)) == (16, 4)
     assert (await client.get("/api/v1/exchanges/request-1")).status == 200
+
+
+async def test_who_reads_an_exchange_is_put_on_record_and_who_looks_at_counts_is_not(client, audit):
+    for path in ("/api/v1/status", "/metrics", "/api/v1/exchanges/request-1"):
+        await client.get(path)
+    assert audit.entries == [("anonymous at 127.0.0.1", "read exchange", "/api/v1/exchanges/request-1")]
+
+
+async def test_an_exchange_is_not_shown_where_that_cannot_be_put_on_record(client, audit):
+    audit.full = True
+    assert (await client.get("/api/v1/exchanges/request-1")).status == 503

@@ -1,8 +1,11 @@
 """Queries on the unix socket, asked with the standard library as `driftline sql` does."""
 
 import asyncio
+import errno
 import http.client
 import json
+import os
+import pwd
 import socket
 import threading
 
@@ -10,6 +13,7 @@ import pytest
 
 from console.command_socket import build_socket_app
 from console.listening import listen_unix, serving
+from records.forgetting import ForgetReport, ForgetRequest
 from records.ports import QueryFailedError, QueryRefusedError
 
 
@@ -41,10 +45,18 @@ def answer(query: str, output_format: str) -> bytes:
     return f"{query}|{output_format}|{threading.current_thread() is threading.main_thread()}".encode() + b"\xff"
 
 
+def forget(wanted: ForgetRequest, who: str) -> ForgetReport:
+    if wanted.subject:
+        raise ValueError("there is no key")
+    if wanted.exchange_id:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return ForgetReport(deleted={"exchanges": 2}, unread=3, error=who)
+
+
 @pytest.fixture
-async def ask(tmp_path, take_labels):
+async def ask(tmp_path, take_labels, audit):
     path = tmp_path / "monitor.sock"
-    async with serving(build_socket_app(answer, take_labels), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels, forget, audit), listen_unix(path)):
         yield lambda *args, **kwargs: asyncio.to_thread(post, path, *args, **kwargs)
 
 
@@ -81,8 +93,37 @@ async def test_other_paths_and_methods_are_errors_in_json(ask):
     assert (await ask(None, method="GET"))[0] == 405
 
 
-async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path, take_labels):
+async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path, take_labels, audit):
     path = tmp_path / "monitor.sock"
-    async with serving(build_socket_app(answer, take_labels), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels, forget, audit), listen_unix(path)):
         assert path.exists()
     assert not path.exists()
+
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+async def test_who_asks_is_put_on_record_before_there_is_an_answer(ask, audit):
+    await ask(question("refuse this"))
+    await ask(b'[{"request_id": "r", "label": 1}]', "/labels")
+    assert audit.entries == [(ME, "sql", "refuse this"), (ME, "import labels", "33 bytes")]
+
+
+async def test_what_cannot_be_put_on_record_is_not_done(ask, audit):
+    audit.full = True
+    status, body = await ask(question("SELECT 1"))
+    assert (status, json.loads(body)) == (503, {"error": "This cannot be put on record, so it is not done: No space left on device."})
+
+
+async def test_a_request_to_forget_is_handed_on_with_who_asks(ask):
+    status, body = await ask(b'{"request_id": "order-7"}', "/forget")
+    assert (status, json.loads(body)) == (200, {"deleted": {"exchanges": 2}, "unread": 3, "error": ME})
+
+
+async def test_what_cannot_be_forgotten_is_said(ask):
+    assert await ask(b'{"subject": "ada"}', "/forget") == (400, b'{\n  "error": "there is no key"\n}\n')
+    status, body = await ask(b'{"exchange_id": "x"}', "/forget")
+    assert (status, json.loads(body)["error"]) == (503, "This cannot be put on record, so nothing was deleted: No space left on device.")
+    status, body = await ask(b'{"who": "ada"}', "/forget")
+    assert status == 400
+    assert b"Expected JSON such as" in body

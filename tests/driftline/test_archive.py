@@ -6,6 +6,7 @@ from driftline import archive as module
 from driftline.archive import Archive
 from driftline.feature_shelf import FeatureShelf
 from records.ports import StoreUnavailableError
+from store.audit import AuditLog, AuditReader
 
 
 class Watching:
@@ -21,11 +22,17 @@ class Writer:
     """Takes alerts, and lets something happen meanwhile."""
 
     def __init__(self):
-        self.taken, self.features = [], []
+        self.taken, self.features, self.audit = [], [], []
         self.meanwhile = lambda: None
+        self.audit_fails = False
 
     def write_features(self, batches):
         self.features += batches
+
+    def write_audit(self, entries):
+        if self.audit_fails:
+            raise StoreUnavailableError("down")
+        self.audit += [entry.what for entry in entries]
 
     def write_alerts(self, changes):
         self.meanwhile()
@@ -38,9 +45,9 @@ def writer():
 
 
 @pytest.fixture
-def archive(writer, monkeypatch):
+def archive(writer, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_ALERTS_KEPT", 3)
-    return Archive(Watching(), writer)
+    return Archive(Watching(), writer, AuditReader(tmp_path))
 
 
 def changes(*names):
@@ -66,3 +73,14 @@ def test_while_the_store_is_down_the_latest_changes_are_kept(archive, writer):
     writer.meanwhile = lambda: None
     assert archive.step()
     assert writer.taken == changes(2, 3, 4)
+
+
+def test_the_audit_trail_is_written_once_the_store_takes_it(archive, writer, tmp_path):
+    AuditLog(tmp_path)("ada", "sql", "SELECT 1")
+    writer.audit_fails = True
+    assert not archive.step()
+    writer.audit_fails = False
+    assert archive.step()
+    AuditLog(tmp_path)("ada", "sql", "SELECT 2")
+    assert archive.step()
+    assert writer.audit == ["SELECT 1", "SELECT 2"]

@@ -11,6 +11,7 @@ from driftline.feature_shelf import FeatureShelf
 from driftline.watching import STATE_NAME, Watching, WatchState
 from records.exchange import Body
 from records.metrics import Metric
+from store.audit import AuditReader
 from store.clickhouse.client import EmbeddedStore
 from store.clickhouse.features import FeatureRows
 from store.clickhouse.results import ResultWriter
@@ -69,7 +70,7 @@ def test_when_the_cursors_are_on_the_disk_the_store_has_the_rows_that_they_passe
         body = b'{"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [%d, 0.5]}]}' % number
         worker.append(make_exchange(number, request=Body(body, len(body), False, "application/json")))
     watching = Watching(tmp_path / "spool", DriftSettings(), name_of, Decoding(()), {}, lambda _: None, shadowed=set(), max_lag_bytes=1 << 30)
-    archive, stop = Archive(watching, ResultWriter(store)), threading.Event()
+    archive, stop = Archive(watching, ResultWriter(store), AuditReader(tmp_path)), threading.Event()
     assert archive.step()
     running = threading.Thread(target=archive.run, args=(stop,))
     running.start()
