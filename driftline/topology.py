@@ -37,6 +37,8 @@ from privacy.keys import hashers
 from proxy.occupancy import create_occupancy
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
+from records.audit import user_name
+from store.audit import AuditLog
 from store.directories import make_private
 
 
@@ -106,7 +108,9 @@ class Topology:
 
     def keep(self) -> None:
         """See Site."""
-        self._running = self._settings
+        before, self._running = self._running, self._settings
+        if before is not None:
+            _put_on_record(before, self._settings)
 
     def announce(self, admin: str) -> str:
         """See Site."""
@@ -142,6 +146,15 @@ class Topology:
             )
             for number in range(workers)
         )
+
+
+def _put_on_record(before: Settings, after: Settings) -> None:
+    """Say in the audit trail what was changed. It holds already: so a trail that cannot be written is only said."""
+    changed = ", ".join(name for name in Settings.__struct_fields__ if getattr(before, name) != getattr(after, name))
+    try:
+        AuditLog(Path(after.data_dir))(user_name(os.getuid()), "reload settings", f"changed: {changed or 'nothing'}")
+    except OSError as error:
+        sys.stderr.write(f"driftline: the change of settings cannot be put on record: {error.strerror}\n")
 
 
 def _monitor_plan(settings: Settings) -> ChildPlan:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pwd
+import signal
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,17 @@ async def send(service, path: str, request_id: str, customer: str = SECRET) -> N
         await reply.read()
 
 
+def change(config: Path, before: str, after: str) -> None:
+    config.write_text(config.read_text().replace(before, after))
+
+
+async def reload(service) -> None:
+    service.process.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(40):
+        while "driftline: reloaded, " not in service.log.read_text():
+            await asyncio.sleep(0.05)
+
+
 def counted(metrics: str, name: str) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in metrics.splitlines() if line.startswith((name + "{", name + " ")))
 
@@ -74,6 +86,8 @@ async def test_traffic_is_kept_as_the_settings_say_and_forgotten_when_asked(up, 
     assert await service.counts() == counts
 
     assert (await driftline("forget", *data_dir, "--exchange-id", "7")).returncode == 2
+    change(config, "50%", "25%")
+    await reload(service)
     assert await service.stop() == 0
     again = await driftline("forget", *data_dir, "--request-id", "r2")
     assert (again.returncode, again.stderr) == (0, "")
@@ -83,7 +97,8 @@ async def test_traffic_is_kept_as_the_settings_say_and_forgotten_when_asked(up, 
     me = pwd.getpwuid(os.getuid()).pw_name
     trail = [json.loads(line) for line in (service.data_dir / "audit.jsonl").read_text().splitlines()]
     assert {entry["who"] for entry in trail} == {me}
-    assert [entry["action"] for entry in trail if entry["action"] != "open store"] == ["sql", "forget", "sql", "forget", "sql"]
+    assert [entry["action"] for entry in trail if entry["action"] != "open store"] == ["sql", "forget", "sql", "reload settings", "forget", "sql"]
+    assert [entry["what"] for entry in trail if entry["action"] == "reload settings"] == ["changed: routes"]
     assert SECRET not in (service.data_dir / "audit.jsonl").read_text()
     audited = await driftline("sql", *data_dir, "--format", "TabSeparated", "SELECT who, action FROM audit FINAL WHERE action = 'forget'")
     assert audited.stdout.splitlines() == [f"{me}\tforget"], "what was done since the monitor ended comes into the table when the next one starts"
@@ -93,4 +108,4 @@ async def test_a_key_that_is_missing_is_said_at_the_start(tmp_path: Path, config
     (tmp_path / "hash.key").unlink()
     finished = await driftline("up", "--config", str(config), "--data-dir", str(tmp_path / "data"))
     assert finished.returncode == 2
-    assert "the hash key 2026-11 cannot be read from the file" in finished.stderr
+    assert "the key 2026-11 cannot be read from the file" in finished.stderr
