@@ -246,6 +246,14 @@ class SpoolSettings(Section, frozen=True):
             at_least="10ms",
         ),
     ] = None
+    keys: Annotated[
+        tuple[Secret, ...],
+        setting(
+            "Keys to encrypt records with while they wait, each by a name, in a file or an environment variable; by default they are not encrypted. "
+            "The first one encrypts, the others are for what was encrypted with them.",
+            example="2026-11=file:/etc/driftline/spool.key",
+        ),
+    ] = ()
     segment_size: Annotated[Bytes, setting("Size of one segment file.", at_least="256 KiB", at_most="1 GiB")] = Bytes.parse("4 MiB")
 
 

@@ -9,7 +9,7 @@
 - `children`           what a child process and its supervisor say to each other
 - `worker`             the process of one proxy worker
 - `worker_task`        what a supervisor hands to it
-- `spooling`           a writer of the spool as the settings ask for it
+- `spooling`           the spool as the settings ask for it
 - `runtime`            the process that serves models
 - `runtime_task`       what a supervisor hands to it
 - `runtime_site`       the runtime alone

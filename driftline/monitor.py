@@ -42,6 +42,7 @@ from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.redacted import unwatched
+from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
@@ -92,8 +93,11 @@ class Monitor:
         decoding = Decoding(settings.routes)
         self._store: Store = open_store(self._data_directory, settings.store, Retention.of(settings.store))
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
-        limits = BatchLimits(rows=settings.store.batch_rows, wait_seconds=settings.store.batch_wait)
-        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits, fsync=settings.spool.fsync is not None)
+        spool_keys = keys_of(settings.spool)
+        # What the loader holds cannot be given up: it must not be all that there is.
+        batch_bytes = min(BatchLimits().size_bytes, settings.spool.max_size // 4)
+        limits = BatchLimits(rows=settings.store.batch_rows, size_bytes=batch_bytes, wait_seconds=settings.store.batch_wait)
+        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits, fsync=settings.spool.fsync is not None, keys=spool_keys)
         self._watching = Watching(
             spool,
             settings.drift,
@@ -104,6 +108,7 @@ class Monitor:
             shadowed={route.name for route in settings.routes if route.shadows},
             max_lag_bytes=settings.spool.max_size // 2,
             redacted=unwatched(settings.routes),
+            keys=spool_keys,
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)

@@ -31,6 +31,7 @@ from driftline.keeping import ChildPlan
 from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.process import Process
+from driftline.spooling import keys_of
 from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
@@ -180,8 +181,9 @@ def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
 
 
 def _require_secrets(settings: Settings) -> None:
-    """Raise ValueError where clients or upstreams could not be spoken TLS with, or where there is no key to hash with."""
+    """Raise ValueError where clients or upstreams could not be spoken TLS with, or where a key to hash or encrypt with cannot be had."""
     hashers(settings.privacy.hash_keys)
+    keys_of(settings.spool)
     if settings.proxy.tls is not None:
         server_context(settings.proxy.tls)
     require_upstream_tls(settings.routes)

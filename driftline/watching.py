@@ -32,6 +32,7 @@ from records.exchange import Exchange, Role
 from records.metrics import DropReason, Metric
 from records.payload import Decoded, DecodeResult, Failed, Undecodable
 from records.status import AgreementStatus, ModelStatus
+from store.spool.cipher import SpoolKeys
 from store.spool.cursor import Cursor
 from store.spool.format import FrameKind
 from store.spool.reader import SpoolReader
@@ -82,6 +83,7 @@ class Watching:
         shadowed: Container[str],
         max_lag_bytes: int,
         redacted: re.Pattern[str] = NOTHING,
+        keys: SpoolKeys | None = None,
     ) -> None:
         """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows;
         `redacted` matches the names of features that are not watched.
@@ -100,7 +102,7 @@ class Watching:
         self._shadowed = shadowed
         self._max_lag_bytes = max_lag_bytes
         self._redacted = redacted
-        self._reader = SpoolReader(spool, self.saved.cursors)
+        self._reader = SpoolReader(spool, self.saved.cursors, keys)
         self._cursors = dict(self.saved.cursors)
         self._agreement = Agreement(max_exchanges=10_000)
         self._undecodable: Counter[tuple[str, str]] = Counter()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["aiohttp", "chdb", "clickhouse_connect", "numpy", "onnxruntime", "orjson", "pyarrow", "scipy"]
+HEAVY = ["aiohttp", "chdb", "clickhouse_connect", "cryptography", "numpy", "onnxruntime", "orjson", "pyarrow", "scipy"]
 REPORT = """
 import importlib, json, sys
 names, barred = json.loads(sys.argv[1])

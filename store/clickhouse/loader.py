@@ -24,6 +24,7 @@ from records.status import StoreStatus
 from store.clickhouse.batch import BatchLimits, Name, OpenBatch
 from store.clickhouse.client import FAILURES, Store, one_line
 from store.clickhouse.inserter import EXCHANGES, OUTCOMES, DeadLetter, Inserter, Ranges, joined
+from store.spool.cipher import SpoolKeys
 from store.spool.reader import SpoolReader
 from store.spool.state import LoaderState, read_state, write_state
 
@@ -40,15 +41,17 @@ _log = logging.getLogger(__name__)
 class Loader:
     """Consumes the spool. Lives in one thread; `state`, `status` and `failures` may be read from others."""
 
-    def __init__(self, spool: Path, state_file: Path, store: Store, name: Name, limits: BatchLimits, *, fsync: bool = False) -> None:
-        """Go on where the state file says. With `fsync` that file outlives a loss of power. Raises `DamagedStateError` where that cannot be read."""
+    def __init__(
+        self, spool: Path, state_file: Path, store: Store, name: Name, limits: BatchLimits, *, fsync: bool = False, keys: SpoolKeys | None = None
+    ) -> None:
+        """Go on where the state file says. With `fsync` that file outlives a loss of power; `keys` are those of the spool. Raises `DamagedStateError` where that cannot be read."""
         self.state = read_state(state_file, LoaderState) or LoaderState()
         self.status = StoreStatus(kind=store.kind, up=True, changed_at_ns=time.time_ns())
         self.failures = 0
         """Attempts to store a batch that failed."""
         self._state_file = state_file
         self._fsync = fsync
-        self._reader = SpoolReader(spool, self.state.cursors)
+        self._reader = SpoolReader(spool, self.state.cursors, keys)
         self._store = store
         self._client: Client | None = None
         self._name = name

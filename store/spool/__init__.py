@@ -7,6 +7,8 @@ Written by the data plane, with nothing but msgspec and zlib-ng beside the stand
 - `ledger`   named counters in mapped memory that survive their process
 - `writer`   appends records, small ones without a system call
 - `preparer` makes the writer's segments before they are needed, out of old files where it can
+- `cipher`   encryption, as writers and readers see it
+- `encryption` what does it, loaded only where it is wanted
 - `sync`     writes what was appended through to the disk
 
 Read by the watching side:

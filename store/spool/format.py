@@ -7,16 +7,19 @@ A segment is a file of fixed size: a new one, or one that held an earlier segmen
          8     4  format version (2)
         12     4  index of the segment within its writer, from 1
         16     8  sequence that the first record here will get; 0 while the segment is only prepared
-        24    40  zeros
+        24     8  id of the key with which frames here are encrypted; zeros where they are not, as in the next fields
+        32    24  salt with which the segment's own key is derived from it
+        56     4  CRC-32 of the two
+        60     4  zeros
 
 Frames follow, each beginning at a multiple of 8, and behind the last one eight zeros, as far as there is room:
 
          0     4  length of the frame, this header included; 0 where nothing was written yet
          4     4  CRC-32 of everything after this field, begun with the segment's index instead of 0
          8     8  sequence of the record; for an outcome, of the record that it amends
-        16     4  kind: 1 record, 2 outcome, 3 seal (the writer went on in the next segment)
+        16     4  kind: 1 record, 2 outcome, 3 seal (the writer went on in the next segment); 256 more where the payload is encrypted
         20     4  zeros
-        24     …  payload: MessagePack of an Exchange or an Outcome; empty for a seal
+        24     …  payload: MessagePack of an Exchange or an Outcome; empty for a seal; encrypted as `store.spool.encryption` says
 
 All integers are little-endian and unsigned. A frame counts only when its CRC holds; a copy into the mapping that a kill
 interrupted leaves a frame that does not, and so do those of an earlier segment in the same file. A segment without room for another frame
@@ -40,8 +43,14 @@ VERSION: Final = 2
 READABLE_VERSIONS: Final = frozenset({1, 2})
 SEGMENT_HEADER: Final = struct.Struct("<8sIIQ")
 SEGMENT_HEADER_BYTES: Final = 64
+KEY_HEADER: Final = struct.Struct("<8s24sI4x")
+"""What a segment's header says about its key, behind the rest of it."""
 FRAME_HEADER: Final = struct.Struct("<IIQII")
 FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
+ENCRYPTED: Final = 0x100
+"""Added to a frame's kind."""
+CIPHER_OVERHEAD_BYTES: Final = 24
+"""By how much encryption makes a payload longer: a counter and a tag."""
 SEGMENT_SUFFIX: Final = ".segment"
 SPARE_SUFFIX: Final = ".spare"
 """What a segment's file is called instead once every consumer has passed it and its writer may use it again."""
@@ -79,6 +88,11 @@ def crc_start(index: int, version: int) -> int:
     return index if version > 1 else 0
 
 
+def frame_context(sequence: int, kind: int) -> bytes:
+    """Return what of a frame's header its CRC covers, and its encryption is bound to."""
+    return _SEQUENCE_AND_KIND.pack(sequence, kind, 0)
+
+
 def pack_frame(index: int, sequence: int, kind: int, payload: bytes) -> bytes:
     """Return one frame in the segment of this index, header and payload, without the zeros that align the next one."""
     return pack_frame_header(index, sequence, kind, [payload]) + payload
@@ -86,7 +100,7 @@ def pack_frame(index: int, sequence: int, kind: int, payload: bytes) -> bytes:
 
 def pack_frame_header(index: int, sequence: int, kind: int, payload: Sequence[bytes]) -> bytes:
     """Return the header of the frame of a payload in pieces, in the segment of this index."""
-    checked = _SEQUENCE_AND_KIND.pack(sequence, kind, 0)
+    checked = frame_context(sequence, kind)
     crc, size = crc32(checked, index), FRAME_HEADER_BYTES
     for piece in payload:
         crc = crc32(piece, crc)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from records.metrics import DropReason
+from store.spool.cipher import SegmentCipher, SpoolKeys
 from store.spool.format import END_OF_FRAMES, SEGMENT_HEADER_BYTES, pack_segment_header, segment_name
 from store.spool.listing import free_bytes, spare_segments, spool_bytes
 
@@ -28,12 +29,13 @@ _YOUNG_SECONDS: Final = 10.0
 class Segment:
     """A segment's file, open and mapped."""
 
-    __slots__ = ("fd", "map")
+    __slots__ = ("cipher", "fd", "map")
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
+    def __init__(self, fd: int, size_bytes: int, cipher: SegmentCipher | None) -> None:
         """Take over the descriptor. Raises OSError, and then it is still the caller's."""
         self.map = mmap.mmap(fd, size_bytes)
         self.fd = fd
+        self.cipher = cipher
 
     def close(self) -> None:
         """Unmap and close it; the file stays."""
@@ -44,11 +46,12 @@ class Segment:
 class Preparer:
     """Keeps mapped segments ready for one writer, the whole spool within `max_bytes`, and `min_free_bytes` of its disk free."""
 
-    def __init__(self, directory: Path, segment_bytes: int, max_bytes: int, min_free_bytes: int) -> None:
+    def __init__(self, directory: Path, segment_bytes: int, max_bytes: int, min_free_bytes: int, keys: SpoolKeys | None) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
+        self._keys = keys
         self._ready: deque[Segment] = deque()
         self._wanted = threading.Event()
         self._stopped = threading.Event()
@@ -103,24 +106,29 @@ class Preparer:
         """Make a new file the next segment, unless that took what is to stay free. Raises OSError."""
         if free_bytes(self._directory) - self._segment_bytes < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "too little would stay free")
-        return _create_segment(self._directory, self._index, self._segment_bytes)
+        return _create_segment(self._directory / segment_name(self._index), self._segment_bytes, *self._header())
 
     def _reuse(self) -> Segment | None:
         """Make a spare file the next segment; None where there is none. Raises OSError."""
         for spare in spare_segments(self._directory):
             found = spare.stat()
             if found.st_size == self._segment_bytes and time.time() - found.st_mtime < _YOUNG_SECONDS:
-                return _open_segment(Path(spare), self._directory / segment_name(self._index), self._index, self._segment_bytes)
+                return _open_segment(Path(spare), self._directory / segment_name(self._index), self._segment_bytes, *self._header())
             os.unlink(spare)  # noqa: PTH108 - an entry of a directory, not a path
         return None
 
+    def _header(self) -> tuple[bytes, SegmentCipher | None]:
+        """Return the next segment's header, and what encrypts its frames."""
+        key, cipher = (b"", None) if self._keys is None else self._keys.begin()
+        return (pack_segment_header(self._index, 0) + key).ljust(SEGMENT_HEADER_BYTES, b"\0"), cipher
 
-def _open_segment(path: Path, name: Path, index: int, size: int) -> Segment:
+
+def _open_segment(path: Path, name: Path, size: int, header: bytes, cipher: SegmentCipher | None) -> Segment:
     """Empty a spare file, map it, and give it its name. Raises OSError."""
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.pwrite(fd, pack_segment_header(index, 0).ljust(SEGMENT_HEADER_BYTES, b"\0") + END_OF_FRAMES, 0)
-        segment = Segment(fd, size)
+        os.pwrite(fd, header + END_OF_FRAMES, 0)
+        segment = Segment(fd, size, cipher)
         path.rename(name)
     except OSError:
         os.close(fd)
@@ -128,17 +136,16 @@ def _open_segment(path: Path, name: Path, index: int, size: int) -> Segment:
     return segment
 
 
-def _create_segment(directory: Path, index: int, size: int) -> Segment:
+def _create_segment(path: Path, size: int, header: bytes, cipher: SegmentCipher | None) -> Segment:
     """Create, allocate and map a segment. Allocated first: a mapped page without a block behind it is a SIGBUS on a full disk.
 
     What is allocated and not yet written reads as zeros; writing them would cost more than the page faults that it saves.
     """
-    path = directory / segment_name(index)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, size)
-        os.pwrite(fd, pack_segment_header(index, 0), 0)
-        return Segment(fd, size)
+        os.pwrite(fd, header, 0)
+        return Segment(fd, size, cipher)
     except OSError:
         os.close(fd)
         path.unlink(missing_ok=True)

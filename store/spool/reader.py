@@ -15,6 +15,7 @@ import msgspec
 
 from records.metrics import DamageKind
 from records.status import SpoolDamage
+from store.spool.cipher import SpoolKeys, UnknownKeyError
 from store.spool.cursor import Cursor
 from store.spool.evictions import Eviction, read_evictions
 from store.spool.ledger import LedgerView
@@ -44,10 +45,12 @@ class SpoolReader:
     """One consumer's view of the spool; never blocks, and never writes. Belongs to one thread, but for what says otherwise.
 
     `cursors` are those of the consumer's last finished batch: reading goes on there. A writer that is not named in them is read from its beginning.
+    One whose records are encrypted with a key that is not among `keys` waits until there is a reader that has it.
     """
 
-    def __init__(self, spool: Path, cursors: Mapping[str, Cursor]) -> None:
+    def __init__(self, spool: Path, cursors: Mapping[str, Cursor], keys: SpoolKeys | None = None) -> None:
         self._spool = spool
+        self._keys = keys
         self._cursors = dict(cursors)
         self._tails: dict[str, Tail] = {}
         self._turns: deque[Tail] = deque()
@@ -118,7 +121,12 @@ class SpoolReader:
         productive = []
         share_frames, share_bytes = -(-max_frames // len(active)), -(-max_bytes // len(active))
         for tail in active:
-            taken = tail.read(min(share_frames, max_frames - len(frames)), share_bytes)
+            try:
+                taken = tail.read(min(share_frames, max_frames - len(frames)), share_bytes)
+            except UnknownKeyError as error:
+                _log.error("%s; until then the records of this writer wait", error)
+                self._set_aside(tail)
+                continue
             self._cursors[tail.writer] = tail.cursor
             if taken:
                 frames += taken
@@ -150,7 +158,7 @@ class SpoolReader:
     def _follow(self, writer: str) -> None:
         cursor = self._cursors.get(writer, Cursor())
         try:
-            tail = Tail(self._spool / writer, cursor, partial(self._evictions, writer))
+            tail = Tail(self._spool / writer, cursor, partial(self._evictions, writer), self._keys)
         except FileNotFoundError:  # its ledger appears once it is locked
             return
         except ValueError as error:
@@ -167,6 +175,13 @@ class SpoolReader:
         except DamagedStateError as error:
             _log.error("%s", error)
             return ()
+
+    def _set_aside(self, tail: Tail) -> None:
+        """Leave a writer alone that cannot be read; its cursor stays where it was."""
+        self._unreadable.add(tail.writer)
+        self._turns.remove(tail)
+        del self._tails[tail.writer]
+        tail.close()
 
     def _forget(self, writer: str) -> None:
         del self._cursors[writer]

@@ -28,16 +28,21 @@ from zlib_ng.zlib_ng import crc32
 
 from records.metrics import DamageKind, DropReason
 from records.status import SpoolDamage
+from store.spool.cipher import SegmentCipher, SpoolKeys, UnknownKeyError
 from store.spool.cursor import Cursor
 from store.spool.evictions import Eviction, losses
 from store.spool.format import (
+    ENCRYPTED,
     END_OF_FRAMES,
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
+    KEY_HEADER,
+    SEGMENT_HEADER,
     SEGMENT_HEADER_BYTES,
     FrameKind,
     aligned,
     crc_start,
+    frame_context,
     segment_name,
 )
 from store.spool.ledger import LedgerView
@@ -69,8 +74,8 @@ class Tail:
     Raises FileNotFoundError where the writer has no ledger yet, ValueError where it is not a ledger of this version.
     """
 
-    def __init__(self, directory: Path, cursor: Cursor, evictions: Callable[[], Iterable[Eviction]]) -> None:
-        """`evictions` returns which of this writer's records were given up; it is asked where records are missing."""
+    def __init__(self, directory: Path, cursor: Cursor, evictions: Callable[[], Iterable[Eviction]], keys: SpoolKeys | None) -> None:
+        """`evictions` returns which of this writer's records were given up; it is asked where records are missing. `keys` are for what is encrypted."""
         self.writer = directory.name
         self.lost: Counter[DropReason] = Counter()
         """Records found missing; whoever takes note of them clears it."""
@@ -80,11 +85,13 @@ class Tail:
         """Whether the writer is dead and wholly read."""
         self._directory = directory
         self._evictions = evictions
+        self._keys = keys
         self._ledger = LedgerView(directory)
         self._segment, self._offset, self._sequence, self._torn = cursor.segment, cursor.offset, cursor.sequence, cursor.torn
         self._fd = -1
         self._crc_start = 0
         self._sealed = False
+        self._cipher: SegmentCipher | None = None
         self._searched = -1
 
     @property
@@ -93,7 +100,10 @@ class Tail:
         return Cursor(self._segment, self._offset, self._sequence, self._torn)
 
     def read(self, max_frames: int, max_bytes: int) -> list[Frame]:
-        """Return the next frames, none when there is nothing (yet): at most `max_frames`, and the last of them may pass `max_bytes`."""
+        """Return the next frames, none when there is nothing (yet): at most `max_frames`, and the last of them may pass `max_bytes`.
+
+        Raises UnknownKeyError where they are encrypted with a key that is not at hand. The tail is of no use then.
+        """
         if self.at_end:
             return []
         alive, promised = self._ledger.alive(), self._ledger.sequence()
@@ -150,26 +160,49 @@ class Tail:
             end = at + length
             if length < FRAME_HEADER_BYTES or end > size or crc32(chunk[at + 8 : end], self._crc_start) != crc:
                 break
-            if kind == _RECORD and sequence == self._sequence + 1:
+            payload: bytes | None = chunk[at + FRAME_HEADER_BYTES : end]
+            if kind & ENCRYPTED:
+                payload = self._decrypted(sequence, kind, chunk[at + FRAME_HEADER_BYTES : end])
+                kind &= ~ENCRYPTED
+            if kind == _RECORD and sequence == self._sequence + 1 and payload is not None:
                 self._sequence = sequence
-            elif not self._follows(sequence, kind):
+            elif not self._follows(sequence, kind, readable=payload is not None):
                 break
             if kind == _SEAL:
                 self._sealed = True
                 break
-            frames.append(Frame(self.writer, sequence, kind, chunk[at + FRAME_HEADER_BYTES : end]))
+            if payload is not None:
+                frames.append(Frame(self.writer, sequence, kind, payload))
             at = aligned(end)
             self._offset = begin + at
         return at
 
-    def _follows(self, sequence: int, kind: int) -> bool:
-        """Whether a frame may come after the last record; count what is missing in between."""
+    def _follows(self, sequence: int, kind: int, *, readable: bool) -> bool:
+        """Whether a frame may come after the last record; count what is missing in between, and what cannot be decrypted."""
         passed = sequence - 1 if kind == _RECORD else max(sequence, self._sequence)
         if kind not in _KINDS or passed < self._sequence:
             return False
         self._miss(passed, DamageKind.MISSING)
+        if not readable:
+            self._miss(sequence, DamageKind.CORRUPT)
         self._sequence = max(passed, sequence)
         return True
+
+    def _decrypted(self, sequence: int, kind: int, payload: bytes) -> bytes | None:
+        """Return what was encrypted, None where it is damaged. Raises UnknownKeyError."""
+        if self._cipher is None:
+            header = os.pread(self._fd, KEY_HEADER.size, SEGMENT_HEADER.size)
+            self._cipher = self._resume(header)
+        return self._cipher.decrypt(payload, frame_context(sequence, kind)) if self._cipher else None
+
+    def _resume(self, header: bytes) -> SegmentCipher | None:
+        path = self._path(self._segment)
+        if self._keys is None:
+            raise UnknownKeyError(f"{path} is encrypted: put its key into spool.keys")
+        try:
+            return self._keys.resume(header)
+        except UnknownKeyError as error:
+            raise UnknownKeyError(f"{path} is {error}") from None
 
     def _read_chunk(self, size: int) -> bytes:
         """Return the next `size` bytes, more where the next frame is longer, fewer at the end of the segment."""
@@ -276,6 +309,7 @@ class Tail:
 
     def _close_segment(self) -> None:
         self._sealed = False
+        self._cipher = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -16,12 +16,16 @@ import msgspec
 from records.exchange import Exchange
 from records.metrics import DropReason, Metric
 from records.outcome import Outcome
+from store.spool.cipher import SpoolKeys
 from store.spool.encoding import SPLIT_FROM_BYTES, encode_large
 from store.spool.format import (
+    CIPHER_OVERHEAD_BYTES,
+    ENCRYPTED,
     END_OF_FRAMES,
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     FrameKind,
+    frame_context,
     pack_frame_header,
     pack_segment_header,
 )
@@ -52,22 +56,31 @@ class SpoolWriter:
 
     `directory` is the writer's own, new and empty; the spool that it lies in, all writers together, is kept within `max_bytes` (and one
     segment per living writer), and its disk with `min_free_bytes` to spare. What was appended is brought to the disk every `sync_seconds`, by
-    default when the kernel sees fit. Where there is no room even for the first segment, records are dropped until there is.
+    default when the kernel sees fit. With `keys` records are encrypted. Where there is no room even for the first segment, records are dropped until there is.
     """
 
     def __init__(
-        self, directory: Path, ledger: LedgerWriter, *, segment_bytes: int, max_bytes: int, min_free_bytes: int = 0, sync_seconds: float | None = None
+        self,
+        directory: Path,
+        ledger: LedgerWriter,
+        *,
+        segment_bytes: int,
+        max_bytes: int,
+        min_free_bytes: int = 0,
+        sync_seconds: float | None = None,
+        keys: SpoolKeys | None = None,
     ) -> None:
         self._values = ledger.values
         self._dropped = {reason: ledger.slot(Metric.DROPPED.metric_name, reason) for reason in DropReason}
         self._outcomes_dropped = ledger.slot(Metric.OUTCOMES_DROPPED.metric_name)
         self._segment_bytes = segment_bytes
+        self._overhead = 0 if keys is None else CIPHER_OVERHEAD_BYTES
         self._encode = msgspec.msgpack.Encoder().encode
         self._sequence = 0
         self._segment: Segment | None = None
         self._index = 0
         self._offset = segment_bytes  # no segment is full: the first append takes the first one
-        self._preparer = Preparer(directory, segment_bytes, max_bytes, min_free_bytes)
+        self._preparer = Preparer(directory, segment_bytes, max_bytes, min_free_bytes, keys)
         self._preparer.start()
         self._syncs_failed = ledger.slot(Metric.SPOOL_SYNCS_FAILED.metric_name)
         self._syncer = Syncer(directory, ledger, sync_seconds, self._sync_failed) if sync_seconds is not None else None
@@ -105,7 +118,7 @@ class SpoolWriter:
         return encode_large(exchange)
 
     def _write(self, sequence: int, kind: int, payload: list[bytes]) -> DropReason | None:
-        size = FRAME_HEADER_BYTES
+        size = FRAME_HEADER_BYTES + self._overhead
         for piece in payload:
             size += len(piece)
         if self._offset + size > self._segment_bytes:
@@ -114,6 +127,9 @@ class SpoolWriter:
                 return lost
         segment = self._segment
         assert segment is not None
+        if segment.cipher is not None:
+            kind |= ENCRYPTED
+            payload = [segment.cipher.encrypt(b"".join(payload), frame_context(sequence, kind))]
         at = self._offset
         header = pack_frame_header(self._index, sequence, kind, payload)
         behind = _BEHIND[size & 7]

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from records.metrics import DropReason
 from store.spool.counts import take_stock
 from store.spool.cursor import Cursor
+from store.spool.encryption import Keyring
 from store.spool.evict import Bounds, evict
 from store.spool.format import SEGMENT_HEADER_BYTES, FrameKind
 from store.spool.listing import spool_bytes
@@ -23,6 +24,7 @@ from store.spool.state import LoaderState, add_counts, read_state, write_state
 from store.spool.tail import Frame
 from tests.store.spool.workers import SEGMENT_BYTES, Worker, acknowledge
 
+KEYS = Keyring([("a", bytes(32))])
 fractions = st.floats(0, 1, exclude_max=True)
 
 
@@ -55,6 +57,8 @@ class Generation:
 
     def damage(self, segment: int, begin: int, end: int) -> None:
         self.touched = True
+        if self.worker.writer._overhead and begin < SEGMENT_HEADER_BYTES:  # where the key is named: without it nothing can be decrypted
+            end = SEGMENT_BYTES
         hit = [place for place in self.worker.places if place.segment == segment and place.begin < end and begin < place.end]
         self.damaged.update(place.sequence for place in hit if place.kind is FrameKind.RECORD)
 
@@ -69,13 +73,13 @@ class SpoolLife(RuleBasedStateMachine):
         self.stored: Counter[tuple[str, int]] = Counter()
         self.passed: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.detectors = SpoolReader(self.spool, {})
+        self.detectors = SpoolReader(self.spool, {}, KEYS)
         self.detectors_cursors: dict[str, Cursor] = {}
         self.begin_loader()
 
     def begin_loader(self) -> None:
         self.state = read_state(self.state_file, LoaderState) or LoaderState()
-        self.loader = SpoolReader(self.spool, self.state.cursors)
+        self.loader = SpoolReader(self.spool, self.state.cursors, KEYS)
         self.frames: list[Frame] = []
         self.cursors = dict(self.state.cursors)
         self.batch_lost: dict[str, dict[str, int]] = {}
@@ -86,9 +90,10 @@ class SpoolLife(RuleBasedStateMachine):
     def present(self) -> list[Generation]:
         return [generation for generation in self.generations.values() if generation.worker.directory.exists()]
 
-    @initialize(damaging=st.booleans(), records=st.integers(0, 100))
-    def begin(self, damaging, records) -> None:
+    @initialize(damaging=st.booleans(), encrypting=st.booleans(), records=st.integers(0, 100))
+    def begin(self, damaging, encrypting, records) -> None:
         self.damaging = damaging
+        self.encrypting = encrypting
         self.start_worker()
         self.append(0.0, [150] * records)
 
@@ -96,7 +101,7 @@ class SpoolLife(RuleBasedStateMachine):
     @rule()
     def start_worker(self) -> None:
         name = f"w{len(self.generations):03d}"
-        self.generations[name] = Generation(Worker(self.spool, name, max_bytes=24 * SEGMENT_BYTES, thread=False))
+        self.generations[name] = Generation(Worker(self.spool, name, max_bytes=24 * SEGMENT_BYTES, thread=False, keys=KEYS if self.encrypting else None))
 
     @precondition(lambda self: self.living())
     @rule(who=fractions, sizes=st.lists(st.integers(0, 700) | st.just(3 * SEGMENT_BYTES), min_size=1, max_size=12))

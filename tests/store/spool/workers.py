@@ -135,7 +135,7 @@ class Worker:
 
     def _note(self, kind: FrameKind, sequence: int, payload: bytes) -> None:
         end = self.writer._offset
-        begin = end - aligned(len(pack_frame(0, sequence, kind, payload)))
+        begin = end - aligned(len(pack_frame(0, sequence, kind, payload)) + self.writer._overhead)
         self.places.append(Place(self.writer._index, begin, end, kind, sequence))
 
 
