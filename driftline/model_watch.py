@@ -16,7 +16,7 @@ from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
 from detectors.windows import WindowPolicy
 from driftline.redacted import NOTHING, watched_part
-from records.baseline import Baseline, NumericBaseline
+from records.baseline import Baseline
 from records.exchange import Exchange
 from records.payload import DecodeResult
 from records.status import ModelStatus
@@ -185,7 +185,7 @@ class ModelWatch:
             self._begin(baseline)
 
     def _begin(self, baseline: Baseline) -> None:
-        inputs = tuple(feature.name for feature in baseline.features if isinstance(feature, NumericBaseline) and not feature.name.startswith("output."))
+        inputs = tuple(feature.name for feature in baseline.features if not feature.name.startswith("output."))
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
         self._detector = DriftDetector(watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds)

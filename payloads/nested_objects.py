@@ -16,8 +16,8 @@ from records.payload import Undecodable
 BASE64_KEYS: Final = {"b64"}
 """An object with this key alone is TensorFlow's way to write bytes, not an object of values."""
 
-MAX_NAME_LENGTH: Final = 1_000
-"""The most characters of a dotted name: each value under a long name would repeat it."""
+MAX_NAME_LENGTH: Final = 200
+"""The most characters of a dotted name before its last part: each value under a long name would repeat it."""
 
 _NESTING: Final = frozenset({dict, list})
 

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -140,6 +141,37 @@ def test_deep_nesting_is_malformed(decode_request, path, depth):
     for key in (b"inputs", b"instances"):
         content = b'{"' + key + b'": ' + b"[" * depth + b"NaN" + b"]" * depth + b"}"
         assert decode_request(path, content).reason in {Undecodable.MALFORMED, Undecodable.UNKNOWN_FORMAT}
+
+
+MEBIBYTE = 1 << 20
+HALF = MEBIBYTE // 2
+HOSTILE = {
+    "a shape of many lengths": (V2, "", b'{"inputs":[{"name":"x","datatype":"INT8","data":[1],"shape":[' + b"99999," * 80_000 + b"9]}]}"),
+    "many tensors": (V2, "", b'{"inputs":[' + b",".join([b'{"name":"x","datatype":"INT8","data":[1],"shape":[1]}'] * 9_000) + b"]}"),
+    "many rows": ("/v1/models/m:predict", "", b'{"instances":[' + b",".join([b'{"a":1}'] * 65_000) + b"]}"),
+    "objects in objects": ("/v1/models/m:predict", "", b'{"instances":[' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"]}"),
+    "lists of objects in each other": ("/v1/models/m:predict", "", b'{"instances":[' + b'{"a":[' * 400 + b'{"a":1}' + b"]}" * 400 + b"]}"),
+    "long names over many values": ("/score", "", b'{"data":[{"' + b"k" * 150 + b'":{' + b",".join(b'"%d":1' % i for i in range(40_000)) + b"}}]}"),
+    "empty cells": ("/invocations", "text/csv", b"," * HALF),
+    "a quote without its end": ("/invocations", "text/csv", b'"' + b"a\n" * (HALF // 2)),
+    "short lines": ("/invocations", "application/jsonlines", b"1\n" * (HALF // 2)),
+    "empty lines": ("/v1/chat/completions", "text/event-stream", b"\n" * HALF),
+    "many events": ("/v1/chat/completions", "text/event-stream", b'data: {"choices":[{"text":"a"}]}\n\n' * 15_000),
+    "many parts": ("/predictions/m", "multipart/form-data; boundary=b", b"\r\n--b" * (HALF // 5)),
+    "parts with long heads": ("/predictions/m", "multipart/form-data; boundary=b", (b"--b\r\nX: " + b"x*1=;" * 700 + b"\r\n\r\n1\r\n") * 140 + b"--b--"),
+}
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_hostile_bodies_take_bounded_memory(decode_bodies, body, attack):
+    path, content_type, content = HOSTILE[attack]
+    message = body(content, content_type=content_type)
+    tracemalloc.start()
+    try:
+        decode_bodies(path, message, message)
+        assert tracemalloc.get_traced_memory()[1] < 40 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
 
 
 PATHS = st.sampled_from(
