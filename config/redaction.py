@@ -45,6 +45,11 @@ class PlaceKind(StrEnum):
     HEADER = "header"
     QUERY = "query"
     FORM = "form"
+    CLIENT = "client"  # the address of the peer
+    PRINCIPAL = "principal"  # who was authenticated
+
+
+_UNNAMED: Final = frozenset({PlaceKind.CLIENT, PlaceKind.PRINCIPAL})
 
 
 class Step(NamedTuple):
@@ -56,7 +61,8 @@ class Step(NamedTuple):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Values of an exchange: by a path into its JSON bodies (a subset of RFC 9535), or by the name of a tensor, header field, query parameter or form field.
+    """Values of an exchange: by a path into its JSON bodies (a subset of RFC 9535), or by the name of a tensor, header field, query parameter or
+    form field; or who asked, by address or as authenticated.
 
     >>> Place.parse("$.rows[*].id").steps
     (Step(key='rows', anywhere=False), Step(key=None, anywhere=False), Step(key='id', anywhere=False))
@@ -70,7 +76,7 @@ class Place(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
     UNIT: ClassVar = "place"
-    EXPECTED: ClassVar = "a JSON path such as $.customer.id, or tensor:NAME, header:NAME, form:NAME or ?PARAMETER"
+    EXPECTED: ClassVar = "a JSON path such as $.customer.id, or tensor:NAME, header:NAME, form:NAME, ?PARAMETER, client or principal"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -79,6 +85,8 @@ class Place(msgspec.Struct, frozen=True):
         found = _NAMED.fullmatch(text)
         if len(text) > _LONGEST_PLACE:
             raise QuantityError(cls.EXPECTED, text, "$.customer.id")
+        if text in _UNNAMED:
+            return cls(PlaceKind(text), "")
         if found and found[3]:
             return cls(PlaceKind.QUERY, found[4])
         if found and (found[1] != PlaceKind.HEADER or _FIELD_NAME.fullmatch(found[2])):
@@ -87,6 +95,8 @@ class Place(msgspec.Struct, frozen=True):
         return cls(PlaceKind.JSON, text, _steps(text))
 
     def __str__(self) -> str:
+        if self.kind in _UNNAMED:
+            return self.kind
         if self.kind is PlaceKind.JSON:
             return self.name
         return f"?{self.name}" if self.kind is PlaceKind.QUERY else f"{self.kind}:{self.name}"

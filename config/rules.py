@@ -20,6 +20,8 @@ _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _FRAME: Final = 4096 + 4096 * 16
 """Bytes of a record beside bodies and heads: ids, times, names, the frame around it, and the times of an event stream's pieces."""
 
+_NEEDED_FIELDS: Final = frozenset({"content-type", "content-encoding", "content-length", "inference-header-content-length"})
+
 _REACHED_AS: Final = {"127.0.0.1": ("127.0.0.1", "localhost"), **dict.fromkeys(("", "::", "0.0.0.0"), ("127.0.0.1", "localhost", "::1"))}  # noqa: S104 - nothing is bound here
 """Hosts in URLs that lead to what listens at this one; any other is reached as itself."""
 
@@ -118,6 +120,12 @@ def _privacy_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         for where in (*rules, *([f"routes[{index}].subject"] if route.subject else [])):
             if not keys:
                 yield where, f"expected a key to hash with in privacy.hash_keys, found none; for example: {example}"
+        for i, rule in enumerate(route.redact):
+            if rule.at.kind is PlaceKind.HEADER and rule.at.name in _NEEDED_FIELDS:
+                yield (
+                    f"routes[{index}].redact[{i}].at",
+                    f"expected another field than {rule.at.name}, without which no body can be read; use capture: heads to keep none",
+                )
         if route.subject and route.subject.kind is PlaceKind.TENSOR:
             yield f"routes[{index}].subject", f"expected a place that is no tensor, found {str(route.subject)!r}; for example: subject: $.parameters.customer"
 

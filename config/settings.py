@@ -84,7 +84,7 @@ class RedactionSettings(Section, frozen=True):
     at: Annotated[
         Place,
         setting(
-            "Where it stands: a JSON path, `tensor:NAME` (Open Inference V2), `header:NAME`, `form:NAME`, or `?NAME` for a query parameter.",
+            "Where it stands: a JSON path, `tensor:NAME` (Open Inference V2), `header:NAME`, `form:NAME`, `?NAME` for a query parameter, `client` or `principal`.",
             example="$.customer.id",
         ),
     ]

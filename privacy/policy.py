@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from config.redaction import Capture, Place, PlaceKind
 from config.settings import RouteSettings
 from privacy.bodies import BodyRules, NotKeptError, values_at
-from privacy.changes import MASK, change_for, dropped
+from privacy.changes import MASK, Change, change_for, dropped
 from privacy.keys import Hasher
 from privacy.pairs import pairs_changed, values_of
 from records.exchange import KEPT_FIELDS, Body, Exchange, Redaction, Role
@@ -22,6 +22,8 @@ SUBJECTS_AT_MOST: Final = 100
 """Of one exchange; the bodies of one with more are not kept, so that nothing is kept of whom `driftline forget` would not find."""
 
 _REQUEST_ID: Final = "x-request-id"
+_CLIENT: Final = Place(PlaceKind.CLIENT, "")
+_PRINCIPAL: Final = Place(PlaceKind.PRINCIPAL, "")
 _HASHES: Final = 1 << 64
 _KEEPS_REQUEST: Final = frozenset({Capture.BOTH, Capture.REQUEST})
 _KEEPS_RESPONSE: Final = frozenset({Capture.BOTH, Capture.RESPONSE})
@@ -43,6 +45,8 @@ class Policy:
         self._bodies = BodyRules(changes)
         self._query = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.QUERY}
         self._fields = {place.name: change for place, change in changes.items() if place.kind is PlaceKind.HEADER}
+        self._client = changes.get(_CLIENT)
+        self._principal = changes.get(_PRINCIPAL)
         self._subject = route.subject
         if route.subject is not None and route.subject.kind is PlaceKind.HEADER and route.subject.name not in {_REQUEST_ID, *KEPT_FIELDS}:
             self._fields[route.subject.name] = dropped  # the data plane hands it over for its hash alone
@@ -54,7 +58,8 @@ class Policy:
     @property
     def changes_head(self) -> bool:
         """Whether there is something in a request's head that must not be kept as it is."""
-        return bool(self._query or self._fields) or (self._subject is not None and self._subject.kind in {PlaceKind.QUERY, PlaceKind.HEADER})
+        of_subject = self._subject is not None and self._subject.kind not in {PlaceKind.JSON, PlaceKind.FORM}
+        return bool(self._query or self._fields or self._client or self._principal or of_subject)
 
     def left_out(self, exchange_id: ExchangeId) -> NotCaptured | None:
         """Return why no record is made of an exchange. What was served and its shadows' replies have one id, and so one answer."""
@@ -73,8 +78,10 @@ class Policy:
             request, response = _without_content(request), _without_content(response)
         kept = replace(
             exchange,
-            request_id=self._request_id(exchange.request_id),
+            request_id=_text_changed(exchange.request_id, self._fields.get(_REQUEST_ID)),
             path=self._path(exchange.path),
+            client=_text_changed(exchange.client, self._client),
+            principal=_text_changed(exchange.principal, self._principal),
             sampling_rate=self._rate,
             request=self._body(request, self._capture in _KEEPS_REQUEST, reasons),
             response=self._body(response, self._capture in _KEEPS_RESPONSE, reasons),
@@ -96,10 +103,6 @@ class Policy:
     def _fields_changed(self, fields: dict[str, str]) -> dict[str, str]:
         changes = {name: self._fields.get(name) for name in fields}
         return {name: change(value) if change else value for name, value in fields.items() if (change := changes[name]) is not dropped}
-
-    def _request_id(self, request_id: str) -> str:
-        change = self._fields.get(_REQUEST_ID)
-        return request_id if change is None else change(request_id) or ""
 
     def _path(self, target: str) -> str:
         if not self._query or "?" not in target:
@@ -123,21 +126,29 @@ class Policy:
         return tuple(hashes[:SUBJECTS_AT_MOST])
 
 
+def _text_changed(text: str, change: Change | None) -> str:
+    """Return a text of the record's head changed, empty where it is to be dropped or was empty."""
+    return change(text) or "" if text and change is not None else text
+
+
 def subject_bytes(value: Any) -> bytes:
     """Return what is hashed of a subject: a text's characters, any other value's JSON, so that 7 and "7" are one."""
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else msgspec.json.encode(value)
 
 
 def bare(exchange: Exchange) -> Exchange:
-    """Return a record of which nothing is kept that a caller wrote, but the path without its query."""
+    """Return a record of which nothing is kept of its caller, but the path without its query."""
     path, mark, _ = exchange.path.partition("?")
     request, response = (replace(_without_content(body), fields={}) for body in (exchange.request, exchange.response))
-    return replace(exchange, path=f"{path}?{MASK}" if mark else path, request_id="", request=request, response=response, subjects=())
+    return replace(exchange, path=f"{path}?{MASK}" if mark else path, request_id="", client="", principal="", request=request, response=response, subjects=())
 
 
 def _values_at(place: Place, exchange: Exchange) -> list[Any]:
     if place.kind is PlaceKind.QUERY:
         return values_of(exchange.path.partition("?")[2], place.name)
+    if place.kind in {PlaceKind.CLIENT, PlaceKind.PRINCIPAL}:
+        who = exchange.client if place.kind is PlaceKind.CLIENT else exchange.principal
+        return [who] if who else []
     if place.kind is PlaceKind.HEADER:
         fields = exchange.request.fields
         return [exchange.request_id] if place.name == _REQUEST_ID else [fields[place.name]] if place.name in fields else []

@@ -7,6 +7,7 @@ name, and the oldest of those are deleted: `SET_ASIDE_AT_MOST` files of `FILE_BY
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -44,7 +45,8 @@ class AuditLog:
 
     def _set_aside(self) -> None:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self._path.rename(self._path.with_name(f"audit-{moment}.jsonl"))
+        with suppress(FileNotFoundError):  # another process was quicker
+            self._path.rename(self._path.with_name(f"audit-{moment}.jsonl"))
         for old in sorted(self._path.parent.glob("audit-*.jsonl"))[:-SET_ASIDE_AT_MOST]:
             old.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from records.forgetting import Forgettable
 from store.clickhouse.client import Connection, Store
 from store.clickhouse.ddl import altered, on_cluster, stored_in
 
-_EXCHANGES_AT_ONCE: Final = 1_000
+_EXCHANGES_AT_ONCE: Final = 10_000
 _HANGING_ON: Final = {
     "outcomes": ("exchange_id",),
     "features": ("exchange_id",),
@@ -52,10 +52,10 @@ class Forgetter:
             return dict(deletion.deleted)
 
     def purge(self) -> None:
-        """Remove deleted rows from the disk; the files that had them go some minutes later (`old_parts_lifetime`)."""
+        """Have deleted rows removed from the disk: begun here, done by the engine. The files that had them go some minutes later (`old_parts_lifetime`)."""
         with self._connection() as client:
             for table in ("exchanges", "dead_letters", *_HANGING_ON):
-                client.command(altered(stored_in(table, self._cluster), self._cluster, ["APPLY DELETED MASK"]), settings={"mutations_sync": 2})
+                client.command(altered(stored_in(table, self._cluster), self._cluster, ["APPLY DELETED MASK"]), settings={"mutations_sync": 0})
 
 
 class _Deletion:

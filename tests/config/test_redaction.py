@@ -32,6 +32,8 @@ paths = st.lists(steps, min_size=1, max_size=6).map(lambda parts: "$" + "".join(
         ("header:X-Customer", Place(PlaceKind.HEADER, "x-customer")),
         ("form:pass word", Place(PlaceKind.FORM, "pass word")),
         ("?token", Place(PlaceKind.QUERY, "token")),
+        ("client", Place(PlaceKind.CLIENT, "")),
+        ("principal", Place(PlaceKind.PRINCIPAL, "")),
     ],
 )
 def test_a_place_is_read_as_it_is_written(text: str, place: Place) -> None:
@@ -124,4 +126,11 @@ def test_keys_of_one_name_and_tensors_as_subjects_are_refused(tmp_path: Path) ->
     file = tmp_path / "driftline.yaml"
     file.write_text(ROUTES.replace("$.customer.id", "tensor:id") + "privacy: {hash_keys: [1=file:/b, 1=env:A]}\n")
     with pytest.raises(ConfigError, match=r"(?s)subject: expected a place that is no tensor.*hash_keys: expected values that differ, found '1'"):
+        load(file)
+
+
+def test_a_field_without_which_bodies_cannot_be_read_cannot_be_redacted(tmp_path: Path) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text("routes: [{upstream: http://a, redact: [{at: header:Content-Type}]}]")
+    with pytest.raises(ConfigError, match=r"redact\[0\].at: expected another field than content-type, without which no body can be read"):
         load(file)

@@ -64,6 +64,13 @@ def test_header_fields_the_request_id_and_the_query_are_changed() -> None:
     }
 
 
+def test_who_asked_is_changed() -> None:
+    record = exchange(client="203.0.113.7", principal="ada")
+    kept = policy(("client", "hash"), ("principal", "drop"), subject="client").kept(record).exchange
+    assert (kept.client, kept.principal, kept.subjects) == (HASHER(b"203.0.113.7"), "", (HASHER(b"203.0.113.7"),))
+    assert policy(("client", "mask")).kept(exchange()).exchange.client == "", "there is nothing to mask"
+
+
 @pytest.mark.parametrize(
     ("capture", "kept"), [(Capture.BOTH, (True, True)), (Capture.REQUEST, (True, False)), (Capture.RESPONSE, (False, True)), (Capture.HEADS, (False, False))]
 )
@@ -136,5 +143,5 @@ def test_an_exchange_about_too_many_keeps_no_body() -> None:
 
 
 def test_a_bare_record_has_nothing_that_its_caller_wrote_but_the_path() -> None:
-    record = exchange(body(SECRET, seldon_model="s3cr3t"), JSON, path="/p?x=s3cr3t", request_id="s3cr3t")
+    record = exchange(body(SECRET, seldon_model="s3cr3t"), JSON, path="/p?x=s3cr3t", request_id="s3cr3t", client="s3cr3t", principal="s3cr3t")
     assert SECRET not in msgspec.msgpack.encode(bare(record))
