@@ -126,6 +126,8 @@ def _privacy_problems(settings: Settings) -> Iterator[tuple[str, str]]:
                     f"routes[{index}].redact[{i}].at",
                     f"expected another field than {rule.at.name}, without which no body can be read; use capture: heads to keep none",
                 )
+        if route.label_key and route.label_key.kind is PlaceKind.TENSOR:
+            yield f"routes[{index}].label_key", f"expected a place that is no tensor, found {str(route.label_key)!r}; for example: label_key: $.order_id"
         if route.subject and route.subject.kind is PlaceKind.TENSOR:
             yield f"routes[{index}].subject", f"expected a place that is no tensor, found {str(route.subject)!r}; for example: subject: $.parameters.customer"
 

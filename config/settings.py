@@ -145,6 +145,12 @@ class RouteSettings(Section, frozen=True):
         Place | None,
         setting("Whose data an exchange is: it is kept hashed, for `driftline forget --subject`; by default nobody's.", example="$.customer.id"),
     ] = None
+    label_key: Annotated[
+        Place | None,
+        setting(
+            "Where your own name of an exchange stands in its request, by which labels find it (docs/labels.md); it is kept as it is.", example="$.order_id"
+        ),
+    ] = None
     shadows: Annotated[tuple[ShadowSettings, ...], setting("Models that get a copy of the traffic.")] = ()
 
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from config.settings import LabelSettings
+from driftline.label_keys import feedback_labels
 from labels.comparing import absolute_error, prediction, same
 from labels.journal import Journal, JournalError, Waiting
 from labels.reading import Record, read_labels, records_of
 from labels.settling import Held, Settlement, held_by, settle
-from records.exchange import Exchange
-from records.label import NO_EXCHANGE, Label, Labelled, LabelTiming, Subject
+from payloads.feedback import is_feedback
+from records.exchange import Exchange, Role
+from records.label import NO_EXCHANGE, Label, Labelled, LabelSource, LabelTiming, Subject
 from records.metrics import Metric
 from records.payload import DecodeResult
 from records.ports import LabelsNotKeptError, StoreUnavailableError
@@ -89,6 +91,18 @@ class Labelling:
         if not kept:
             raise LabelsNotKeptError(f"more than labels.max_unstored ({self._settings.max_unstored:,}) labels would wait for the store; send these again later")
         return Receipt(accepted=len(labels), refused=len(refusals), errors=tuple(refusals[:_ERRORS_TOLD]))
+
+    def accept_feedback(self, exchanges: Iterable[Exchange]) -> None:
+        """Keep what feedback among these exchanges says. What cannot be kept is counted as refused: nothing waits for it."""
+        for exchange in exchanges:
+            if exchange.role is Role.SERVED and is_feedback(exchange.path):
+                labels = list(feedback_labels(exchange, time.time_ns()))
+                try:
+                    kept = self._journal.accept(labels, {(Metric.LABELS_RECEIVED.metric_name, LabelSource.FEEDBACK): len(labels)})
+                    if not kept or not labels:
+                        self._journal.count({(Metric.LABELS_REFUSED.metric_name, LabelSource.FEEDBACK): 1})
+                except JournalError as error:
+                    self._failed(str(error))
 
     def run(self, stop: threading.Event) -> None:
         """Step until `stop` is set."""
@@ -236,7 +250,9 @@ def _by_subject(exchanges: Iterable[tuple[Exchange, str]]) -> dict[Subject, list
     """Return the exchanges by every name that a label may have for them, what was served first."""
     found: defaultdict[Subject, list[Exchange]] = defaultdict(list)
     distinct = {(exchange.exchange_id, exchange.arm): (exchange, key) for exchange, key in exchanges}
-    for exchange, key in sorted(distinct.values(), key=lambda each: each[0].role):
+    keys = {exchange.exchange_id: key for exchange, key in distinct.values() if key}
+    for exchange, _ in sorted(distinct.values(), key=lambda each: each[0].role):
+        key = keys.get(exchange.exchange_id, "")
         for name in (Subject(exchange.exchange_id, "", "", 0), Subject(NO_EXCHANGE, exchange.request_id, "", 0), Subject(NO_EXCHANGE, "", key, 0)):
             found[name].append(exchange)
     return found

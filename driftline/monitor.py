@@ -37,6 +37,7 @@ from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, re
 from driftline.decoding import Decoding
 from driftline.event_intake import EventIntake
 from driftline.forgetting import Forgetting
+from driftline.label_keys import LabelKeys
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
 from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
@@ -97,7 +98,6 @@ class Monitor:
         # What the loader holds cannot be given up: it must not be all that there is.
         batch_bytes = min(BatchLimits().size_bytes, settings.spool.max_size // 4)
         limits = BatchLimits(rows=settings.store.batch_rows, size_bytes=batch_bytes, wait_seconds=settings.store.batch_wait)
-        self._loader = Loader(spool, spool / LOADER_STATE_NAME, self._store, naming, limits, fsync=settings.spool.fsync is not None, keys=spool_keys)
         self._watching = Watching(
             spool,
             settings.drift,
@@ -112,6 +112,17 @@ class Monitor:
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
+        self._loader = Loader(
+            spool,
+            spool / LOADER_STATE_NAME,
+            self._store,
+            naming,
+            limits,
+            label_key=LabelKeys(settings.routes),
+            on_stored=self._labelling.accept_feedback,
+            fsync=settings.spool.fsync is not None,
+            keys=spool_keys,
+        )
         self._events = EventIntake(settings)
         self._audit = AuditLog(self._data_directory)
         keys = hashers(settings.privacy.hash_keys)

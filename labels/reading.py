@@ -18,12 +18,10 @@ from uuid import UUID
 import msgspec
 
 from labels.comparing import text
-from records.label import NO_EXCHANGE, Label, Subject
+from records.label import MAX_TEXT_CHARACTERS, NO_EXCHANGE, Label, Subject
 from records.ports import UnreadableLabelsError
 from records.receipt import Refusal
 
-MAX_TEXT_CHARACTERS: Final = 200
-"""Of an id, a key or a label. A proxied request id is no longer either."""
 MAX_ROWS: Final = 100_000
 """Rows of one request, as `payloads` reads at most."""
 

@@ -7,7 +7,9 @@ They pass through the proxy as exchanges of their own, which are no predictions.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -40,6 +42,11 @@ class Feedback(msgspec.Struct, frozen=True):
     inputs: list[Tensor] = []
     """The request that was answered, where the feedback repeats it: Clipper knows its predictions by nothing else."""
 
+    @property
+    def key(self) -> str:
+        """The name of the prediction, as `prediction_key` gives it; empty where the sender did not say which one it was."""
+        return self.prediction_id if self.format == seldon.NAME else _input_key(self.model, self.inputs)
+
 
 class _Meta(msgspec.Struct):
     puid: str = ""
@@ -54,6 +61,22 @@ class _SeldonFeedback(msgspec.Struct):
     response: _Answered | None = None
     reward: float | None = None
     truth: dict[str, Any] | None = None
+
+
+def prediction_key(exchange: Exchange) -> str:
+    """Return the name by which feedback knows a prediction: Seldon's `puid`, for Clipper a hash of its only input. Empty for other exchanges. Never raises."""
+    target = _recognise_prediction(exchange.path.partition("?")[0])
+    if target is None:
+        return ""
+    name, model = target
+    try:
+        if name == seldon.NAME:
+            answered = convert(load_object(plain_content(exchange.response)), _Answered)
+            return answered.meta.puid if answered.meta else ""
+        document = load_object(plain_content(exchange.request))
+        return _input_key(model, clipper.tensors_of_input(document["input"])) if "input" in document else ""
+    except Refused:
+        return ""
 
 
 def is_feedback(path: str) -> bool:
@@ -74,12 +97,29 @@ def read_feedback(exchange: Exchange) -> Feedback | Failed | None:
         return Failed(name, refused.reason, model)
 
 
+def _input_key(model: str, inputs: list[Tensor]) -> str:
+    """Return a name of an input: the same for the same numbers, however they are written."""
+    if not inputs:
+        return ""
+    values = [float(value) if isinstance(value, int) else value for value in inputs[0].values]
+    return blake2b(msgspec.json.encode((model, values)), digest_size=16).hexdigest()
+
+
 @lru_cache(maxsize=256)
 def _recognise(path: str) -> tuple[str, str] | None:
+    return _matched(path, ((seldon.NAME, _SELDON_PATH), (clipper.NAME, _CLIPPER_PATH)))
+
+
+@lru_cache(maxsize=256)
+def _recognise_prediction(path: str) -> tuple[str, str] | None:
+    return _matched(path, ((seldon.NAME, seldon.PATH), (clipper.NAME, clipper.PATH)))
+
+
+def _matched(path: str, patterns: Iterable[tuple[str, re.Pattern[str]]]) -> tuple[str, str] | None:
     """Return the format and the model."""
     if len(path) > MAX_PATH_LENGTH:
         return None
-    for name, pattern in ((seldon.NAME, _SELDON_PATH), (clipper.NAME, _CLIPPER_PATH)):
+    for name, pattern in patterns:
         if match := pattern.fullmatch(path):
             return name, unquote(match["model"] or "")
     return None

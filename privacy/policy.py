@@ -116,7 +116,7 @@ class Policy:
         if self._subject is None or self._hasher is None or exchange.role is not Role.SERVED:
             return ()
         try:
-            values = _values_at(self._subject, exchange)
+            values = values_found(self._subject, exchange)
         except NotKeptError as error:
             reasons.append(error.reason)
             return ()
@@ -143,7 +143,8 @@ def bare(exchange: Exchange) -> Exchange:
     return replace(exchange, path=f"{path}?{MASK}" if mark else path, request_id="", client="", principal="", request=request, response=response, subjects=())
 
 
-def _values_at(place: Place, exchange: Exchange) -> list[Any]:
+def values_found(place: Place, exchange: Exchange) -> list[Any]:
+    """Return the values that stand in a place of a request. Raises NotKeptError where nobody can tell."""
     if place.kind is PlaceKind.QUERY:
         return values_of(exchange.path.partition("?")[2], place.name)
     if place.kind in {PlaceKind.CLIENT, PlaceKind.PRINCIPAL}:

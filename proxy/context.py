@@ -43,9 +43,9 @@ def _nanoseconds(seconds: float) -> int:
 
 
 def _kept_fields(route: RouteSettings) -> frozenset[bytes]:
-    """Return the fields that are recorded of a route's requests: that of its subject too, which is hashed before anything is written."""
-    subject = route.subject
-    return KEPT if subject is None or subject.kind is not PlaceKind.HEADER else KEPT | {subject.name.encode()}
+    """Return the fields that are recorded of a route's requests: that of its subject too, which is hashed before anything is written, and its label's."""
+    places = (route.subject, route.label_key)
+    return KEPT | {place.name.encode() for place in places if place is not None and place.kind is PlaceKind.HEADER}
 
 
 class InFlight(Protocol):

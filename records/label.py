@@ -13,11 +13,16 @@ NO_EXCHANGE: Final = bytes(16)
 """The exchange id of a label that names its exchange otherwise."""
 
 
+MAX_TEXT_CHARACTERS: Final = 200
+"""Of a label, and of a name by which it finds its exchange. A proxied request id is no longer either."""
+
+
 class LabelSource(StrEnum):
     """How a label came: the values of the label `source` of `driftline_labels_received_total`."""
 
     API = "api"  # POST /api/v1/labels
     IMPORT = "import"  # driftline labels import
+    FEEDBACK = "feedback"  # sent to the serving system through the proxy: Seldon's feedback, Clipper's updates
 
 
 class LabelTiming(StrEnum):

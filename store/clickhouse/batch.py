@@ -23,6 +23,9 @@ from store.spool.tail import Frame
 Name: TypeAlias = Callable[[Exchange], tuple[str, str]]
 """Which model and version an exchange was for, as far as can be told."""
 
+Key: TypeAlias = Callable[[Exchange], str]
+"""By which name of the caller's own labels find an exchange; empty for none."""
+
 _decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 _decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
 
@@ -69,10 +72,10 @@ class OpenBatch:
         full = min(self.room(limits)) <= 0
         return -math.inf if full else self._since + limits.wait_seconds
 
-    def add(self, read: Batch, name: Name, now: float) -> None:
+    def add(self, read: Batch, name: Name, key: Key, now: float) -> None:
         """Take what was read at the monotonic time `now`."""
         for frame in read.frames:
-            self._add_frame(frame, name)
+            self._add_frame(frame, name, key)
         self.cursors = read.cursors
         self._lost = {writer: add_counts(self._lost.get(writer, {}), read.lost.get(writer, {})) for writer in self._lost | read.lost}
         if not self.empty:
@@ -98,12 +101,12 @@ class OpenBatch:
             dropped[writer] = dropped.get(writer, {}) | lost
         return dict(records - poison), dropped
 
-    def _add_frame(self, frame: Frame, name: Name) -> None:
+    def _add_frame(self, frame: Frame, name: Name, key: Key) -> None:
         self._size_bytes += len(frame.payload)
         try:
             if frame.kind == FrameKind.RECORD:
                 exchange = _decode_exchange(frame.payload)
-                self.exchanges.append(StoredExchange(frame.writer, frame.sequence, exchange, *name(exchange)))
+                self.exchanges.append(StoredExchange(frame.writer, frame.sequence, exchange, *name(exchange), key(exchange)))
             else:
                 self.outcomes.append(StoredOutcome(frame.writer, frame.sequence, _decode_outcome(frame.payload)))
         except msgspec.DecodeError as error:

@@ -28,6 +28,8 @@ class StoredExchange(msgspec.Struct, frozen=True, gc=False):
     exchange: Exchange
     model: str
     version: str
+    label_key: str = ""
+    """The caller's own name of it, by which labels may find it."""
 
 
 class StoredOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -52,6 +54,7 @@ def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
             "arm": _levels([e.arm for e in exchanges]),
             "model": _levels([row.model for row in rows]),
             "version": _levels([row.version for row in rows]),
+            "label_key": pa.array([row.label_key for row in rows], pa.string()),
             "started_at": pa.array([e.started_at_ns for e in exchanges], pa.timestamp("ns", "UTC")),
             "queue_ns": _durations([e.queue_ns for e in exchanges]),
             "connect_ns": _durations([e.connect_ns for e in exchanges]),

@@ -62,7 +62,7 @@ class LabelTable:
             )
 
     def exchanges(self, subjects: Iterable[Subject]) -> list[tuple[Exchange, str]]:
-        """Return the stored exchanges, of all arms, that these are about, each with its `label_key`."""
+        """Return the stored exchanges, of all arms, that these are about, each with its `label_key`: only what was served has one."""
         distinct = set(subjects)
         ids = {subject.exchange_id for subject in distinct} - {NO_EXCHANGE}
         found = self._exchanges_where("exchange_id", [str(UUID(bytes=each)) for each in ids])
@@ -94,7 +94,10 @@ class LabelTable:
     def _exchanges_where(self, column: str, names: Sequence[str]) -> list[tuple[Exchange, str]]:
         if not names:
             return []
-        statement = f"SELECT {EXCHANGE_COLUMNS}, label_key FROM exchanges WHERE {column} IN %(names)s"  # noqa: S608 - one of three columns
+        condition = f"{column} IN %(names)s"
+        if column == "label_key":  # only what was served has a request, and so a key
+            condition = f"exchange_id IN (SELECT exchange_id FROM exchanges WHERE {condition})"  # noqa: S608 - one of three columns
+        statement = f"SELECT {EXCHANGE_COLUMNS}, label_key FROM exchanges WHERE {condition}"  # noqa: S608 - likewise
         with self._connection() as client:
             rows = client.query(statement, {"names": names}, _LONG_QUERY, column_formats=BODIES_AS_BYTES).result_rows
         return [(exchange_of(row[:-1]), str(row[-1])) for row in rows]

@@ -13,15 +13,16 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from msgspec.structs import replace
 
+from records.exchange import Exchange
 from records.status import StoreStatus
-from store.clickhouse.batch import BatchLimits, Name, OpenBatch
+from store.clickhouse.batch import BatchLimits, Key, Name, OpenBatch
 from store.clickhouse.client import FAILURES, Store, one_line
 from store.clickhouse.inserter import EXCHANGES, OUTCOMES, DeadLetter, Inserter, Ranges, joined
 from store.spool.cipher import SpoolKeys
@@ -42,9 +43,23 @@ class Loader:
     """Consumes the spool. Lives in one thread; `state`, `status` and `failures` may be read from others."""
 
     def __init__(
-        self, spool: Path, state_file: Path, store: Store, name: Name, limits: BatchLimits, *, fsync: bool = False, keys: SpoolKeys | None = None
+        self,
+        spool: Path,
+        state_file: Path,
+        store: Store,
+        name: Name,
+        limits: BatchLimits,
+        *,
+        label_key: Key = lambda _: "",
+        on_stored: Callable[[Sequence[Exchange]], None] = lambda _: None,
+        fsync: bool = False,
+        keys: SpoolKeys | None = None,
     ) -> None:
-        """Go on where the state file says. With `fsync` that file outlives a loss of power; `keys` are those of the spool. Raises `DamagedStateError` where that cannot be read."""
+        """Go on where the state file says. With `fsync` that file outlives a loss of power; `keys` are those of the spool.
+
+        `on_stored` gets the exchanges of every batch once they are stored; after a crash some of them again. Raises `DamagedStateError` where
+        the state cannot be read.
+        """
         self.state = read_state(state_file, LoaderState) or LoaderState()
         self.status = StoreStatus(kind=store.kind, up=True, changed_at_ns=time.time_ns())
         self.failures = 0
@@ -55,6 +70,8 @@ class Loader:
         self._store = store
         self._client: Client | None = None
         self._name = name
+        self._label_key = label_key
+        self._on_stored = on_stored
         self._limits = limits
         self._batch = OpenBatch(self.state.cursors)
         self._recovered: Ranges = self.state.intent
@@ -102,7 +119,7 @@ class Loader:
             if room_rows <= 0 or room_bytes <= 0:
                 return
             read = self._reader.read(min(room_rows, _FRAMES_AT_ONCE), room_bytes)
-            self._batch.add(read, self._name, now)
+            self._batch.add(read, self._name, self._label_key, now)
             if not read.frames:
                 return
 
@@ -124,6 +141,7 @@ class Loader:
         inserter = Inserter(self._connected())
         letters = batch.undecodable + inserter.store(EXCHANGES, batch.exchanges, doubt) + inserter.store(OUTCOMES, batch.outcomes, doubt)
         inserter.set_aside(letters)
+        self._on_stored([row.exchange for row in batch.exchanges])
         self._succeeded(letters)
         return letters
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labels.reading import MAX_TEXT_CHARACTERS, json_lines, read_labels, records_of
-from records.label import NO_EXCHANGE, Label, Subject
+from labels.reading import json_lines, read_labels, records_of
+from records.label import MAX_TEXT_CHARACTERS, NO_EXCHANGE, Label, Subject
 from records.ports import UnreadableLabelsError
 from records.receipt import Refusal
 
