@@ -22,11 +22,12 @@ _STEP_NS = 1_000_000
 def exchanges(count: int) -> Iterator[Exchange]:
     """Return `count` exchanges of the model `m`, one per millisecond, the same at every call but for their ids."""
     bodies = cycle(list(_bodies(_DISTINCT_ROWS)))
+    ids = random.Random(0)
     for number, (request, response) in enumerate(islice(bodies, count)):
         started_at_ns = _STARTED_NS + number * _STEP_NS
         yield Exchange(
             exchange_id=new_exchange_id(started_at_ns),
-            request_id=f"{number:032x}",
+            request_id=f"{ids.getrandbits(128):032x}",
             role=Role.SERVED,
             route="default",
             arm="upstream",

@@ -269,7 +269,7 @@ class StoreSettings(Section, frozen=True):
     clickhouse: Annotated[
         Endpoint | None, setting("A ClickHouse server; by default the store is embedded in the monitor.", example="http://user@clickhouse:8123/driftline")
     ] = None
-    batch_rows: Annotated[int, setting("Rows in one insert at most.", unit="rows", at_least="1", at_most="1000000")] = 10_000
+    batch_rows: Annotated[int, setting("Rows in one insert at most.", unit="rows", at_least="1", at_most="1000000")] = 40_000
     batch_wait: Annotated[Seconds, setting("How long the oldest record waits for its batch to fill.")] = Seconds(1)
     cluster: Annotated[str, setting("The cluster of the server on which to make replicated and distributed tables; by default plain ones.", example="main")] = (
         ""

@@ -33,7 +33,7 @@ _decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
 class BatchLimits(msgspec.Struct, frozen=True):
     """When a batch is stored: at whichever comes first."""
 
-    rows: int = 10_000
+    rows: int = 40_000
     size_bytes: int = 32 * 1024 * 1024
     wait_seconds: float = 1.0
 

@@ -58,9 +58,10 @@ def _columns(batch: FeatureRows) -> pa.Table:
 
 
 def _numbers(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> Any:
-    matrix = np.column_stack(list(columns.values())) if columns else np.empty((rows, 0))
+    with np.errstate(over="ignore"):  # to infinity
+        matrix = np.column_stack([column.astype(np.float32) for column in columns.values()]) if columns else np.empty((rows, 0), np.float32)
     offsets = np.arange(rows + 1, dtype=np.int32) * len(columns)
-    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.tile(np.arange(len(columns)), rows)), pa.array(matrix.ravel(), pa.float64()))
+    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.tile(np.arange(len(columns)), rows)), pa.array(matrix.ravel()))
 
 
 def _texts(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> Any:

@@ -332,7 +332,7 @@ _PRIVACY = (
 )
 
 # What the model was asked and what it said, decoded: a row is a row of a tensor, columns of replies begin with `output.`. Maps, because each model has columns of
-# its own; docs/store.md has what other layouts cost. Only served exchanges: the same row written twice is one.
+# its own, and Float32, because the bodies are exact; docs/store.md has what other layouts cost. Only served exchanges: the same row written twice is one.
 _FEATURES = Create(
     "features",
     shard_by="cityHash64(exchange_id)",
@@ -343,7 +343,7 @@ _FEATURES = Create(
     exchange_id UUID,
     row UInt32 CODEC(ZSTD(1)),
     started_at DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    numbers Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
+    numbers Map(LowCardinality(String), Float32) CODEC(ZSTD(1)),
     texts Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     INDEX exchange_id exchange_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
