@@ -1,39 +1,24 @@
-"""Puts the figures of the runs in `bench/results/` into docs/benchmarks.md: `python -m bench.published`."""
+"""Puts the figures of the runs in `bench/results/` into the pages that show them: `python -m bench.published`."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, monitor, payloads, privacy, proxy, soak
+from bench import bounds, capacity, crash_points, drain, layouts, monitor, payloads, privacy, proxy, soak
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGE = _ROOT / "docs" / "benchmarks.md"
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md")]
 
 
 def page(current: str) -> str:
     """Return the page with what stands between `<!-- figures: NAME -->` and `<!-- end -->` made anew."""
-    for name, section in (
-        ("proxy", _proxy()),
-        ("bounds", _bounds()),
-        ("soak", _soak()),
-        ("privacy", _privacy()),
-        ("monitor", _monitor()),
-        ("payloads", _payloads()),
-    ):
-        current = _replaced(current, name, section)
-    return current
-
-
-def _replaced(text: str, name: str, section: str) -> str:
-    begin = f"<!-- figures: {name} -->\n"
-    before, _, rest = text.partition(begin)
-    _, end, after = rest.partition("<!-- end -->")
-    return f"{before}{begin}\n{section}\n\n{end}{after}"
+    return _SECTION.sub(lambda match: f"{match['begin']}\n{_SECTIONS[match['name']]()}\n\n<!-- end -->", current)
 
 
 def _proxy() -> str:
@@ -66,6 +51,26 @@ def _payloads() -> str:
     return f"{_origin(run)}\n\n{payloads.report(msgspec.convert(run['figures'], list[payloads.Figure]))}"
 
 
+def _layouts() -> str:
+    run = _run("layouts")
+    return f"{_origin(run)} {layouts.report(msgspec.convert(run['figures'], list[layouts.Figure]))}"
+
+
+def _capacity() -> str:
+    run = _run("capacity")
+    return f"{_origin(run)} {capacity.report(msgspec.convert(run['figures'], capacity.Figures))}"
+
+
+def _drain() -> str:
+    run = _run("drain")
+    return f"{_origin(run)} {drain.report(msgspec.convert(run['figures'], drain.Figures))}"
+
+
+def _crash_points() -> str:
+    runs = [_run(name) for name in ("crash_points_server",)]
+    return "\n".join(f"- {msgspec.convert(run['outcomes'], crash_points.Outcomes).sentence}\n  ({_origin(run)})" for run in runs)
+
+
 def _origin(run: dict[str, Any]) -> str:
     return f"`{run['command']}` on {machine_sentence(run['machine'])}."
 
@@ -74,5 +79,20 @@ def _run(name: str) -> Any:
     return json.loads((_ROOT / "bench" / "results" / f"{name}.json").read_text())
 
 
+_SECTION: Final = re.compile(r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?<!-- end -->", re.DOTALL)
+_SECTIONS: Final = {
+    "proxy": _proxy,
+    "bounds": _bounds,
+    "soak": _soak,
+    "privacy": _privacy,
+    "monitor": _monitor,
+    "payloads": _payloads,
+    "layouts": _layouts,
+    "capacity": _capacity,
+    "drain": _drain,
+    "crash_points": _crash_points,
+}
+
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text()))
+    for path in PAGES:
+        path.write_text(page(path.read_text()))
