@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config.settings import RouteSettings
-from payloads.decoding import WireFormat, decode, wire_format
+from payloads.decoding import WireFormat, decode, identify, wire_format
 from payloads.signatures import Signature, read_signature
 from records.exchange import Exchange
 from records.payload import DecodeResult
@@ -25,6 +25,10 @@ class Decoding:
         request, reply = decode(exchange, self._formats.get(exchange.route))
         signature = self._signatures.get(exchange.route)
         return signature.completed(exchange, request, reply) if signature else (request, reply)
+
+    def identify(self, exchange: Exchange) -> tuple[str, str]:
+        """Return the model and version that the request names; each empty where it does not."""
+        return identify(exchange, self._formats.get(exchange.route))
 
 
 def _format_of(route: RouteSettings) -> WireFormat:

@@ -94,7 +94,9 @@ def _labelling(settings: Settings) -> Iterator[Labelling]:
         except HeldError as error:
             raise StoreUnavailableError(str(error)) from error
         stack.callback(os.close, lock)
-        labelling = Labelling(directory, settings.labels, table, Naming(load_baselines(settings.routes)), Decoding(settings.routes), settings.drift.window_time)
+        decoding = Decoding(settings.routes)
+        naming = Naming(load_baselines(settings.routes), decoding.identify)
+        labelling = Labelling(directory, settings.labels, table, naming, decoding, settings.drift.window_time)
         stack.callback(labelling.close)
         yield labelling
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from config.settings import RouteSettings
 from detectors.baseline import load_baseline
-from payloads.decoding import identify
 from records.baseline import Baseline
 from records.exchange import Exchange
 
@@ -20,15 +19,16 @@ def load_baselines(routes: Sequence[RouteSettings]) -> dict[str, Baseline]:
 class Naming:
     """The model and version of an exchange: what its route says, else what the request says, else the route's baseline, else the route's name."""
 
-    def __init__(self, baselines: Mapping[str, Baseline]) -> None:
-        """`baselines` are by route."""
+    def __init__(self, baselines: Mapping[str, Baseline], identify: Callable[[Exchange], tuple[str, str]]) -> None:
+        """`baselines` are by route; `identify` tells what a request says, as `Decoding` does."""
+        self._identify = identify
         self._models = {route: baseline.model for route, baseline in baselines.items()}
 
     def __call__(self, exchange: Exchange) -> tuple[str, str]:
         """Return model and version; the version is empty where nothing tells it."""
         if exchange.model:
             return exchange.model, exchange.version
-        model, version = identify(exchange)
+        model, version = self._identify(exchange)
         if model:
             return model, version or exchange.version
         return self._models.get(exchange.route, exchange.route), exchange.version

@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     "queue_ns, connect_ns, first_byte_ns, total_ns, toString(method) AS method, path, status, toString(error) AS error, principal, trace_id, sampling_rate",
     *(f"{side}_{name}" for side in ("request", "response") for name in _BODY),
     *(f"mapKeys({side}_fields) AS {side}_names, mapValues({side}_fields) AS {side}_values" for side in ("request", "response")),
+    "response_chunk_ends, response_chunk_ns",
 )
 
 
@@ -183,7 +184,8 @@ def _duration(nanoseconds: int | None) -> int:
 def _body(row: dict[str, Any], side: str) -> Body:
     content, size_bytes, truncated, content_type, content_encoding, redaction = (row[f"{side}_{name}"] for name in _BODY)
     fields = dict(zip(row[f"{side}_names"], row[f"{side}_values"], strict=True))
-    return Body(content, size_bytes, bool(truncated), content_type, content_encoding, fields, redaction=Redaction(redaction))
+    ends, times_ns = (tuple(row.get(f"{side}_chunk_{name}", ())) for name in ("ends", "ns"))  # of replies
+    return Body(content, size_bytes, bool(truncated), content_type, content_encoding, fields, ends, times_ns, Redaction(redaction))
 
 
 def _quoted(text: str) -> str:

@@ -97,9 +97,12 @@ def recognise(path: str) -> Target | None:
     return _recognise(path.partition("?")[0])
 
 
-def identify(exchange: Exchange) -> tuple[str, str]:
-    """Return the model and version that a request names in its header fields, its path or its body; each empty where it does not."""
-    target = recognise(exchange.path)
+def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str, str]:
+    """Return the model and version that a request names in its header fields, its path or its body; each empty where it does not.
+
+    What a path names depends on its format, which may be `chosen` for the route.
+    """
+    target = recognise(exchange.path) if chosen is None else _as(chosen, exchange.path)
     model, version = (target.model, target.version) if target else ("", "")
     if fields := exchange.request.fields:
         model = next((fields[name] for name in _MODEL_FIELDS if name in fields), model)

@@ -18,7 +18,8 @@ def numbers(found):
 
 def test_exchanges_come_back_as_they_were_stored(data_directory, stored_exchange):
     body = Body(b"\xff\x00\x80", 3, content_type="application/octet-stream", fields={"inference-header-content-length": "0"})
-    exchange = stored_exchange(1, request=body, model="m", sampling_rate=0.5)
+    stream = Body(b"data: {}\n\n", 10, content_type="text/event-stream", chunk_ends=(4, 10), chunk_ns=(7_000_000, 9_000_000))
+    exchange = stored_exchange(1, request=body, response=stream, model="m", sampling_rate=0.5)
     (stored,) = stored_exchanges(settings_for(data_directory([exchange])), Period("m"))
     assert stored.exchange == exchange
     assert stored.position == (exchange.started_at_ns, "w", 1)
