@@ -23,6 +23,7 @@ from detectors.arrays import Columns
 from detectors.baseline import build_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.drift import DriftDetector
+from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.summary import WindowAccumulator
 from detectors.windows import WindowPolicy
 from records.baseline import Baseline
@@ -70,6 +71,16 @@ def _relabelled(share: float, level: str) -> Change:
     return change
 
 
+def _together(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return rows | {"number 1": 0.3 * rows["number 0"] + np.sqrt(1 - 0.3**2) * rows["number 1"]}
+
+
+def _all_together(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    common = np.random.default_rng(int(abs(rows["number 0"][0]) * 1e9)).normal(size=len(rows["number 0"]))
+    numbers = [name for name in rows if name.startswith("number")]
+    return rows | {name: np.sqrt(0.3) * common + np.sqrt(0.7) * rows[name] for name in numbers}
+
+
 SHIFTS: dict[str, Change] = {
     "mean +0.05 sd, 1 feature (below the floor)": _shifted(0.05),
     "mean +0.1 sd, 1 feature (at the floor)": _shifted(0.1),
@@ -81,6 +92,8 @@ SHIFTS: dict[str, Change] = {
     "2% missing, 1 feature": _blanked,
     "2% of a level never seen": _relabelled(0.02, "new"),
     "10% of rows to another level": _relabelled(0.1, "level 5"),
+    "correlation 0 → 0.3, 1 pair": _together,
+    "correlation 0 → 0.3, all pairs": _all_together,
 }
 
 
@@ -137,6 +150,8 @@ def delays(detectors: Sequence[DriftDetector], change: Change, plan: Plan) -> De
 
 
 def _names_changed(change: Change, rows: dict[str, np.ndarray]) -> set[str]:
+    if change in {_together, _all_together}:
+        return {CORRELATIONS}
     return {name for name, column in change(dict(rows)).items() if not np.array_equal(column, rows[name])}
 
 

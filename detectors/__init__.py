@@ -17,7 +17,10 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `wandering`      what the windows before foretell of this one; only the rest is news
 - `evidence`       p-values to e-values to an e-detector
 - `recovery`       evidence that an effect has gone
-- `feature`        one feature over its windows: evidence, and the effect since the change began
+- `pairs`          what goes with what among the numbers: sums that merge
+- `correlation`    the largest change of a correlation
+- `watch`          one question over windows: evidence, and the effect since the change began
+- `feature`        one feature over its windows; `pair_watch` all correlations
 - `words`          baseline against now, in a few words
 - `budget`         "1 per 30 days" to the evidence that an alert needs
 - `drift`          all of it for one model: `update` with rows, or `test` a merged summary; a verdict per window

@@ -17,9 +17,11 @@ import numpy.typing as npt
 from detectors import dependence
 from detectors.arrays import Column, Columns, Floats, is_numeric, joined
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
+from detectors.correlation import pair_baseline
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
-from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
+from detectors.pairs import paired, scores_of_bins
+from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline
 
 FORMAT: Final = 2
 FEWEST_ROWS: Final = 100
@@ -54,7 +56,28 @@ def build_baseline(columns: Columns, *, model: str, version: str = "", source: s
         created_at_ns=created_at_ns,
         cycle_seconds=timed.cycle.seconds if timed else 0,
         features=features,
+        pairs=_pairs(features, columns, slices),
     )
+
+
+def _pairs(features: Sequence[FeatureBaseline], columns: Columns, hours: Hours | None) -> PairBaseline | None:
+    """Return what goes with what among the numeric features, from the rows in their order; that all follow one cycle is no correlation."""
+    among = paired(features)
+    if not among:
+        return None
+    scores = np.array([_scores(feature, columns[feature.name]) for feature in among])
+    if hours is not None:
+        scores = np.array([row - dependence.means_of_slices(row, hours.of_rows) for row in scores])
+    return pair_baseline(tuple(feature.name for feature in among), scores)
+
+
+def _scores(feature: NumericBaseline, column: Column) -> Floats:
+    """Return the normal score of each row, 0 where it has no value."""
+    numbers = column.astype(np.float64)
+    present = np.abs(numbers) <= LARGEST_VALUE
+    scores = np.zeros(len(numbers))
+    scores[present] = scores_of_bins(feature)[bin_numbers(numbers[present], feature.edges)]
+    return scores
 
 
 def _hours(timed: Timed, source: str) -> Hours:

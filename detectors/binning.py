@@ -73,16 +73,20 @@ class Binner:
             self._next_edges[row, : len(self._edges[index])] = self._edges[index]
         self._edge_offsets = np.arange(len(self._on_grid))[:, None] * self.bins
 
-    def count(self, values: Floats, valid: npt.NDArray[np.bool_]) -> Integers:
-        """Return the rows in each bin, features × `bins`, of finite `values` (features × rows); rows that are not `valid` are not counted."""
-        features = len(self._edges)
+    def bins_of(self, values: Floats) -> Integers:
+        """Return the bin of each of finite `values` (features × rows)."""
         bins = np.empty(values.shape, dtype=np.int64)
         bins[self._on_grid] = self._look_up(values[self._on_grid])
         for index in self._searched:
             bins[index] = bin_numbers(values[index], self._edges[index])
-        bins += np.arange(features)[:, None] * self.bins
-        bins[~valid] = features * self.bins
-        return np.bincount(bins.ravel(), minlength=features * self.bins + 1)[:-1].reshape(features, self.bins)
+        return bins
+
+    def count(self, bins: Integers, valid: npt.NDArray[np.bool_]) -> Integers:
+        """Return the rows in each bin, features × `bins`, from the bin of each value (features × rows); rows that are not `valid` are not counted."""
+        features = len(self._edges)
+        cells = bins + np.arange(features)[:, None] * self.bins
+        cells[~valid] = features * self.bins
+        return np.bincount(cells.ravel(), minlength=features * self.bins + 1)[:-1].reshape(features, self.bins)
 
     def _look_up(self, values: Floats) -> Integers:
         cells = _cells(values, self._low, self._scale)

@@ -156,11 +156,11 @@ def _scores(values: Floats, present: npt.NDArray[np.bool_], slices: Integers | N
     """Return the values about their mean, or about that of their slice; 0 where missing."""
     scores = np.zeros(len(present))
     if len(values):
-        scores[present] = values - (values.mean() if slices is None else _means(values, slices[present]))
+        scores[present] = values - (values.mean() if slices is None else means_of_slices(values, slices[present]))
     return scores
 
 
-def _means(values: Floats, slices: Integers) -> Floats:
+def means_of_slices(values: Floats, slices: Integers) -> Floats:
     """Return for each value the mean of its slice."""
     return np.asarray((np.bincount(slices, weights=values) / np.maximum(1, np.bincount(slices)))[slices])
 

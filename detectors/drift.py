@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +19,9 @@ import msgspec
 from detectors.arrays import Columns, Integers
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
+from detectors.pair_watch import NAME as CORRELATIONS
+from detectors.pair_watch import PairState, PairWatch
+from detectors.pairs import PairTally
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
 from detectors.univariate import TESTS_PER_FEATURE
@@ -45,6 +49,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     firing: bool
     open: WindowSummary | None
     features: dict[str, FeatureState]
+    pairs: PairState | None = None
 
 
 class DriftDetector:
@@ -59,8 +64,10 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (TESTS_PER_FEATURE * max(1, len(baseline.features)))
+        risk = BASELINE_RISK / (TESTS_PER_FEATURE * len(baseline.features) + 1)
         self._features = [FeatureWatch(feature, baseline.rows, risk) for feature in baseline.features]
+        self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
+        self._watches: list[FeatureWatch | PairWatch] = [*self._features, *([self._pairs] if self._pairs else [])]
         self._is_firing = False
         self._index = 0
         self._known = frozenset(feature.name for feature in baseline.features)
@@ -111,7 +118,9 @@ class DriftDetector:
         self._learn_sizes(news)
         weight = self._weight(summary)
         results = {watch.name: watch.update(tallies[watch.name], news[watch.name], weight) for watch in self._features}
-        resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._features)
+        if self._pairs is not None and summary.pairs.sums:
+            results[self._pairs.name] = self._pairs.update(PairTally.of(summary.pairs, summary.rows), weight)
+        resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._watches)
         if resolved:
             self._start_again()
         verdict = self._verdict(summary, self._feature_verdicts(summary, results, weight), resolved=resolved)
@@ -128,6 +137,7 @@ class DriftDetector:
             firing=self._is_firing,
             open=self._rows.summary(index=self._index, opened_at_ns=self._opened_at_ns, closed_at_ns=self._latest_ns) if self.open_rows else None,
             features={watch.name: watch.snapshot() for watch in self._features},
+            pairs=self._pairs.snapshot() if self._pairs else None,
         )
 
     def restore(self, state: DetectorState) -> None:
@@ -141,6 +151,8 @@ class DriftDetector:
         self._is_firing = state.firing
         for watch in self._features:
             watch.restore(state.features[watch.name])
+        if self._pairs is not None:
+            self._pairs.restore(state.pairs)
 
     def _weight(self, summary: WindowSummary) -> float:
         """Return what the window counts against a budget: 1, or its duration in units of the usual one."""
@@ -167,9 +179,9 @@ class DriftDetector:
                     watch.learn(step)
 
     def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]], weight: float) -> tuple[FeatureVerdict, ...]:
-        """Return the features' verdicts, the largest share of the evidence first."""
+        """Return the verdicts of all that was tested, the largest share of the evidence first."""
         worth_mention = min(self.threshold, weight * max(_WORTH_MENTION, len(self._features) / _WORTH_MENTION))
-        excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._features}
+        excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._watches}
         total = sum(excess.values()) or 1.0
         verdicts = [
             FeatureVerdict(
@@ -178,11 +190,26 @@ class DriftDetector:
                 log_evidence=watch.log_evidence,
                 share=excess[watch.name] / total,
                 effect_above_floor=watch.has_effect,
-                summary=describe(baseline, self.baseline.rows, summary.features[watch.name], summary.rows),
+                summary=self._words(watch, summary),
             )
-            for watch, baseline in zip(self._features, self.baseline.features, strict=True)
+            for watch in self._watches
+            if watch.name in results
         ]
-        return tuple(sorted(verdicts, key=lambda verdict: -verdict.share))
+        return tuple(sorted(map(self._explained(verdicts), verdicts), key=lambda verdict: -verdict.share))
+
+    def _explained(self, verdicts: Sequence[FeatureVerdict]) -> Callable[[FeatureVerdict], FeatureVerdict]:
+        """Return what a verdict is in the light of the others: a feature that drifts takes its correlations with it, and they are not named beside it."""
+        feature_drifts = any(verdict.effect_above_floor and verdict.share for verdict in verdicts if verdict.feature != CORRELATIONS)
+
+        def explained(verdict: FeatureVerdict) -> FeatureVerdict:
+            return msgspec.structs.replace(verdict, effect_above_floor=False) if feature_drifts and verdict.feature == CORRELATIONS else verdict
+
+        return explained
+
+    def _words(self, watch: FeatureWatch | PairWatch, summary: WindowSummary) -> str:
+        if isinstance(watch, PairWatch):
+            return watch.describe(PairTally.of(summary.pairs, summary.rows))
+        return describe(watch.baseline, self.baseline.rows, summary.features[watch.name], summary.rows)
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
         log_evidence = log_mean([feature.log_evidence for feature in features] or [NO_EVIDENCE])
@@ -207,10 +234,10 @@ class DriftDetector:
 
     def _start_again(self) -> None:
         self._is_firing = False
-        for watch in self._features:
+        for watch in self._watches:
             watch.reset()
 
     def _await_return(self, carriers: tuple[str, ...]) -> None:
-        for watch in self._features:
+        for watch in self._watches:
             if watch.name in carriers:
                 watch.await_return()

@@ -1,4 +1,4 @@
-"""One feature of one model over its windows: tests, evidence, and the effect since the change began."""
+"""One feature of one model over its windows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import msgspec
 
 from detectors.cycle import Season
 from detectors.dependence import Dependence
-from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
 from detectors.recovery import Return, ReturnState
 from detectors.tally import News, Tally, TallyState
 from detectors.univariate import univariate_tests
 from detectors.wandering import Wandering, WanderingState
+from detectors.watch import Watch
 from records.baseline import FeatureBaseline
 from records.verdict import TestResult
 
-_POOLED_ROWS: Final = 5_000  # independent rows: the noise of an effect is then well below its floor
+POOLED_ROWS: Final = 5_000
+"""Independent rows: the noise of an effect is then well below its floor."""
 
 
 class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,40 +31,18 @@ class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
     wandering: WanderingState | None = None
 
 
-class FeatureWatch:
-    """Follows one feature from window to window.
-
-    The effect is that of all rows since the evidence began to rise, as a cumulative sum of log e-values tells (Page 1954): so it is no
-    accident of one window, and an effect that is truly below its floor stays there. Rows beyond some thousands are forgotten gradually.
-    """
+class FeatureWatch(Watch[Tally]):
+    """Follows one feature from window to window."""
 
     def __init__(self, baseline: FeatureBaseline, rows: int, risk: float) -> None:
         """`rows` are the baseline's; each test is wrong about its error with probability `risk`."""
-        self.name: Final = baseline.name
+        self.baseline: Final = baseline
         self._tests = {test.name: test for test in univariate_tests(baseline, rows, risk)}
-        self._dependence = Dependence(baseline.memories)
-        self._pooled_rows = _POOLED_ROWS * self._dependence.design_effect(_POOLED_ROWS)
-        counts = Tally.of_baseline(baseline, rows)
+        dependence, counts = Dependence(baseline.memories), Tally.of_baseline(baseline, rows)
         self._season = Season(counts, Tally.of_slices(baseline)) if baseline.slices else None
-        self._wandering = Wandering(counts, self._dependence)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all evidence."""
-        self._log_evidence: dict[str, float] = {}
-        self._rising = 0.0
-        self._pool: Tally | None = None
-        self._returns: dict[str, Return] = {}
-
-    @property
-    def log_evidence(self) -> float:
-        """Ln M of this feature: the average of its tests' e-detectors."""
-        return log_mean(list(self._log_evidence.values()) or [NO_EVIDENCE])
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether some effect since the evidence began to rise is at its floor or above."""
-        return bool(self._effects())
+        self._wandering = Wandering(counts, dependence)
+        effects = {name: test.effect for name, test in self._tests.items() if test.effect is not None}
+        super().__init__(baseline.name, effects, dependence.worth, POOLED_ROWS * dependence.design_effect(POOLED_ROWS))
 
     def without_cycle(self, tally: Tally, at_ns: int) -> Tally:
         """Return a window as it would be without the baseline's cycle; `at_ns` is the middle of its time."""
@@ -85,32 +64,8 @@ class FeatureWatch:
     def update(self, tally: Tally, news: News, weight: float = 1.0) -> dict[str, TestResult]:
         """Test a window, which counts `weight`, by its news, and add to the evidence; return the results by test."""
         results = {name: test.result(news) for name, test in self._tests.items()}
-        self._pool = tally if self._pool is None or self._rising == 0 else self._pool.scaled(min(1.0, self._pooled_rows / self._pool.rows)).plus(tally)
-        if results:
-            self._rising = max(0.0, self._rising + log_mean([log_e_value(result.p_value) for result in results.values()]))
-        for name, result in results.items():
-            self._log_evidence[name] = accumulate(self._log_evidence.get(name, NO_EVIDENCE), result.p_value, weight)
-        for returning in self._returns.values():
-            returning.update(tally)
+        self._gather(tally, results, weight)
         return results
-
-    def await_return(self) -> None:
-        """From the next window on, gather evidence that the effects of now return."""
-        for name in self._effects():
-            effect = self._tests[name].effect
-            if effect is not None and name not in self._returns:
-                self._returns[name] = Return(effect, self._dependence)
-
-    def has_returned(self, log_threshold: float) -> bool:
-        """Return whether each effect whose return is awaited is below its floor, by evidence."""
-        return all(returning.log_evidence >= log_threshold for returning in self._returns.values())
-
-    def _effects(self) -> list[str]:
-        """Return the tests whose effect is at its floor or above."""
-        if self._pool is None:
-            return []
-        pool = self._dependence.worth(self._pool)
-        return [name for name, test in self._tests.items() if test.effect is not None and test.effect.size(pool) >= test.effect.floor]
 
     def snapshot(self) -> FeatureState:
         """Return what a restart must not forget."""
@@ -128,8 +83,8 @@ class FeatureWatch:
         self._rising = state.rising
         self._pool = Tally.restored(state.pool) if state.pool else None
         self._wandering.restore(state.wandering)
-        self._returns = {}
-        for name, returning in state.returns.items():
-            effect = self._tests[name].effect
-            assert effect is not None
-            self._returns[name] = Return(effect, self._dependence, returning)
+        self._returns = {name: self._returning(name, returning) for name, returning in state.returns.items()}
+
+    def _returning(self, name: str, state: ReturnState) -> Return[Tally]:
+        block = Tally.restored(state.block) if isinstance(state.block, TallyState) else None
+        return Return(self._effects_by_test[name], self._worth, state.log_evidence, block)

@@ -107,7 +107,7 @@ class _FrequencyTest:
     """A statistic of frequencies in cells."""
 
     def __init__(
-        self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: _MetricEffect | _PsiExcess, effect: Effect | None
+        self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: _MetricEffect | _PsiExcess, effect: Effect[Tally] | None
     ) -> None:
         self.name = name
         self.effect = effect

@@ -69,7 +69,7 @@ class _RateTest:
 
     def __init__(self, events: float, rows: float, design_effect: float, risk: float, *, baseline_noise: float = 1.0) -> None:
         """`events` of the baseline's `rows`, whose variance is `baseline_noise` times that of as many independent ones."""
-        self.effect: Effect | None = self
+        self.effect: Effect[Tally] | None = self
         self._rate = CalibratedRate(events / design_effect / baseline_noise, rows / design_effect / baseline_noise, risk)
         self.floor = max(CalibratedRate.floor, self._rate.tolerance)
 

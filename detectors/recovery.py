@@ -7,12 +7,15 @@ still there" is false only if each of them is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, Self, TypeVar
+
 import msgspec
 
-from detectors.dependence import Dependence
 from detectors.evidence import NO_EVIDENCE, accumulate
+from detectors.pairs import PairTallyState
 from detectors.statistic import Effect
-from detectors.tally import Tally, TallyState
+from detectors.tally import TallyState
 
 
 class ReturnState(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,25 +23,49 @@ class ReturnState(msgspec.Struct, frozen=True, kw_only=True):
 
     log_evidence: float = NO_EVIDENCE
     """ln M of this e-detector."""
-    block: TallyState | None = None
+    block: TallyState | PairTallyState | None = None
     """The rows since the last test."""
 
 
-class Return:
+class Additive(Protocol):
+    """What is known of some rows."""
+
+    @property
+    def rows(self) -> float:
+        """How many they are."""
+        ...
+
+    def plus(self, other: Self) -> Self:
+        """Return what is known of both."""
+        ...
+
+    def scaled(self, factor: float) -> Self:
+        """Return what would be known of this many times the rows."""
+        ...
+
+    def state(self) -> Any:
+        """Return what to write down."""
+        ...
+
+
+TallyT = TypeVar("TallyT", bound=Additive)
+
+
+class Return(Generic[TallyT]):
     """Evidence that one effect has fallen below its floor."""
 
-    def __init__(self, effect: Effect, dependence: Dependence, state: ReturnState | None = None) -> None:
-        state = state or ReturnState()
+    def __init__(self, effect: Effect[TallyT], worth: Callable[[TallyT], TallyT], log_evidence: float = NO_EVIDENCE, block: TallyT | None = None) -> None:
+        """`worth` makes independent rows of rows; the others are what a snapshot had."""
         self._effect = effect
-        self._dependence = dependence
-        self.log_evidence = state.log_evidence
+        self._worth = worth
+        self.log_evidence = log_evidence
         """ln M of this e-detector."""
-        self._block = Tally.restored(state.block) if state.block else None
+        self._block = block
 
-    def update(self, tally: Tally) -> None:
+    def update(self, tally: TallyT) -> None:
         """Add a window; test when there are rows enough."""
-        block = self._block.plus(tally) if self._block else tally
-        if self._effect.can_return(independent := self._dependence.worth(block)):
+        block = self._block.plus(tally) if self._block is not None else tally
+        if self._effect.can_return(independent := self._worth(block)):
             self.log_evidence = accumulate(self.log_evidence, self._effect.return_p_value(independent))
             self._block = None
         else:
@@ -46,4 +73,4 @@ class Return:
 
     def snapshot(self) -> ReturnState:
         """Return what a restart must not forget."""
-        return ReturnState(log_evidence=self.log_evidence, block=self._block.state() if self._block else None)
+        return ReturnState(log_evidence=self.log_evidence, block=None if self._block is None else self._block.state())

@@ -5,7 +5,7 @@ A statistic is a function of frequencies in cells, so that it can be calibrated 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from detectors.arrays import Floats
 from detectors.tally import News, Tally
@@ -46,21 +46,26 @@ class Divergence(Protocol):
         ...
 
 
-class Effect(Protocol):
+TallyT_contra = TypeVar("TallyT_contra", contravariant=True)
+
+
+class Effect(Protocol[TallyT_contra]):
     """The size of a change of one kind, and what to make of it. Tallies are of independent rows."""
 
-    floor: float
-    """The size that is worth an alert."""
+    @property
+    def floor(self) -> float:
+        """The size that is worth an alert."""
+        ...
 
-    def size(self, tally: Tally) -> float:
+    def size(self, tally: TallyT_contra) -> float:
         """Return the size that the tally shows."""
         ...
 
-    def can_return(self, tally: Tally) -> bool:
+    def can_return(self, tally: TallyT_contra) -> bool:
         """Return whether the tally has rows enough to tell an effect at the floor from none."""
         ...
 
-    def return_p_value(self, tally: Tally) -> float:
+    def return_p_value(self, tally: TallyT_contra) -> float:
         """Return the p-value of "the effect is at the floor or above"."""
         ...
 
@@ -69,7 +74,7 @@ class UnivariateTest(Protocol):
     """One statistic of one feature."""
 
     name: str
-    effect: Effect | None
+    effect: Effect[Tally] | None
     """What may be worth an alert; None where this test's effect is only shown."""
 
     def missing_step(self, tally: Tally) -> int | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Mapping
+from operator import add
 from typing import Final
 
 import numpy as np
 
 from detectors.arrays import Column, Columns, Floats, is_numeric
 from detectors.binning import LARGEST_VALUE, Binner
-from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
-from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
+from detectors.pairs import PairCounter
+from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
+from records.window import NO_PAIRS, CategoricalSummary, FeatureSummary, NumericSummary, PairSummary, WindowSummary
 
 NEW_VALUES: Final = 32
 """The heaviest new levels that a summary names."""
@@ -26,7 +27,7 @@ class WindowAccumulator:
 
     def __init__(self, baseline: Baseline) -> None:
         self._baseline = baseline
-        self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)])
+        self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
         self.rows = 0
 
@@ -42,7 +43,7 @@ class WindowAccumulator:
     def resume(self, summary: WindowSummary) -> None:
         """Go on with the window that `summary` tells of; this one must be empty."""
         self.rows = summary.rows
-        self._numbers.resume(summary.features)
+        self._numbers.resume(summary)
         for levels in self._levels:
             levels.resume(summary.features[levels.baseline.name])
 
@@ -58,6 +59,7 @@ class WindowAccumulator:
             closed_at_ns=closed_at_ns,
             rows=self.rows,
             features=features,
+            pairs=self._numbers.pairs(),
         )
 
 
@@ -77,7 +79,12 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         closed_at_ns=max(first.closed_at_ns, second.closed_at_ns),
         rows=first.rows + second.rows,
         features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
+        pairs=_merge_pairs(first.pairs, second.pairs),
     )
+
+
+def _merge_pairs(first: PairSummary, second: PairSummary) -> PairSummary:
+    return PairSummary(sums=tuple(map(add, first.sums, second.sums)), products=tuple(map(add, first.products, second.products)))
 
 
 def _merge_feature(first: FeatureSummary, second: FeatureSummary) -> FeatureSummary:
@@ -110,9 +117,11 @@ def _heaviest(new_values: Counter[str]) -> dict[str, int]:
 class _NumericCounts:
     """All numeric features at once: one matrix operation per batch in the place of one per feature."""
 
-    def __init__(self, baselines: list[NumericBaseline]) -> None:
+    def __init__(self, baselines: list[NumericBaseline], pairs: PairBaseline | None) -> None:
         self._baselines = baselines
         self._binner = Binner([baseline.edges for baseline in baselines])
+        self._paired = [row for row, baseline in enumerate(baselines) if pairs and baseline.name in pairs.features]
+        self._pairs = PairCounter([baselines[row] for row in self._paired], self._binner.bins) if pairs else None
         features = len(baselines)
         self._counts = np.zeros((features, self._binner.bins), dtype=np.int64)
         self._missing = np.zeros(features, dtype=np.int64)
@@ -139,21 +148,29 @@ class _NumericCounts:
         self._non_finite += values.shape[1] - valid.sum(axis=1) - missing
         whole = valid.all()
         finite = values if whole else np.where(valid, values, 0.0)
-        self._counts += self._binner.count(finite, valid)
+        bins = self._binner.bins_of(finite)
+        self._counts += self._binner.count(bins, valid)
+        if self._pairs is not None:
+            self._pairs.add(bins[self._paired], valid[self._paired])
         self._total += finite.sum(axis=1)
         self._total_squares += np.einsum("ij,ij->i", finite, finite)
         np.minimum(self._minimum, (finite if whole else np.where(valid, values, np.inf)).min(axis=1), out=self._minimum)
         np.maximum(self._maximum, (finite if whole else np.where(valid, values, -np.inf)).max(axis=1), out=self._maximum)
 
-    def resume(self, summaries: Mapping[str, FeatureSummary]) -> None:
+    def resume(self, window: WindowSummary) -> None:
+        if self._pairs is not None and window.pairs.sums:
+            self._pairs.resume(window.pairs)
         for row, baseline in enumerate(self._baselines):
-            summary = summaries[baseline.name]
+            summary = window.features[baseline.name]
             assert isinstance(summary, NumericSummary)
             self._counts[row, : len(summary.counts)] = summary.counts
             self._missing[row], self._non_finite[row] = summary.missing, summary.non_finite
             self._total[row], self._total_squares[row] = summary.total, summary.total_squares
             if summary.minimum is not None and summary.maximum is not None:
                 self._minimum[row], self._maximum[row] = summary.minimum, summary.maximum
+
+    def pairs(self) -> PairSummary:
+        return NO_PAIRS if self._pairs is None else self._pairs.summary()
 
     def summaries(self) -> dict[str, FeatureSummary]:
         return {baseline.name: self._summary(row) for row, baseline in enumerate(self._baselines)}

@@ -12,7 +12,7 @@ from records.baseline import FeatureBaseline, NumericBaseline
 from records.window import FeatureSummary, NumericSummary
 
 
-class TallyState(msgspec.Struct, frozen=True, array_like=True):
+class TallyState(msgspec.Struct, frozen=True, array_like=True, tag="tally"):
     """A tally as it is written down."""
 
     counts: tuple[float, ...]

@@ -60,6 +60,19 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     slices: tuple[Slice, ...] = ()
 
 
+class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What went with what when the traffic was trusted."""
+
+    features: tuple[str, ...]
+    """The numeric features among which pairs are watched."""
+    correlations: tuple[float, ...]
+    """Of the normal scores of each pair: (0, 1), (0, 2), …, (1, 2), …"""
+    noise: tuple[float, ...]
+    """Quantiles, in order, of the largest deviation of a correlation, times the root of the rows."""
+    variance: float
+    """Of one row's part in the correlation that is noisiest."""
+
+
 FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
 
 
@@ -78,3 +91,5 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     cycle_seconds: int = 0
     """How long what repeats in it takes, a day or a week; 0 where nothing does."""
     features: tuple[FeatureBaseline, ...]
+    pairs: PairBaseline | None = None
+    """None where there are not two numeric features, or too few rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,18 @@ class CategoricalSummary(msgspec.Struct, frozen=True, tag="categorical", kw_only
     """The heaviest new levels and their rows; capped."""
 
 
+class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes with what among the numeric features in one window: exact sums of scores (`detectors.pairs`)."""
+
+    sums: tuple[int, ...]
+    """Of each feature's scores."""
+    products: tuple[int, ...]
+    """Of the scores of each two features, a feature with itself among them: (0, 0), (0, 1), …, (1, 1), …"""
+
+
+NO_PAIRS: Final = PairSummary(sums=(), products=())
+"""Of a window whose baseline has no pairs."""
+
 FeatureSummary: TypeAlias = NumericSummary | CategoricalSummary
 
 
@@ -47,3 +59,4 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     closed_at_ns: int
     rows: int
     features: dict[str, FeatureSummary]
+    pairs: PairSummary = NO_PAIRS

@@ -12,7 +12,8 @@ NUMBERS = st.floats(-LARGEST_VALUE, LARGEST_VALUE)
 
 def counted(edges, values):
     matrix = np.array([values], dtype=np.float64)
-    return Binner([edges]).count(matrix, np.ones(matrix.shape, dtype=bool))[0].tolist()
+    binner = Binner([edges])
+    return binner.count(binner.bins_of(matrix), np.ones(matrix.shape, dtype=bool))[0].tolist()
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=200), st.lists(NUMBERS, min_size=1, max_size=50))
@@ -58,7 +59,8 @@ def test_features_with_different_numbers_of_bins_are_counted_together():
     edges = [quantile_edges(np.arange(1000.0)), quantile_edges(np.full(9, 5.0)), ()]
     values = np.array([[-1.0, 2000.0, 0.0], [5.0, 4.0, 5.0], [1.0, 2.0, 3.0]])
     valid = np.array([[True, True, True], [True, True, False], [True, True, True]])
-    counts = Binner(edges).count(values, valid)
+    binner = Binner(edges)
+    counts = binner.count(binner.bins_of(values), valid)
     assert counts[0, 0] == 2
     assert counts[0, BINS - 1] == 1
     assert counts[1, :3].tolist() == [1, 1, 0]

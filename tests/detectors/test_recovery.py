@@ -14,7 +14,7 @@ def window(missing, rows=1_000):
 
 
 def test_windows_are_pooled_until_they_can_tell():
-    returning = Return(EFFECT, Dependence(()))
+    returning = Return(EFFECT, Dependence(()).worth)
     returning.update(window(20))
     assert returning.log_evidence == NO_EVIDENCE
     assert returning.snapshot().block is not None
@@ -24,7 +24,7 @@ def test_windows_are_pooled_until_they_can_tell():
 
 
 def test_evidence_of_return_gathers_only_once_the_effect_has_gone():
-    still, gone = Return(EFFECT, Dependence(())), Return(EFFECT, Dependence(()))
+    still, gone = Return(EFFECT, Dependence(()).worth), Return(EFFECT, Dependence(()).worth)
     for _ in range(40):
         still.update(window(60))
         gone.update(window(20))
@@ -33,9 +33,9 @@ def test_evidence_of_return_gathers_only_once_the_effect_has_gone():
 
 
 def test_it_goes_on_from_a_snapshot():
-    first = Return(EFFECT, Dependence(()))
+    first = Return(EFFECT, Dependence(()).worth)
     first.update(window(20))
-    second = Return(EFFECT, Dependence(()), first.snapshot())
+    second = Return(EFFECT, Dependence(()).worth, first.log_evidence, Tally.restored(first.snapshot().block))
     for _ in range(5):
         first.update(window(25))
         second.update(window(25))

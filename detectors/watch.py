@@ -1,0 +1,70 @@
+"""What follows one question from window to window: the evidence of its tests, and the effect since the change began.
+
+The effect is that of all rows since the evidence began to rise, as a cumulative sum of log e-values tells (Page 1954): so it is no accident of one
+window, and an effect that is truly below its floor stays there. Rows beyond some thousands are forgotten gradually.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Generic
+
+from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
+from detectors.recovery import Return, TallyT
+from detectors.statistic import Effect
+from records.verdict import TestResult
+
+
+class Watch(Generic[TallyT]):
+    """The evidence of some tests of one thing."""
+
+    def __init__(self, name: str, effects: Mapping[str, Effect[TallyT]], worth: Callable[[TallyT], TallyT], pooled_rows: float) -> None:
+        """`effects` are those that may be worth an alert, by their tests; `worth` makes independent rows of rows; an effect is of `pooled_rows` at most."""
+        self.name: Final = name
+        self._effects_by_test = effects
+        self._worth = worth
+        self._pooled_rows = pooled_rows
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all evidence."""
+        self._log_evidence: dict[str, float] = {}
+        self._rising = 0.0
+        self._pool: TallyT | None = None
+        self._returns: dict[str, Return[TallyT]] = {}
+
+    @property
+    def log_evidence(self) -> float:
+        """Ln M: the average of the tests' e-detectors."""
+        return log_mean(list(self._log_evidence.values()) or [NO_EVIDENCE])
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether some effect since the evidence began to rise is at its floor or above."""
+        return bool(self._effects())
+
+    def await_return(self) -> None:
+        """From the next window on, gather evidence that the effects of now return."""
+        for name in self._effects():
+            self._returns.setdefault(name, Return(self._effects_by_test[name], self._worth))
+
+    def has_returned(self, log_threshold: float) -> bool:
+        """Return whether each effect whose return is awaited is below its floor, by evidence."""
+        return all(returning.log_evidence >= log_threshold for returning in self._returns.values())
+
+    def _gather(self, tally: TallyT, results: Mapping[str, TestResult], weight: float) -> None:
+        """Add a window's results by test, which count `weight`, to the evidence, and its rows to those of the effect."""
+        self._pool = tally if self._pool is None or self._rising == 0 else self._pool.scaled(min(1.0, self._pooled_rows / self._pool.rows)).plus(tally)
+        if results:
+            self._rising = max(0.0, self._rising + log_mean([log_e_value(result.p_value) for result in results.values()]))
+        for name, result in results.items():
+            self._log_evidence[name] = accumulate(self._log_evidence.get(name, NO_EVIDENCE), result.p_value, weight)
+        for returning in self._returns.values():
+            returning.update(tally)
+
+    def _effects(self) -> list[str]:
+        """Return the tests whose effect is at its floor or above."""
+        if self._pool is None:
+            return []
+        pool = self._worth(self._pool)
+        return [name for name, effect in self._effects_by_test.items() if effect.size(pool) >= effect.floor]
