@@ -76,7 +76,7 @@ class Session:
         self.signature = _signature(file, self._session, outputs)
         self._inputs = [spec.name for spec in self.signature.inputs]
         self._outputs = [spec.name for spec in self.signature.outputs]
-        self._run = self._run_on_cuda if self.device is Device.CUDA else self._run_on_cpu
+        self._run = self._run_bound if self._is_bound(self.device) else self._run_passed
 
     def run(self, inputs: Sequence[Array], stop: Stop | None = None) -> list[Array]:
         """Return the outputs for inputs in the signature's order. Raises ModelError where the model fails or is stopped."""
@@ -85,18 +85,22 @@ class Session:
         except Exception as error:  # noqa: BLE001 - likewise
             raise ModelError(_one_line(error)) from None
 
-    def _run_on_cpu(self, inputs: Sequence[Array], options: Any) -> list[Array]:
-        # Arrays are passed without a copy, so that binding them first would only cost more.
+    def _is_bound(self, device: Device) -> bool:
+        """Whether arrays are bound before a run on the device. Texts cannot be."""
+        return device is Device.CUDA and not any(spec.datatype == "BYTES" for spec in (*self.signature.inputs, *self.signature.outputs))
+
+    def _run_passed(self, inputs: Sequence[Array], options: Any) -> list[Array]:
+        # On the CPU arrays are passed without a copy, so that binding them first would only cost more.
         outputs: list[Array] = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)), options)
         return outputs
 
-    def _run_on_cuda(self, inputs: Sequence[Array], options: Any) -> list[Array]:
+    def _run_bound(self, inputs: Sequence[Array], options: Any) -> list[Array]:
         """Leave what one operator makes for the next on the device, the outputs too until all are made."""
         binding = self._session.io_binding()
         for name, array in zip(self._inputs, inputs, strict=True):
             binding.bind_cpu_input(name, array)
         for name in self._outputs:
-            binding.bind_output(name, "cuda")
+            binding.bind_output(name, self.device.value)
         self._session.run_with_iobinding(binding, options)
         outputs: list[Array] = binding.copy_outputs_to_cpu()
         return outputs

@@ -34,6 +34,33 @@ def test_cuda_that_is_not_there_is_said_with_what_to_install(tmp_path: Path) -> 
         Session(linear(tmp_path / "model.onnx"), device=Device.CUDA)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 5])
+def test_bound_arrays_give_what_passed_ones_give(tmp_path: Path, rows: int) -> None:
+    """What runs on CUDA, on the CPU."""
+    session = Session(linear(tmp_path / "model.onnx"))
+    inputs = [np.arange(2 * rows * 3, dtype=np.float32).reshape(2 * rows, 3)[::2]]  # every other row: not contiguous
+    (bound,), (passed,) = session._run_bound(inputs, None), session._run_passed(inputs, None)
+    np.testing.assert_array_equal(bound, passed)
+
+
+def test_a_bound_run_can_be_stopped(tmp_path: Path) -> None:
+    session = Session(linear(tmp_path / "model.onnx"))
+    stop = Stop()
+    stop.now()
+    with pytest.raises(Exception, match="terminate"):
+        session._run_bound([np.zeros((1, 3), np.float32)], stop.options)
+
+
+def test_texts_are_passed_wherever_the_model_runs_since_they_cannot_be_bound(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.STRING, ["n", 1]) for name in "xy")
+    session = Session(written(tmp_path / "model.onnx", [helper.make_node("Identity", ["x"], ["y"])], [x], [y]))
+    texts = np.array([["a"], ["b"]], dtype=np.object_)
+    with pytest.raises(RuntimeError, match="non-string"):
+        session._run_bound([texts], None)
+    assert not session._is_bound(Device.CUDA)
+    assert session.run([texts])[0].tolist() == [["a"], ["b"]]
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08" * 1000])
 def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
