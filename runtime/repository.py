@@ -3,7 +3,7 @@
 A version is a directory whose name is a whole number. Beside `model.onnx` it may hold `model.yaml` (docs/runtime.md), a file of samples that
 `model.yaml` names, and files with the model's weights that `model.onnx` refers to.
 
-Its identity is the SHA-256 of its files but `model.yaml`, written as a UUID of version 8 (RFC 9562 §5.8): the same wherever the same model lies.
+Its identity is the SHA-256 of its files but `model.yaml` and `report.json`, written as a UUID of version 8 (RFC 9562 §5.8): the same wherever the same model lies.
 Reading never changes the directory; whoever writes a version makes it under another name and renames it, so that it is never seen half-written.
 """
 
@@ -23,6 +23,8 @@ from config.model import ModelSettings
 
 MODEL_FILE: Final = "model.onnx"
 SETTINGS_FILE: Final = "model.yaml"
+REPORT_FILE: Final = "report.json"
+"""What a tool measured of the version when it made it."""
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -118,7 +120,7 @@ def _file_stamp(file: Path) -> tuple[str, int, int, int]:
 
 def _identity(directory: Path) -> UUID:
     digest = hashlib.sha256()
-    for file in sorted(entry for entry in directory.iterdir() if entry.is_file() and entry.name != SETTINGS_FILE):
+    for file in sorted(entry for entry in directory.iterdir() if entry.is_file() and entry.name not in {SETTINGS_FILE, REPORT_FILE}):
         with file.open("rb") as opened:
             digest.update(file.name.encode() + b"\0" + hashlib.file_digest(opened, "sha256").digest())
     return _uuid8(digest.digest())

@@ -10,9 +10,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from runtime.repository import MODEL_FILE, SETTINGS_FILE, Version
+from runtime.repository import MODEL_FILE, REPORT_FILE, SETTINGS_FILE, Version
 
-REPORT_FILE: Final = "report.json"
 _NOT_INHERITED: Final = ("labels", "samples")
 """A label would move the traffic that asks for it, and samples record what the original answered."""
 

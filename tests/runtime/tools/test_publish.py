@@ -13,6 +13,12 @@ def test_versions_count_up_from_one(tmp_path, perceptron):
     assert json.loads((tmp_path / "m" / "2" / "report.json").read_text()) == {"rows": 3}
 
 
+def test_what_was_measured_is_no_part_of_what_the_model_is(tmp_path, perceptron):
+    for rows in (3, 4):
+        publish(tmp_path, "m", perceptron, {"rows": rows})
+    assert Repository(tmp_path).read("m", 1).uuid == Repository(tmp_path).read("m", 2).uuid
+
+
 def test_a_number_that_a_directory_without_a_model_has_is_not_taken(tmp_path, perceptron):
     (tmp_path / "m" / "7").mkdir(parents=True)
     (tmp_path / "m" / "7" / "note").touch()
