@@ -74,10 +74,15 @@ def apply_load(port: int, connections: int, body_bytes: int, seconds: int, room:
 
     Requests and replies have bodies of `body_bytes`. `room` is a directory for the script. With `traced` every request carries a `traceparent` of its own, so that no two heads are equal.
     """
+    return send(port, connections, path(body_bytes), request_body(body_bytes), seconds, room, extra=_TRACED if traced else "")
+
+
+def send(port: int, connections: int, target: str, body: str, seconds: int, room: Path, *, extra: str = "") -> Load:
+    """Send this request for so many seconds, over and over; `extra` is Lua."""
     script = room / "request.lua"
-    script.write_text(_SCRIPT % request_body(body_bytes) + (_TRACED if traced else ""))
+    script.write_text(_SCRIPT % body + extra)
     wrk = [program("wrk", "wrk"), "--threads=1", f"--connections={connections}", f"--duration={seconds}s", f"--script={script}"]
-    command = ["taskset", "--cpu-list", ",".join(map(str, LOAD_CORES)), *wrk, f"http://127.0.0.1:{port}{path(body_bytes)}"]
+    command = ["taskset", "--cpu-list", ",".join(map(str, LOAD_CORES)), *wrk, f"http://127.0.0.1:{port}{target}"]
     finished = subprocess.run(command, check=False, capture_output=True, text=True)
     if finished.returncode:
         raise BenchmarkError(f"wrk failed: {finished.stdout}{finished.stderr}")

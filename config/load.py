@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from config.addresses import Address, Url
 from config.document import Document, Problem, Root, read_document
 from config.model import ModelSettings
 from config.rules import model_problems, problems
@@ -26,12 +27,12 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, 
     Options are values by key, for example `proxy.listen`. Keys that begin with `route.` belong to the only route, which
     is made if the file has none.
     """
-    if routes_needed and not file and "route.upstream" not in (options or {}):
+    if routes_needed and not file and not {"route.upstream", "runtime.models"} & (options or {}).keys():
         raise ConfigError(_NO_UPSTREAM)
     document = _read(file, Settings) if file else Document(Settings(), {}, [])
     if document.settings is None:
         raise _error(file, document.lines, document.problems)
-    settings = _with_shadow_names(_with_options(document.settings, options or {}))
+    settings = _with_shadow_names(_with_options(document.settings, options or {}, routes_needed=routes_needed))
     broken = [Problem(key, text) for key, text in problems(settings, routes_needed=routes_needed)]
     if broken:
         raise _error(file, document.lines, broken)
@@ -75,14 +76,20 @@ def _sentence(file: Path | None, problem: Problem) -> str:
     return ": ".join(filter(None, (place, problem.key, problem.text)))
 
 
-def _with_options(settings: Settings, options: Mapping[str, Any]) -> Settings:
-    of_route = {key.removeprefix("route."): value for key, value in options.items() if key.startswith("route.")}
-    if of_route:
-        settings = replace(settings, routes=(_only_route(settings.routes, of_route),))
+def _with_options(settings: Settings, options: Mapping[str, Any], *, routes_needed: bool) -> Settings:
     for key, value in options.items():
         if not key.startswith("route."):
             settings = _replaced(settings, key, value)
+    of_route = {key.removeprefix("route."): value for key, value in options.items() if key.startswith("route.")}
+    if routes_needed and settings.runtime.models and not settings.routes:
+        of_route = {"upstream": (_url_of(settings.runtime_address),), "idempotent": True, **of_route}
+    if of_route:
+        settings = replace(settings, routes=(_only_route(settings.routes, of_route),))
     return settings
+
+
+def _url_of(address: Address) -> Url:
+    return Url("unix", address.host, 0) if address.is_unix else Url("http", address.host or "127.0.0.1", address.port)
 
 
 def _only_route(routes: tuple[RouteSettings, ...], options: Mapping[str, Any]) -> RouteSettings:

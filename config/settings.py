@@ -336,9 +336,13 @@ class RuntimeSettings(Section, frozen=True):
         str,
         setting("The directory of models, MODEL/VERSION/model.onnx; by default there is no runtime.", unit="directory", example="/var/lib/driftline/models"),
     ] = ""
-    listen: Annotated[Address, setting("Where it serves, without a proxy before it; also `unix:/path/of/socket`.", example="0.0.0.0:8000")] = Address(
-        "127.0.0.1", 8000
-    )
+    listen: Annotated[
+        Address | None,
+        setting(
+            "Where it serves; by default 127.0.0.1:8000 for `driftline runtime`, and `unix:` with `runtime.sock` in the data directory for `driftline up`.",
+            example="0.0.0.0:8000",
+        ),
+    ] = None
     device: Annotated[Device, setting("Where models are computed: `auto` is CUDA where there is such a device.", example="cpu")] = Device.AUTO
     poll_interval: Annotated[Seconds, setting("How often the directory is looked at for new versions.", at_least="10ms")] = Seconds(2)
     max_body: Annotated[Bytes, setting("The largest request body that is accepted (413).", at_least="1 KiB")] = Bytes.parse("64 MiB")
@@ -364,6 +368,11 @@ class Settings(Section, frozen=True):
     labels: Annotated[LabelSettings, setting("What turned out to be true of predictions, said later.")] = LabelSettings()
     alerts: Annotated[AlertSettings, setting("Who is told.")] = AlertSettings()
     runtime: Annotated[RuntimeSettings, setting("The runtime.")] = RuntimeSettings()
+
+    @property
+    def runtime_address(self) -> Address:
+        """Where the runtime serves behind the proxy, its default resolved."""
+        return self.runtime.listen or Address(str((Path(self.data_dir) / "runtime.sock").resolve()), 0)
 
     @property
     def spool_directory(self) -> Path:

@@ -11,7 +11,7 @@ from config.addresses import Address
 BACKLOG: Final = 1024
 
 
-def listen(address: Address) -> socket.socket:
+def listen(address: Address, option: str = "--listen") -> socket.socket:
     """Return a listening socket. Raises OSError with a sentence for the user."""
     listening = socket.socket(socket.AF_UNIX if address.is_unix else socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -24,7 +24,7 @@ def listen(address: Address) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise OSError(f"cannot listen on {address}: {error.strerror}; choose another address with --listen") from None
+        raise OSError(f"cannot listen on {address}: {error.strerror or error}; choose another address with {option}") from None
     listening.setblocking(False)
     return listening
 

@@ -7,13 +7,17 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
+from config.addresses import Address
 from config.load import ConfigError
 from config.settings import Settings
 from driftline.handover import Handover
 from driftline.listening import address_of, listen
 from driftline.runtime_task import runtime_plan
 from driftline.supervisor import WORKER_STAGE, Plans, RefusedError
+
+DEFAULT_ADDRESS: Final = Address("127.0.0.1", 8000)
 
 
 class RuntimeSite:
@@ -22,11 +26,11 @@ class RuntimeSite:
     def __init__(self, read: Callable[[], Settings], handover: Handover | None) -> None:
         self._read = read
         self._settings = settings = read()
-        _require_directory(settings)
-        self.fixed = {"runtime.listen": str(settings.runtime.listen)}
+        require_models(settings)
+        self.fixed = {"runtime.listen": str(_address(settings))}
         if handover is not None and handover.fixed != self.fixed:
             raise ValueError("runtime.listen can change only by stopping and starting again")
-        listening = listen(settings.runtime.listen) if handover is None else socket.socket(fileno=handover.listening_fd)
+        listening = listen(_address(settings)) if handover is None else socket.socket(fileno=handover.listening_fd)
         self._address = address_of(listening)
         self.listening_fd = listening.detach()
 
@@ -38,10 +42,10 @@ class RuntimeSite:
         """See Site."""
         try:
             settings = self._read()
-            _require_directory(settings)
+            require_models(settings)
         except (ConfigError, OSError) as error:
             raise RefusedError(str(error)) from None
-        if str(settings.runtime.listen) != self.fixed["runtime.listen"]:
+        if str(_address(settings)) != self.fixed["runtime.listen"]:
             raise RefusedError("runtime.listen can change only by stopping and starting again")
         self._settings = settings
         return self.plans()
@@ -62,7 +66,12 @@ class RuntimeSite:
         os.close(self.listening_fd)
 
 
-def _require_directory(settings: Settings) -> None:
+def _address(settings: Settings) -> Address:
+    return settings.runtime.listen or DEFAULT_ADDRESS
+
+
+def require_models(settings: Settings) -> None:
+    """Raise ConfigError or OSError where there is nothing to serve from."""
     directory = settings.runtime.models
     if not directory:
         raise ConfigError("expected a directory of models, found none; for example: --models models")

@@ -27,8 +27,9 @@ from driftline.process import Process
 _log = logging.getLogger(__name__)
 
 WORKER_STAGE: Final = 0
-MONITOR_STAGE: Final = 1
-"""The monitor stops last: then it can bring the workers' last records into the store."""
+RUNTIME_STAGE: Final = 1
+MONITOR_STAGE: Final = 2
+"""The runtime stops when no worker asks it any more; the monitor last: then it can bring the workers' last records into the store."""
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _CHANGE_SIGNALS: Final = (signal.SIGHUP, signal.SIGUSR2)
@@ -38,6 +39,7 @@ class Plans(msgspec.Struct, frozen=True):
     """One generation."""
 
     workers: tuple[ChildPlan, ...]
+    """All but the monitor; the runtime, where there is one, among them."""
     monitor: ChildPlan | None = None
     """None where there is none, or where the one that runs may go on."""
 
@@ -163,7 +165,7 @@ class Supervisor:
     async def _succeed(self, handover: Handover) -> None:
         """Go on where this process's former self left off."""
         adopted = [self._child(child.plan, Process(child.pid, child.control_fd)) for child in handover.children]
-        self._workers = [child for child in adopted if child.plan.stage == WORKER_STAGE]
+        self._workers = [child for child in adopted if child.plan.stage != MONITOR_STAGE]
         self._monitor = next((child for child in adopted if child.plan.stage == MONITOR_STAGE), None)
         if await self._replace(self._site.plans()):
             self._announce("upgraded, ")
@@ -178,7 +180,7 @@ class Supervisor:
             await self._dismiss(new)
             return False
         self._workers = new
-        await self._dismiss(old)
+        await self._dismiss_in_order(old)
         if plans.monitor is not None:
             await self._replace_monitor(plans.monitor)
         return True
@@ -215,9 +217,13 @@ class Supervisor:
         self._site.close()  # else clients would go on queueing for processes that accept no more
         if self._monitor is not None:
             await self._monitor.tell(STOPPING)
+        return await self._dismiss_in_order(self._children)
+
+    async def _dismiss_in_order(self, children: Sequence[Child]) -> bool:
+        """Stop processes for good, stage by stage; return whether every one ended by itself."""
         clean = True
-        for stage in sorted({child.plan.stage for child in self._children}):
-            clean = await self._dismiss([child for child in self._children if child.plan.stage == stage]) and clean
+        for stage in sorted({child.plan.stage for child in children}):
+            clean = await self._dismiss([child for child in children if child.plan.stage == stage]) and clean
         return clean
 
     def _announce(self, change: str = "") -> None:

@@ -12,6 +12,7 @@ client ──▶ proxy worker ──▶ upstream            (proxy/, one process
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import socket
 import sys
@@ -24,15 +25,17 @@ from msgspec.structs import replace
 
 from config.addresses import written
 from config.load import ConfigError
-from config.settings import ProxySettings, Settings
+from config.settings import ProxySettings, RuntimeSettings, Settings
 from driftline.children import write_task
 from driftline.handover import Handover, received
 from driftline.keeping import ChildPlan
 from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.process import Process
+from driftline.runtime_site import require_models
+from driftline.runtime_task import runtime_plan
 from driftline.spooling import keys_of
-from driftline.supervisor import MONITOR_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
+from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
 from proxy.occupancy import create_occupancy
@@ -88,6 +91,7 @@ class Topology:
             listening = socket.socket(fileno=handover.listening_fd)
         self._address = address_of(listening)
         self.listening_fd = listening.detach()
+        self._runtime_fd = _runtime_socket(settings, handover) if settings.runtime.models else None
 
     def plans(self) -> Plans:
         """See Site."""
@@ -127,10 +131,11 @@ class Topology:
         if self._address.is_unix:
             with suppress(OSError):  # somebody has removed it already
                 Path(self._address.host).unlink()
-        os.close(self.listening_fd)
+        os.close(self.listening_fd)  # the runtime's stays open: workers finish what they have
 
     def _plans(self, settings: Settings, *, monitor: bool) -> Plans:
-        return Plans(self._worker_plans(settings), _monitor_plan(settings) if monitor else None)
+        runtime = () if self._runtime_fd is None or not settings.runtime.models else (runtime_plan(settings.runtime, self._runtime_fd, RUNTIME_STAGE),)
+        return Plans((*self._worker_plans(settings), *runtime), _monitor_plan(settings) if monitor else None)
 
     def _worker_plans(self, settings: Settings) -> tuple[ChildPlan, ...]:
         workers = settings.proxy.workers
@@ -158,6 +163,17 @@ def _put_on_record(before: Settings, after: Settings) -> None:
         sys.stderr.write(f"driftline: the change of settings cannot be put on record: {error.strerror}\n")
 
 
+def _runtime_socket(settings: Settings, handover: Handover | None) -> int:
+    """Return the socket that the runtime listens on: a former self's, where that had one. Raises ConfigError, OSError or ValueError."""
+    require_models(settings)
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise ValueError("runtime.models needs the package onnxruntime; install it with: pip install 'driftline[runtime]'")
+    for child in handover.children if handover else ():
+        if child.plan.stage == RUNTIME_STAGE:
+            return child.plan.pass_fds[0]
+    return listen(settings.runtime_address, "runtime.listen in the settings").detach()
+
+
 def _monitor_plan(settings: Settings) -> ChildPlan:
     task = write_task(MonitorTask(_for_monitor(settings)))
     return ChildPlan(name="monitor", module="driftline.monitor", task=task, stage=MONITOR_STAGE, stop_seconds=DRAIN_SECONDS + 15)
@@ -165,12 +181,13 @@ def _monitor_plan(settings: Settings) -> ChildPlan:
 
 def _for_monitor(settings: Settings) -> Settings:
     """Return what the monitor is told: it need not start anew for what only the data plane heeds."""
-    return replace(settings, proxy=ProxySettings())
+    return replace(settings, proxy=ProxySettings(), runtime=RuntimeSettings())
 
 
 def _fixed(settings: Settings) -> dict[str, str]:
     """Return the settings that hold for as long as the process lives."""
-    return {"proxy.listen": str(settings.proxy.listen), "data_dir": settings.data_dir, "spool.directory": str(settings.spool_directory)}
+    runtime = {"runtime.listen": str(settings.runtime_address)} if settings.runtime.models else {}
+    return {**runtime, "proxy.listen": str(settings.proxy.listen), "data_dir": settings.data_dir, "spool.directory": str(settings.spool_directory)}
 
 
 def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:

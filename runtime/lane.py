@@ -72,6 +72,8 @@ class Lane:
         self._given_up = 0
         self._wanted = settings.instances.minimum
         self._scheduled = False
+        self._flushing = False
+        """What comes while replies are handed out, as from a client that does not wait for them, has its turn later: else each would be answered within the one before."""
         self._alarm: asyncio.TimerHandle | None = None
         self._longest_wait_ns = 0
         self._busy_seconds = 0.0
@@ -95,7 +97,7 @@ class Lane:
             inference.key = batch_key(inference.shapes, self.signature, pad=self._pad)
             inference.rows = inference.shapes[0][0] if inference.key is not None else 1
         queue.put(inference)
-        if self._crowd.waiting >= self._crowd.connected and not self._scheduled:
+        if self._crowd.waiting >= self._crowd.connected and not self._flushing:
             self._flush()  # nobody is left who could send another one
         else:
             self._schedule()  # not at once: what arrives in the same round of the event loop is computed together
@@ -148,8 +150,15 @@ class Lane:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Compute what waits, as far as there are instances: on the event loop one batch at a time, so that other models have their turn."""
         self._scheduled = False
+        self._flushing = True
+        try:
+            self._compute_what_waits()
+        finally:
+            self._flushing = False
+
+    def _compute_what_waits(self) -> None:
+        """Compute as far as there are instances: on the event loop one batch at a time, so that other models have their turn."""
         queue = self._queue
         while queue.requests:
             inline = self._on_loop and self._latency.mean(min(queue.rows, queue.batch_rows)) <= INLINE_SECONDS

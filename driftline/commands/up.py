@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_config_option(parser)
     add_option(parser, "--listen", "proxy.listen")
     add_option(parser, "--upstream", "route.upstream")
+    add_option(parser, "--models", "runtime.models")
     add_shadow_option(parser)
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--admin", "admin")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, UnixConnector
 
-from driftline import keeping
 from driftline.children import write_task
 from driftline.keeping import Child, ChildPlan, StartError
 
@@ -207,8 +206,7 @@ async def test_a_stop_in_the_middle_of_a_reload_ends_everything_in_order(up, ups
 async def test_a_process_that_neither_serves_nor_ends_is_killed_and_said(tmp_path, monkeypatch, caplog):
     (tmp_path / "silent.py").write_text("import time\ntime.sleep(600)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(keeping, "_READY_SECONDS", 0.2)
-    child = Child(ChildPlan("worker-0", "silent", write_task(None), stage=0, stop_seconds=5))
+    child = Child(ChildPlan("worker-0", "silent", write_task(None), stage=0, stop_seconds=5, ready_seconds=0.2))
     with pytest.raises(StartError):
         await asyncio.wait_for(child.ready, 20)
     await child.stop()

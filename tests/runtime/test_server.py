@@ -273,3 +273,22 @@ async def test_an_empty_directory_is_served_until_there_is_something_in_it(serve
     await running.until("/v2/models/m/ready", lambda status, _: status == 200)
     shutil.rmtree(running.models / "m")
     await running.until("/v2/models/m/ready", lambda status, _: status == 404)
+
+
+async def test_thousands_of_pipelined_requests_are_answered_one_after_the_other(add_linear, serve) -> None:
+    """None within the one before: the stack would not hold them."""
+    add_linear()
+    running = await serve()
+    body = json.dumps({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP32", "data": ROW}]}).encode()
+    request = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    reader, writer = await asyncio.open_connection(*running.url.removeprefix("http://").split(":"))
+    sending = asyncio.create_task(write_all(writer, request * 3000 + b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+    reply = await reader.read()
+    await sending
+    writer.close()
+    assert reply.count(b"HTTP/1.1 200 OK") == 3001
+
+
+async def write_all(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    await writer.drain()
