@@ -33,7 +33,9 @@ from payloads.decoding import decode
 from records.exchange import Exchange
 from store.clickhouse.client import open_store
 from store.clickhouse.columns import StoredExchange
+from store.clickhouse.features import FeatureRows
 from store.clickhouse.inserter import EXCHANGES, Inserter
+from store.clickhouse.results import ResultWriter
 from store.spool.ledger import LedgerWriter
 from store.spool.reader import SpoolReader
 from store.spool.writer import SpoolWriter, create_writer_directory
@@ -157,7 +159,7 @@ def _calibrated_detector(columns: Columns, times_ns: Integers) -> DriftDetector:
     return detector
 
 
-def _watch(spool: Path, detector: DriftDetector, stages: Stages) -> Iterator[list[StoredExchange]]:
+def _watch(spool: Path, detector: DriftDetector, stages: Stages) -> Iterator[tuple[list[StoredExchange], FeatureRows]]:
     """Take a spool through everything but the store; yield the rows for that."""
     buffer = ColumnBuffer(max_features=_SETTINGS.drift.max_features)
     reader = SpoolReader(spool, {})
@@ -174,7 +176,8 @@ def _watch(spool: Path, detector: DriftDetector, stages: Stages) -> Iterator[lis
             columns, times_ns = buffer.take()
         with stages("windows and tests"):
             detector.update(columns, times_ns)
-        yield [StoredExchange(frame.writer, frame.sequence, record, "m", "1") for frame, record in zip(frames, records, strict=True)]
+        features = FeatureRows("m", ["1"] * len(records), [record.exchange_id for record in records], [0] * len(records), times_ns, columns)
+        yield [StoredExchange(frame.writer, frame.sequence, record, "m", "1") for frame, record in zip(frames, records, strict=True)], features
     reader.close()
 
 
@@ -186,7 +189,7 @@ def _decode(records: Sequence[Exchange], buffer: ColumnBuffer, stages: Stages) -
             buffer.add(request, response, record.started_at_ns)
 
 
-def _store(batches: Iterator[list[StoredExchange]], directory: Path, stages: Stages) -> None:
+def _store(batches: Iterator[tuple[list[StoredExchange], FeatureRows]], directory: Path, stages: Stages) -> None:
     """Insert into an embedded store of its own, with the merges that follow."""
     # All batches are made before the engine starts: its threads would count into the other stages.
     made = list(batches)
@@ -194,8 +197,13 @@ def _store(batches: Iterator[list[StoredExchange]], directory: Path, stages: Sta
     client = store.client()
     inserter = Inserter(client)
     with stages("insert into ClickHouse"):
-        for rows in made:
+        for rows, _ in made:
             inserter.store(EXCHANGES, rows, {})
+        time.sleep(MERGE_SECONDS)
+    writer = ResultWriter(store)
+    with stages("insert features"):
+        for _, features in made:
+            writer.write_features([features])
         time.sleep(MERGE_SECONDS)
     client.close()
     store.close()

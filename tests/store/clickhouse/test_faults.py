@@ -102,6 +102,22 @@ def test_the_settings_of_an_insert_are_never_left_to_the_server(loader, server, 
     assert insert["database"] == "driftline"
 
 
+def test_a_setting_that_the_server_does_not_know_is_not_sent(tmp_path, server, worker):
+    class OlderServer(ServerStore):
+        def _connect(self):
+            client = super()._connect()
+            del client.server_settings["deduplicate_insert"]
+            return client
+
+    loader = make_loader(tmp_path, OlderServer(Endpoint.parse(server.url)))
+    worker.fill(1)
+    loader.step(0.0)
+    (insert,) = server.inserts
+    assert "deduplicate_insert" not in insert
+    assert insert["async_insert"] == "0"
+    loader.close()
+
+
 def test_what_happens_to_the_store_is_told(loader, server, worker):
     worker.fill(1)
     assert loader.status.up
