@@ -11,9 +11,10 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from config.settings import LabelSettings
 from driftline.label_keys import feedback_labels
@@ -135,6 +136,12 @@ class Labelling:
             return self._journal.counts()
         except JournalError:
             return {}
+
+    def forget(self, names: Mapping[str, Sequence[str]]) -> int:
+        """Delete the labels that are on their way to exchanges with these names: `exchange_id`, `request_id`, `key`. Raises JournalError."""
+        ids = {UUID(name).bytes for name in names.get("exchange_id", ())}
+        requests, keys = set(names.get("request_id", ())), set(names.get("key", ()))
+        return self._journal.forget(lambda label: label.subject.exchange_id in ids or label.subject.request_id in requests or label.subject.key in keys)
 
     def close(self) -> None:
         """Close the journal."""

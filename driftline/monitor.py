@@ -126,7 +126,7 @@ class Monitor:
         self._events = EventIntake(settings)
         self._audit = AuditLog(self._data_directory)
         keys = hashers(settings.privacy.hash_keys)
-        self._forgetting = Forgetting(spool, Forgetter(self._store), lambda: self._loader.state.cursors, keys, self._audit)
+        self._forgetting = Forgetting(spool, Forgetter(self._store, self._labelling.forget), lambda: self._loader.state.cursors, keys, self._audit)
         self._bounds = _bounds(settings.spool)
         self._archive = Archive(self._watching, ResultWriter(self._store), AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)

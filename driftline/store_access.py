@@ -138,8 +138,14 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 def _put_on_record(settings: Settings, action: str, what: str) -> None:
     """Say in the audit trail of the data directory, if there is one here, what this process does without a monitor. Raises OSError."""
     directory = Path(settings.data_dir)
-    if directory.is_dir():
+    if not directory.is_dir():
+        return
+    try:
         AuditLog(directory)(user_name(os.getuid()), action, what)
+    except OSError as error:
+        raise OSError(
+            f"this cannot be put on record in {directory}, so it is not done: {error.strerror}; ask as its owner, or name another --data-dir"
+        ) from error
 
 
 def _command_word() -> str:

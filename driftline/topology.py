@@ -156,9 +156,12 @@ class Topology:
 
 def _put_on_record(before: Settings, after: Settings) -> None:
     """Say in the audit trail what was changed. It holds already: so a trail that cannot be written is only said."""
+    directory = Path(after.data_dir)
+    if not directory.is_dir():  # a data plane alone, whose spool lies elsewhere
+        return
     changed = ", ".join(name for name in Settings.__struct_fields__ if getattr(before, name) != getattr(after, name))
     try:
-        AuditLog(Path(after.data_dir))(user_name(os.getuid()), "reload settings", f"changed: {changed or 'nothing'}")
+        AuditLog(directory)(user_name(os.getuid()), "reload settings", f"changed: {changed or 'nothing'}")
     except OSError as error:
         sys.stderr.write(f"driftline: the change of settings cannot be put on record: {error.strerror}\n")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
@@ -107,6 +107,16 @@ class Journal:
             database.executemany("UPDATE waiting SET looks = looks + 1, due_at_ns = ? WHERE number = ?", postponements)
             _add(database, counts)
 
+    def forget(self, is_meant: Callable[[Label], bool]) -> int:
+        """Delete the labels that are meant, and count them as unknown; return how many there were."""
+        with self._transaction() as database:
+            meant = {table: self._numbers(table, is_meant) for table in ("received", "waiting")}
+            for table, numbers in meant.items():
+                database.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - one of two names
+            forgotten = sum(map(len, meant.values()))
+            _add(database, {(Metric.LABELS_UNKNOWN.metric_name,): forgotten})
+        return forgotten
+
     def count(self, counts: Counts) -> None:
         """Add to the counts."""
         with self._transaction() as database:
@@ -126,6 +136,10 @@ class Journal:
         """Close the file."""
         with self._lock:
             self._database.close()
+
+    def _numbers(self, table: str, is_meant: Callable[[Label], bool]) -> list[tuple[int]]:
+        rows = self._database.execute(f"SELECT number, label FROM {table}")  # noqa: S608 - one of two names
+        return [(number,) for number, label in rows if is_meant(_decode(label))]
 
     def _size(self, table: str) -> int:
         (size,) = self._database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of two names

@@ -7,8 +7,8 @@ query at once (lightweight deletes); `purge` has the engine write the parts anew
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,12 @@ from records.exchange import Exchange
 from records.forgetting import Forgettable
 from store.clickhouse.client import Connection, Store
 from store.clickhouse.ddl import altered, on_cluster, stored_in
+
+Names: TypeAlias = Mapping[str, Sequence[str]]
+"""Of exchanges: by `exchange_id`, `request_id` and `key`, their caller's own."""
+
+ON_THEIR_WAY: Final = "labels on their way"
+"""Stands among the tables of what was deleted."""
 
 _EXCHANGES_AT_ONCE: Final = 10_000
 _HANGING_ON: Final = {
@@ -36,14 +42,16 @@ _decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 class Forgetter:
     """Every method raises `StoreUnavailableError` where the store cannot delete now; doing it again is the same as doing it once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, elsewhere: Callable[[Names], int] = lambda _: 0) -> None:
+        """`elsewhere` deletes labels that are not in the store yet, by the names of their exchanges; return how many. It may raise OSError."""
         self._connection = Connection(store)
+        self._elsewhere = elsewhere
         self._cluster = store.cluster
 
     def forget(self, what: Forgettable) -> dict[str, int]:
         """Delete; return how many rows, by table."""
         with self._connection() as client:
-            deletion = _Deletion(client, self._cluster)
+            deletion = _Deletion(client, self._cluster, self._elsewhere)
             deletion.named(_names(what))
             while found := deletion.exchanges(what):
                 deletion.named(found)
@@ -59,8 +67,9 @@ class Forgetter:
 
 
 class _Deletion:
-    def __init__(self, client: Client, cluster: str) -> None:
+    def __init__(self, client: Client, cluster: str, elsewhere: Callable[[Names], int]) -> None:
         self.deleted: Counter[str] = Counter()
+        self._elsewhere = elsewhere
         self._client = client
         self._cluster = cluster
 
@@ -72,12 +81,14 @@ class _Deletion:
         ids, requests, keys = ([str(row[column]) for row in rows] for column in range(3))
         return {"exchange_id": ids, "request_id": [*filter(None, requests)], "key": [*filter(None, keys)]} if rows else {}
 
-    def named(self, names: Mapping[str, Sequence[str]]) -> None:
+    def named(self, names: Names) -> None:
         """Delete what hangs on exchanges with these names."""
+        if on_their_way := self._elsewhere(names):
+            self.deleted[ON_THEIR_WAY] += on_their_way
         for table, columns in _HANGING_ON.items():
             self.delete(table, {column: names[column] for column in columns if names.get(column)})
 
-    def delete(self, table: str, names: Mapping[str, Sequence[str]]) -> None:
+    def delete(self, table: str, names: Names) -> None:
         """Delete the rows in which one of the columns has one of its names."""
         if names:
             condition = " OR ".join(f"{column} IN %({column})s" for column in names)

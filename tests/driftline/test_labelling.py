@@ -232,3 +232,15 @@ def test_a_death_between_the_store_and_the_journal_counts_nothing_twice(setting,
     assert setting.labelled() == [("r-1", 0, "1", "1"), ("r-2", 0, "0", "1")]
     assert (setting.counted(Metric.LABELS_JOINED), setting.counted(Metric.LABELLED_ROWS), setting.counted(Metric.LABELLED_CORRECT)) == (2, 2, 1)
     assert setting.client.query("SELECT count() FROM labels FINAL").result_rows == [(2,)]
+
+
+def test_labels_on_their_way_to_what_is_forgotten_go_by_whatever_name(setting):
+    exchange_id = new_exchange_id()
+    setting.accept(
+        {"request_id": "r-1", "label": 1}, {"exchange_id": format_uuid(exchange_id), "label": 2}, {"key": "k-1", "label": 3}, {"request_id": "r-2", "label": 4}
+    )
+    assert setting.labelling.forget({"exchange_id": [format_uuid(exchange_id)], "request_id": ["r-1"], "key": ["k-1"]}) == 3
+    assert setting.labelling.forget({"request_id": ["r-1"]}) == 0
+    setting.settle()
+    assert setting.labelling.status().waiting == 1
+    setting.require_conserved()

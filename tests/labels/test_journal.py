@@ -98,3 +98,13 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
     assert labels == make_labels(len(labels))
     assert journal.counts() == {("accepted",): len(labels)}
     journal.close()
+
+
+def test_labels_that_are_to_be_forgotten_go_from_wherever_they_are_and_are_counted(journal):
+    journal.accept(make_labels(4), {})
+    number, labels = journal.received(2)
+    journal.stored(number, labels, 0, {})
+    assert journal.forget(lambda label: label.subject.request_id in {"r-0", "r-3"}) == 2
+    assert journal.sizes() == (1, 1)
+    assert journal.counts() == {UNKNOWN: 2}
+    assert journal.forget(lambda label: label.subject.request_id == "r-0") == 0

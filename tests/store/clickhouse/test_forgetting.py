@@ -10,7 +10,7 @@ import pytest
 from records.exchange import Body, Exchange, Role
 from records.forgetting import Forgettable
 from store.clickhouse.columns import StoredExchange, arrow_stream, exchange_columns
-from store.clickhouse.forgetting import Forgetter
+from store.clickhouse.forgetting import ON_THEIR_WAY, Forgetter
 from store.clickhouse.inserter import DeadLetter, Inserter
 from store.clickhouse.schema import TABLES
 from tests.store.clickhouse.parts import make_exchange
@@ -79,6 +79,13 @@ def test_everything_about_a_subject_is_deleted(store, full) -> None:
     assert Forgetter(store).forget(Forgettable(subjects=("k0:" + "c" * 32, HASH))) == {table: 2 * count for table, count in OF_ONE.items()}
     assert rows(full) == OF_ONE
     assert full.query("SELECT DISTINCT request_id FROM exchanges").result_rows == [("request-3",)]
+
+
+def test_labels_on_their_way_are_asked_for_by_every_name_of_what_is_forgotten(store, full) -> None:
+    asked = []
+    forgetter = Forgetter(store, lambda names: asked.append(names) or 3)
+    assert forgetter.forget(Forgettable(request_id="request-1"))[ON_THEIR_WAY] == 6
+    assert asked == [{"request_id": ["request-1"]}, {"exchange_id": [uuid(ONE)], "request_id": ["request-1"], "key": ["key-1"]}]
 
 
 def test_more_exchanges_than_are_deleted_at_once_are_all_deleted(store, full, monkeypatch) -> None:
