@@ -16,7 +16,7 @@ The formats:
 - `torchserve`         TorchServe: JSON, text, forms
 - `seldon`             Seldon Core V1: `ndarray`, `tensor`, `tftensor`, `strData`, `jsonData`
 - `mlflow`             MLflow scoring: CSV, dataframes, `instances`, `inputs`
-- `sagemaker`          SageMaker's containers: CSV without a header, JSON, JSON Lines, Triton's content type
+- `sagemaker`          SageMaker's containers: CSV without a header, JSON, JSON Lines, RecordIO, Triton's content type
 - `azure_ml`           Azure Machine Learning's online endpoints
 - `openai_compatible`  OpenAI's chat completions, completions and embeddings, also streamed
 - `clipper`            Clipper's query frontend
@@ -35,4 +35,5 @@ What they share:
 - `event_streams`      server-sent events, and when each came
 - `multipart`          forms with files
 - `binary_tensors`     little-endian tensors to values
+- `recordio`           RecordIO-protobuf to tensors
 """

@@ -1,7 +1,7 @@
 """SageMaker's containers: `POST /invocations`, the path that MLflow has too.
 
 Source: SageMaker's "common data formats for inference", and what its own containers read. CSV without a header (one is recognised), JSON, JSON
-Lines, and Triton's `application/vnd.sagemaker-triton.binary+json`, which is Open Inference V2 with the length of its JSON in the content type.
+Lines, RecordIO, and Triton's `application/vnd.sagemaker-triton.binary+json`, which is Open Inference V2 with the length of its JSON in the content type.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from payloads import open_inference
+from payloads import open_inference, recordio
 from payloads.json_documents import Forms, load, read_form
 from payloads.media_types import media_type, parameter
 from payloads.nested_lists import tensors_of_columns, tensors_of_document, tensors_of_rows
@@ -27,8 +27,8 @@ PATH: Final = re.compile(r".*/invocations/?")
 
 _LINES: Final = frozenset({"application/jsonlines", "application/x-jsonlines", "application/x-ndjson", "application/jsonl"})
 _TRITON: Final = "application/vnd.sagemaker-triton.binary+json"
-_OWN_TYPES: Final = _LINES | {_TRITON, "application/x-recordio-protobuf"}
-_NO_VALUES: Final = frozenset({"application/x-recordio-protobuf", "application/x-npy", "application/octet-stream", "text/libsvm", "text/x-libsvm"})
+_OWN_TYPES: Final = _LINES | {_TRITON, recordio.MEDIA_TYPE}
+_NO_VALUES: Final = frozenset({"application/x-npy", "application/octet-stream", "text/libsvm", "text/x-libsvm"})
 _FIRST_LINE_BYTES: Final = 64 * 1024
 
 
@@ -47,14 +47,14 @@ def decode_request(content: bytes, body: Body, model: str, version: str) -> Deco
     """Return the inputs."""
     if media_type(body.content_type) == _TRITON:
         return msgspec.structs.replace(open_inference.decode_request(content, _as_open_inference(body), model, version), format=NAME)
-    return Decoded(NAME, _tensors("inputs", content, body, _REQUEST_FORMS), model, version)
+    return Decoded(NAME, _tensors("inputs", content, body, _REQUEST_FORMS, recordio.Part.FEATURES), model, version)
 
 
 def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:
     """Return the predictions."""
     if media_type(body.content_type) == _TRITON:
         return msgspec.structs.replace(open_inference.decode_reply(content, _as_open_inference(body), model, version), format=NAME)
-    return Decoded(NAME, _tensors("predictions", content, body, _REPLY_FORMS), model, version)
+    return Decoded(NAME, _tensors("predictions", content, body, _REPLY_FORMS, recordio.Part.LABEL), model, version)
 
 
 def _as_open_inference(body: Body) -> Body:
@@ -62,12 +62,14 @@ def _as_open_inference(body: Body) -> Body:
     return msgspec.structs.replace(body, fields={"inference-header-content-length": length} if length else {})
 
 
-def _tensors(name: str, content: bytes, body: Body, forms: Forms) -> list[Tensor]:
+def _tensors(name: str, content: bytes, body: Body, forms: Forms, part: recordio.Part) -> list[Tensor]:
     kind = media_type(body.content_type)
     if kind in _NO_VALUES:
         raise Refused(Undecodable.NO_DATA)
     if kind == "text/csv":
         return tensors_of_bare_csv(name, content)
+    if kind == recordio.MEDIA_TYPE:
+        return recordio.tensors_of_recordio(content, part)
     if kind in _LINES:
         return tensors_of_rows(name, _documents(content))
     document = load(content)

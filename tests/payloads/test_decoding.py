@@ -197,6 +197,7 @@ CONTENT_TYPES = st.sampled_from(
         "text/plain",
         "text/event-stream",
         "application/jsonlines",
+        "application/x-recordio-protobuf",
         "application/octet-stream",
         "application/vnd.sagemaker-triton.binary+json;json-header-size=2",
         "multipart/form-data; boundary=b",

@@ -76,7 +76,7 @@ def test_tritons_content_type_is_open_inference_with_its_length_there(decode_bod
     assert answer.tensors == [Tensor("y", "INT64", (1,), [1])]
 
 
-@pytest.mark.parametrize("content_type", ["application/x-recordio-protobuf", "application/x-npy", "text/libsvm"])
+@pytest.mark.parametrize("content_type", ["application/x-npy", "text/libsvm"])
 def test_encodings_that_are_not_read_are_no_data(decode_as_sagemaker, body, content_type):
     assert decode_as_sagemaker(body(b"1", content_type=content_type))[0].reason is Undecodable.NO_DATA
 
