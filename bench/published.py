@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, drain, layouts, monitor, payloads, privacy, proxy, soak
+from bench import bounds, capacity, crash_points, drain, labels, layouts, monitor, payloads, privacy, proxy, soak
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -44,6 +44,11 @@ def _privacy() -> str:
 def _monitor() -> str:
     run = _run("monitor")
     return f"{_origin(run)} {monitor.report(msgspec.convert(run, monitor.Figures))}"
+
+
+def _labels() -> str:
+    run = _run("labels")
+    return f"{_origin(run)} {run['exchanges']:,} exchanges in the store:\n\n{labels.report(msgspec.convert(run['costs'], list[labels.Cost]))}"
 
 
 def _payloads() -> str:
@@ -85,6 +90,7 @@ _SECTIONS: Final = {
     "bounds": _bounds,
     "soak": _soak,
     "privacy": _privacy,
+    "labels": _labels,
     "monitor": _monitor,
     "payloads": _payloads,
     "layouts": _layouts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +14,12 @@ from records.label import NO_EXCHANGE, Label, Labelled, Subject
 from store.clickhouse.client import Connection, Store
 from store.clickhouse.columns import arrow_stream
 from store.clickhouse.queries import BODIES_AS_BYTES, EXCHANGE_COLUMNS, exchange_of
+
+_COLUMNS: Final = EXCHANGE_COLUMNS.replace("request_body,", "'' AS request_body,") + ", label_key"
+"""A prediction is in the reply; requests are the larger part of a store."""
+
+_AROUND_NS: Final = 3_600_000_000_000
+"""An exchange's id and its record may have been given their times this far apart."""
 
 _LONG_QUERY: Final = {"max_query_size": 16 * 1024 * 1024}
 """The names of a batch stand in the query."""
@@ -65,7 +71,7 @@ class LabelTable:
         """Return the stored exchanges, of all arms, that these are about, each with its `label_key`: only what was served has one."""
         distinct = set(subjects)
         ids = {subject.exchange_id for subject in distinct} - {NO_EXCHANGE}
-        found = self._exchanges_where("exchange_id", [str(UUID(bytes=each)) for each in ids])
+        found = self._exchanges_where("exchange_id", [str(UUID(bytes=each)) for each in ids], _around(ids))
         found += self._exchanges_where("request_id", [*{subject.request_id for subject in distinct} - {""}])
         return found + self._exchanges_where("label_key", [*{subject.key for subject in distinct} - {""}])
 
@@ -91,13 +97,13 @@ class LabelTable:
                 },
             )
 
-    def _exchanges_where(self, column: str, names: Sequence[str]) -> list[tuple[Exchange, str]]:
+    def _exchanges_where(self, column: str, names: Sequence[str], period: str = "1") -> list[tuple[Exchange, str]]:
         if not names:
             return []
-        condition = f"{column} IN %(names)s"
+        condition = f"{column} IN %(names)s AND {period}"
         if column == "label_key":  # only what was served has a request, and so a key
             condition = f"exchange_id IN (SELECT exchange_id FROM exchanges WHERE {condition})"  # noqa: S608 - one of three columns
-        statement = f"SELECT {EXCHANGE_COLUMNS}, label_key FROM exchanges WHERE {condition}"  # noqa: S608 - likewise
+        statement = f"SELECT {_COLUMNS} FROM exchanges WHERE {condition}"  # noqa: S608 - likewise
         with self._connection() as client:
             rows = client.query(statement, {"names": names}, _LONG_QUERY, column_formats=BODIES_AS_BYTES).result_rows
         return [(exchange_of(row[:-1]), str(row[-1])) for row in rows]
@@ -105,6 +111,15 @@ class LabelTable:
     def _insert(self, table: str, columns: dict[str, Any]) -> None:
         with self._connection() as client:
             client.raw_insert(table, list(columns), arrow_stream(pa.table(columns)), fmt="ArrowStream")
+
+
+def _around(exchange_ids: Collection[bytes]) -> str:
+    """Return a condition that finds the exchanges by their time, which a UUIDv7 begins with: days and models without them are not looked into."""
+    if any(each[6] >> 4 != 7 for each in exchange_ids):
+        return "1"
+    times_ns = [int.from_bytes(each[:6], "big") * 1_000_000 for each in exchange_ids]
+    first, last = min(times_ns, default=0) - _AROUND_NS, max(times_ns, default=0) + _AROUND_NS
+    return f"started_at BETWEEN fromUnixTimestamp64Nano({max(0, first)}) AND fromUnixTimestamp64Nano({min(last, 2**63 - 1)})"
 
 
 def _label_columns(labels: Sequence[Label]) -> dict[str, Any]:
