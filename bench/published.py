@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, drain, labels, layouts, monitor, payloads, privacy, proxy, soak
+from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, soak, spool, stalls
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -39,6 +39,21 @@ def _soak() -> str:
 def _privacy() -> str:
     run = _run("privacy")
     return f"{_origin(run)}\n\n{privacy.report(msgspec.convert(run['figures'], list[privacy.Figure]))}"
+
+
+def _crashes() -> str:
+    run = _run("crashes")
+    return f"{_origin(run)}\n\n{crashes.report(msgspec.convert(run['outcome'], crashes.Outcome))}"
+
+
+def _stalls() -> str:
+    run = _run("stalls")
+    return f"{_origin(run)}\n\n{stalls.report(msgspec.convert(run['rows'], list[stalls.Row]))}"
+
+
+def _spool() -> str:
+    run = _run("spool")
+    return f"{_origin(run)}\n\n{spool.report(msgspec.convert(run['figures'], spool.Figures))}"
 
 
 def _monitor() -> str:
@@ -91,6 +106,9 @@ _SECTIONS: Final = {
     "soak": _soak,
     "privacy": _privacy,
     "labels": _labels,
+    "crashes": _crashes,
+    "stalls": _stalls,
+    "spool": _spool,
     "monitor": _monitor,
     "payloads": _payloads,
     "layouts": _layouts,

@@ -116,7 +116,7 @@ class SpoolReader:
         return Batch(frames, dict(self._cursors), self._take_lost())
 
     def _read_in_turn(self, active: list[Tail], max_frames: int, max_bytes: int) -> tuple[list[Frame], list[Tail]]:
-        """Give each writer its share of the batch; return the frames, and the writers that had any."""
+        """Give each writer its share of the batch; return the frames, and the writers that went on."""
         frames: list[Frame] = []
         productive = []
         share_frames, share_bytes = -(-max_frames // len(active)), -(-max_bytes // len(active))
@@ -127,9 +127,9 @@ class SpoolReader:
                 _log.error("%s; until then the records of this writer wait", error)
                 self._set_aside(tail)
                 continue
-            self._cursors[tail.writer] = tail.cursor
-            if taken:
-                frames += taken
+            frames += taken
+            if tail.cursor != self._cursors[tail.writer]:  # also where all that it passed was damaged
+                self._cursors[tail.writer] = tail.cursor
                 productive.append(tail)
         return frames, productive
 
