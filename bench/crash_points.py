@@ -10,11 +10,13 @@ import argparse
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -31,6 +33,7 @@ from store.spool.writer import SpoolWriter
 
 RECORDS: Final = 40
 AMENDED: Final = (3, 20, 37)
+_PATIENCE_SECONDS: Final = 10
 _CALL: Final = re.compile(r"^(\d+) +(\w+)\(", re.MULTILINE)
 
 
@@ -87,21 +90,23 @@ class Lives:
     def finish(self) -> str:
         """Return what was wrong with what the last one left."""
         with self._loader(self._unfinished, "") as loader:
-            return _wrong(_heard(loader))
+            return faults(_heard(loader))
 
     def _live(self, options: Sequence[str]) -> tuple[bool, str]:
         previous, following = self._unfinished, f"w{next(self._numbers)}"
         _fill(self._room / following / "spool" / following)
         self._unfinished = following
         with self._loader(previous, following) as loader:
-            wrong = _wrong(_heard(loader)) if previous else ""
+            wrong = faults(_heard(loader)) if previous else ""
             _heard(loader)
             strace = subprocess.run([self._strace, "-f", "-qq", "-p", str(loader.pid), *options], capture_output=True, check=False, text=True)
-            if loader.wait(10) == 0:
-                return False, wrong
-            if loader.returncode != -9:
-                raise BenchmarkError(f"a loader ended with status {loader.returncode}, not by a kill: {strace.stderr}")
-            return True, wrong
+            if loader.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    loader.wait(_PATIENCE_SECONDS)
+            if loader.returncode not in {0, -signal.SIGKILL}:
+                loader.kill()
+                raise BenchmarkError(f"strace did not do its work ({strace.stderr.strip()}), or a loader failed: status {loader.returncode}")
+            return loader.returncode != 0, wrong
 
     def _loader(self, previous: str, following: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bench.doomed_loader", str(self._room), self._url, previous, following]
@@ -168,16 +173,20 @@ def _missing(program: str) -> NoReturn:
     raise BenchmarkError(f"{program} is not installed; on Debian and Ubuntu: apt-get install {program}")
 
 
-def _wrong(found: dict[str, Any]) -> str:
+def faults(found: dict[str, Any]) -> str:
     """Return what is not as it should be, nothing where all is."""
     expected = {"exchanges": [*range(1, RECORDS + 1)], "outcomes": [*AMENDED], "stored": RECORDS, "dropped": {}}
     return "; ".join(_differences(expected, found))
 
 
 def _differences(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:
-    for name, value in expected.items():
-        if found[name] != value:
-            yield f"{name} {found[name]} and not {value}"
+    for table in ("exchanges", "outcomes"):
+        more, fewer = Counter(found[table]) - Counter(expected[table]), Counter(expected[table]) - Counter(found[table])
+        if more or fewer:
+            yield f"{table}: too often {[*more]}, missing {[*fewer]}"
+    for name in ("stored", "dropped"):
+        if found[name] != expected[name]:
+            yield f"{name}: {found[name]} and not {expected[name]}"
 
 
 def _parse() -> argparse.Namespace:
