@@ -185,8 +185,9 @@ class Reader(Generic[Head]):
         if (end if end >= 0 else len(self._buffer)) - self._at > self._max_head_bytes:
             raise self.too_large()
         if end < 0:
+            checked = max(self._searched - 1, self._at)  # of a CR at the end only what follows it tells
             self._searched = len(self._buffer)
-            if STRAY_CONTROL.search(self._buffer, self._at):
+            if STRAY_CONTROL.search(self._buffer, checked):
                 raise WireError(400, "a line of the head is not ended by CR LF, or has control characters")
         return end
 

@@ -11,6 +11,9 @@ from records.exchange import Body
 MAX_CHUNK_TIMES: Final = 4096
 """Pieces of one event stream whose times are kept."""
 
+_SMALL_BYTES: Final = 1024
+"""Smaller pieces are gathered: an object for each would take more memory than what it holds."""
+
 
 def whole_body(content: bytes, fields: ContentFields, limit_bytes: int) -> Body:
     """Return the record of a body that came in one piece, in a message with these fields."""
@@ -24,11 +27,12 @@ def whole_body(content: bytes, fields: ContentFields, limit_bytes: int) -> Body:
 class BodyCapture:
     """The pieces of one body, up to a limit in bytes."""
 
-    __slots__ = ("_chunk_ends", "_chunk_ns", "_kept_bytes", "_limit", "_pieces", "_since_ns", "size_bytes")
+    __slots__ = ("_chunk_ends", "_chunk_ns", "_gathered", "_kept_bytes", "_limit", "_pieces", "_since_ns", "size_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
+        self._gathered: bytearray | None = None
         self._kept_bytes = 0
         self._since_ns = 0
         self._chunk_ends: list[int] = []
@@ -44,15 +48,22 @@ class BodyCapture:
         size = len(piece)
         self.size_bytes += size
         room = self._limit - self._kept_bytes
-        if room >= size:
-            self._pieces.append(piece)
-            self._kept_bytes += size
-        elif room > 0:
-            self._pieces.append(piece[:room])
-            self._kept_bytes += room
+        if room > 0:
+            self._keep(piece if room >= size else piece[:room])
         if self._since_ns and len(self._chunk_ends) < MAX_CHUNK_TIMES:
             self._chunk_ends.append(self.size_bytes)
             self._chunk_ns.append(time.perf_counter_ns() - self._since_ns)
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept_bytes += len(piece)
+        if len(piece) >= _SMALL_BYTES:
+            self._gathered = None
+            self._pieces.append(piece)
+        elif self._gathered is None:
+            self._gathered = bytearray(piece)
+            self._pieces.append(self._gathered)
+        else:
+            self._gathered += piece
 
     def body(self, fields: ContentFields) -> Body:
         """Return the record of the body of a message with these fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 import time
@@ -27,8 +28,6 @@ _PIPELINED_BYTES_AT_MOST: Final = 64 * 1024
 
 _RESET: Final = struct.pack("ii", 1, 0)
 """The value of SO_LINGER that makes a close a reset."""
-
-_HIGH_WATER_BYTES: Final = 64 * 1024
 
 _LINGER_NS: Final = 5_000_000_000
 """How long a client that still sends is listened to after its last reply (RFC 9112 §9.6): closing on unread bytes would reset the connection under the reply."""
@@ -86,8 +85,8 @@ class ClientConnection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclasses
-        # Reading from the upstream goes on when the client has taken everything: then an outcome knows when that was.
-        self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES, low=0)
+        # Writing is paused by the first byte that the kernel does not take, and goes on when it has taken all: so an outcome knows what became of a reply's tail.
+        self.transport.set_write_buffer_limits(high=1, low=0)  # with 0, TLS would pause where there is nothing to write
         address = transport.get_extra_info("peername")
         self.peer_text = str(address[0]) if isinstance(address, tuple) else ""
         self.peer = self.peer_text.encode() or b"unknown"  # RFC 7239 §6.2
@@ -140,13 +139,16 @@ class ClientConnection:
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.writing_paused = False
+        took_time = self._context.coarse_ns > self.since_ns
         self.since_ns = self._context.coarse_ns
         if self._flight is not None:
             self._flight.upstream_may_flow(True)
         elif self._tunnel is not None:
             self._tunnel.upstream_may_flow(True)
         if self._unread_tail is not None:
-            self._amend(ErrorKind.NONE)
+            if took_time:
+                self._amend(ErrorKind.NONE)
+            self._unread_tail = None
             if not self._lingering:
                 self._go_on()
 
@@ -187,7 +189,10 @@ class ClientConnection:
             self._cut_tail(kind)
 
     def check(self, now_ns: int) -> None:
-        """End what has taken too long at this `time.perf_counter_ns`."""
+        """End what has taken too long at this `time.perf_counter_ns`, and see whether a client that is not read from is still there."""
+        if self.reading_paused and _has_left(self.transport):
+            self.abort()
+            return
         if self._flight is not None:
             self._flight.check(now_ns)
         elif self._tunnel is not None:
@@ -203,8 +208,6 @@ class ClientConnection:
         elif self._lingering:
             if waited_ns > _LINGER_NS:
                 self._end_lingering()
-        elif waited_ns > timeouts.send_ns and self.transport.get_write_buffer_size():
-            self._cut_tail(ErrorKind.SEND_TIMEOUT)  # closing would wait for the client for ever
         elif self._reader.idle:
             if waited_ns > timeouts.client_idle_ns:
                 self.transport.close()
@@ -383,3 +386,12 @@ class ClientConnection:
 
 def _too_large() -> WireError:
     return WireError(413, "the request's body is larger than is accepted")
+
+
+def _has_left(transport: asyncio.Transport) -> bool:
+    """Whether the client has closed a connection from which nothing is read, so that the event loop does not tell."""
+    if transport.is_closing():
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+    return bool(poll.poll(0))

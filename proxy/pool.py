@@ -132,17 +132,20 @@ class Pool:
 
     def lend(self, connection: UpstreamConnection, connect_ns: int = 0) -> bool:
         """Give the connection to whoever has waited longest; False where nobody waits."""
-        waiting = self._connecting or self._queued
-        if not waiting:
+        first = [waiting[next(iter(waiting))] for waiting in (self._connecting, self._queued) if waiting]
+        if not first:
             return False
-        self._hand_over(connection, waiting[next(iter(waiting))], connect_ns)
+        self._hand_over(connection, min(first, key=_since), connect_ns)
         return True
 
     def has_room(self) -> None:
         """Begin to connect for those that wait because no endpoint could take more."""
-        while self._queued:
-            entry = self._queued[next(iter(self._queued))]
+        for entry in tuple(self._queued.values()):
+            if self._queued.get(entry.receiver) is not entry:
+                continue  # it was served meanwhile
             endpoint = self._choose(self._untried(entry))
+            if endpoint is None and entry.tried:
+                continue  # the others may go where this one was already
             if endpoint is None:
                 return
             connection = endpoint.take_idle(self.now)
@@ -262,7 +265,7 @@ class Pool:
         untried = self._untried(entry)
         if untried and self._patience(entry) > 0.0:
             del self._connecting[entry.receiver]
-            self._queued[entry.receiver] = entry  # from where `has_room` takes it at once, if it can
+            self._queued = {entry.receiver: entry, **self._queued}  # it came before those; `has_room` takes it at once, if it can
         else:
             self._give_up(entry, kind, reason)
 
@@ -309,3 +312,7 @@ class Pool:
         endpoint.take_service(self.now)
         self._tally.ejected(endpoint, reason)
         _log.warning("%s: %s gets no requests for %.3g s: %s", self._tally.arm, endpoint.address, endpoint.ejected_until - self.now, why)
+
+
+def _since(entry: Waiting) -> float:
+    return entry.since

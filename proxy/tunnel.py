@@ -85,11 +85,13 @@ class Tunnel(Receiver):
             self.failed(kind, "")
 
     def check(self, now_ns: int) -> None:
-        """Break it off where neither side said anything for too long, or where the client does not take the last of what it was sent."""
+        """Break it off where neither side said anything for too long, or where the client does not take what it was sent."""
         silent_ns = now_ns - self._heard_ns
         if self._connection is None:
             if silent_ns > self._context.timeouts.send_ns:
                 self._client.abort()
+        elif self._client.writing_paused and now_ns - self._client.since_ns > self._context.timeouts.send_ns:
+            self.break_off(ErrorKind.SEND_TIMEOUT)
         elif silent_ns > self._context.timeouts.tunnel_idle_ns:
             self.break_off(ErrorKind.TUNNEL_IDLE_TIMEOUT)
 

@@ -74,6 +74,7 @@ class UpstreamConnection:
         "_lent_ns",
         "_reader",
         "_receiver",
+        "_said_end",
         "_status",
         "_switched",
         "endpoint",
@@ -93,6 +94,7 @@ class UpstreamConnection:
         self._reader = ReplyReader(max_head_bytes)
         self._receiver: Receiver | None = None
         self._keep_alive = True
+        self._said_end = False
         self._switched = False
         self._lent_ns = 0  # where nobody wants to know how the reply was
         self._first_byte_ns = 0
@@ -188,7 +190,8 @@ class UpstreamConnection:
             successor.reply_body(rest)
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol. The connection is closed, which ends a reply that only the close delimits."""
+        """See asyncio.Protocol. Ends a reply that only the close delimits. With TLS, uvloop calls it for a `close_notify` alone (RFC 8446 §6.1)."""
+        self._said_end = True
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -200,7 +203,7 @@ class UpstreamConnection:
             self._receiver.reply_end(b"")
             return
         try:
-            if exc is None and self._reader.receive_eof() is END:
+            if exc is None and self._said_end and self._reader.receive_eof() is END:
                 self._keep_alive = False
                 self._reply_end()
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from itertools import pairwise
 
@@ -186,3 +187,24 @@ def test_long_heads_are_not_remembered():
     before = _parse_remembered.cache_info().currsize
     messages(RequestReader(65536), [b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
     assert _parse_remembered.cache_info().currsize == before
+
+
+def test_a_head_that_drips_is_not_looked_through_again_with_every_byte():
+    reader = RequestReader(65536)
+    began = time.process_time()
+    reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    for _ in range(6_000):
+        reader.receive(b"X: 34567\r\n")
+        assert reader.next_event() is NEED_DATA
+    assert time.process_time() - began < 1.0  # seconds; many times that where all of it is
+
+
+@pytest.mark.parametrize("stray", [b"\rX", b"X\n", b"X\x00"])
+def test_a_stray_control_character_is_found_wherever_the_head_was_cut(stray):
+    begin = b"GET / HTTP/1.1\r\nHost: a\r\nX: y"
+    for at in range(1, len(begin + stray) + 1):
+        reader = RequestReader(65536)
+        with pytest.raises(WireError):  # noqa: PT012 - by either of the two pieces
+            for piece in ((begin + stray)[:at], (begin + stray)[at:]):
+                reader.receive(piece)
+                reader.next_event()

@@ -628,3 +628,40 @@ async def test_a_name_that_cannot_be_one_is_a_502_that_says_so(bench):
     reply = await proxy.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert reply.startswith(b"HTTP/1.1 502 ")
     assert b"is empty or longer than 63 bytes" in reply
+
+
+async def test_who_waits_for_one_endpoint_does_not_keep_others_from_another(bench, start):
+    let_go = {b"one": asyncio.Event(), b"two": asyncio.Event()}
+
+    def holding(name: bytes) -> Handler:
+        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            await let_go[name].wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n%b" % name)
+            writer.close()
+
+        return hold
+
+    one, two = await start(holding(b"one")), await start(holding(b"two"))
+    proxy = await bench.proxy(f"{one.url},{two.url}", max_upstream_connections=1)
+    held = [asyncio.ensure_future(proxy.exchange(GET)) for _ in range(2)]
+    (pool,) = proxy.pools
+
+    async def waiting(count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(pool._queued) != count or sum(endpoint.load for endpoint in pool.endpoints) != 2:
+                await asyncio.sleep(0.01)
+
+    await waiting(0)
+    first = asyncio.ensure_future(proxy.exchange(GET))
+    await waiting(1)
+    second = asyncio.ensure_future(proxy.exchange(GET))
+    await waiting(2)
+    next(iter(pool._queued.values())).tried.append(pool.endpoints[0])  # as if it could not be connected to a moment ago
+    let_go[b"one"].set()
+    async with asyncio.timeout(10):
+        assert (await second).endswith(b"one")
+    assert not first.done()
+    let_go[b"two"].set()
+    assert (await first).endswith(b"two")
+    await asyncio.gather(*held)

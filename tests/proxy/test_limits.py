@@ -157,3 +157,22 @@ async def test_request_bytes_are_read_only_as_fast_as_the_upstream_takes_them(be
         await writer.drain()
     assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200 ")
     assert (await proxy.tap.recorded(1))[0].request.size_bytes == 20_000_000
+
+
+async def test_a_client_that_leaves_while_its_request_is_not_read_is_noticed(bench):
+    """Nothing of a connection that is not read from is told by the event loop."""
+
+    async def take_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(30)
+
+    proxy = await bench.proxy(await bench.upstream(take_nothing))
+    _, writer = await proxy.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+    async with asyncio.timeout(10):
+        while not any(connection.reading_paused for connection in proxy.connections):
+            writer.write(bytes(100_000))
+            await asyncio.sleep(0.005)
+    writer.transport.abort()
+    (exchange,) = await proxy.tap.recorded(1)
+    assert exchange.error is ErrorKind.CLIENT_LEFT

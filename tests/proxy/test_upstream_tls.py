@@ -10,13 +10,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from config.settings import HealthSettings, UpstreamTlsSettings
 from config.units import Seconds
 from proxy.upstream_tls import client_context
+from records.exchange import ErrorKind
 
 from .certificates import Authority, Pair, encrypted
-from .conftest import Proxy, answering, read_request
+from .conftest import Bench, Proxy, answering, read_request
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -188,3 +190,31 @@ def test_a_key_that_cannot_be_used_is_said(authority):
         client_context(tls(certificate=ours.certificate, key=other.key)["tls"], "x")
     with pytest.raises(ValueError, match="expected a key without a password"):
         client_context(tls(certificate=ours.certificate, key=encrypted(ours).key)["tls"], "x")
+
+
+def test_a_reply_that_only_the_close_ends_is_cut_off_where_the_upstream_does_not_say_that_it_ends(authority, server):
+    """TLS says so by a `close_notify`: without one, whoever is between could have cut the reply short (RFC 8446 §6.1)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*server)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _ = await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        await writer.drain()
+        if b"/cut" in head:
+            writer.transport.abort()
+        writer.close()
+
+    async def exchange_both() -> None:
+        async with AsyncExitStack() as stack, await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) as serving:
+            url = f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
+            proxy = await Bench(stack).proxy(url, of_route=tls(ca=authority.certificate))
+            whole = await proxy.exchange(GET)
+            broken = await proxy.exchange(GET.replace(b"GET /", b"GET /cut"))
+            errors = [exchange.error for exchange in await proxy.tap.recorded(2)]
+        assert whole.endswith(b"\r\n0\r\n\r\n")
+        assert b"all of it" in broken
+        assert not broken.endswith(b"0\r\n\r\n")
+        assert errors == [ErrorKind.NONE, ErrorKind.UPSTREAM_CLOSED]
+
+    uvloop.run(exchange_both())  # which workers use; asyncio's own loop does not tell the two ends apart
