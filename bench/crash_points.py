@@ -100,9 +100,8 @@ class Lives:
             wrong = faults(_heard(loader)) if previous else ""
             _heard(loader)
             strace = subprocess.run([self._strace, "-f", "-qq", "-p", str(loader.pid), *options], capture_output=True, check=False, text=True)
-            if loader.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    loader.wait(_PATIENCE_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                loader.wait(_PATIENCE_SECONDS)
             if loader.returncode not in {0, -signal.SIGKILL}:
                 loader.kill()
                 raise BenchmarkError(f"strace did not do its work ({strace.stderr.strip()}), or a loader failed: status {loader.returncode}")
