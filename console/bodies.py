@@ -12,10 +12,12 @@ from console.replies import ApiError, json_reply
 from records.ports import EventIntake, EventsNotTakenError, LabelIntake, LabelsNotKeptError, UnreadableEventsError, UnreadableLabelsError
 from records.receipt import Receipt
 
-BODY_AT_MOST_BYTES: Final = 16 * 1024 * 1024
+BODY_AT_MOST_BYTES: Final = 8 * 1024 * 1024
 """After decompression. Larger ones are answered 413."""
 
-_BODIES_AT_ONCE: Final = 4
+_BODIES_AT_ONCE: Final = 2
+"""Parsed, a body of small values takes some twenty times its size."""
+
 _BODY_SECONDS: Final = 60.0
 
 

@@ -24,6 +24,7 @@ from records.label import LabelSource
 from records.ports import LabelsNotKeptError, StoreUnavailableError, UnreadableLabelsError
 from records.receipt import Receipt
 from store.clickhouse.labels import LabelTable
+from store.directories import make_private
 from store.owner import HeldError, take_lock
 
 Intake: TypeAlias = Callable[[Sequence[Any]], Receipt]
@@ -89,6 +90,7 @@ def _labelling(settings: Settings) -> Iterator[Labelling]:
     directory = Path(settings.data_dir)
     with ExitStack() as stack:
         table = LabelTable(stack.enter_context(opened_store(settings)))
+        make_private(directory)
         try:
             lock = take_lock(directory / JOURNAL_LOCK_NAME, f"The journal of labels in {directory}", "--data-dir")
         except HeldError as error:

@@ -27,7 +27,7 @@ from records.exchange import Exchange, Role
 from records.label import NO_EXCHANGE, Label, Labelled, LabelSource, LabelTiming, Subject
 from records.metrics import Metric
 from records.payload import DecodeResult
-from records.ports import LabelsNotKeptError, StoreUnavailableError
+from records.ports import LabelsNotKeptError, StoreUnavailableError, UnreadableLabelsError
 from records.receipt import Receipt, Refusal
 from records.status import LabelStatus
 from store.clickhouse.labels import LabelTable
@@ -35,6 +35,9 @@ from store.clickhouse.labels import LabelTable
 JOURNAL_NAME: Final = "labels.sqlite"
 JOURNAL_LOCK_NAME: Final = "labels.lock"
 """In the data directory."""
+
+LABELS_AT_MOST: Final = 200_000
+"""In one batch: what fits into a body is bounded in bytes, and labels are larger than what says them."""
 
 _ERRORS_TOLD: Final = 100
 _STORED_AT_ONCE: Final = 5_000
@@ -75,23 +78,27 @@ class Labelling:
     def accept(self, records: Iterable[Record], source: str) -> Receipt:
         """Keep what are labels among these records, which are one batch: all of them, or none where that is not possible now."""
         labels: list[Label] = []
-        refusals: list[Refusal] = []
+        errors: list[Refusal] = []
+        refused = 0
         for each in read_labels(records, received_at_ns=time.time_ns(), source=source):
             if isinstance(each, Label):
                 labels.append(each)
             else:
-                refusals.append(each)
+                refused += 1
+                errors += [each] if len(errors) < _ERRORS_TOLD else []
+            if len(labels) > LABELS_AT_MOST:
+                raise UnreadableLabelsError(f"expected at most {LABELS_AT_MOST:,} labels at once, found more; send them in smaller parts")
+        counts: dict[tuple[str, ...], float] = {(Metric.LABELS_RECEIVED.metric_name, source): len(labels), (Metric.LABELS_REFUSED.metric_name, source): refused}
+        self._keep(labels, counts)
+        return Receipt(accepted=len(labels), refused=refused, errors=tuple(errors))
+
+    def _keep(self, labels: Sequence[Label], counts: Mapping[tuple[str, ...], float]) -> None:
         try:
-            counts: dict[tuple[str, ...], float] = {
-                (Metric.LABELS_RECEIVED.metric_name, source): len(labels),
-                (Metric.LABELS_REFUSED.metric_name, source): len(refusals),
-            }
             kept = self._journal.accept(labels, counts)
         except JournalError as error:
             raise LabelsNotKeptError(str(error)) from error
         if not kept:
             raise LabelsNotKeptError(f"more than labels.max_unstored ({self._settings.max_unstored:,}) labels would wait for the store; send these again later")
-        return Receipt(accepted=len(labels), refused=len(refusals), errors=tuple(refusals[:_ERRORS_TOLD]))
 
     def accept_feedback(self, exchanges: Iterable[Exchange]) -> None:
         """Keep what feedback among these exchanges says. What cannot be kept is counted as refused: nothing waits for it."""

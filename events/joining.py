@@ -112,7 +112,7 @@ def _exchange(request: Half | None, reply: Half | None, now_ns: int) -> Exchange
     started_at_ns = first.at_ns or now_ns
     took_ns = reply.at_ns - request.at_ns if request and reply and request.at_ns and reply.at_ns else -1
     return Exchange(
-        exchange_id=_exchange_id(first),
+        exchange_id=_exchange_id(first, started_at_ns),
         request_id=first.request_id,
         role=Role.SERVED,
         route="",
@@ -129,10 +129,10 @@ def _exchange(request: Half | None, reply: Half | None, now_ns: int) -> Exchange
     )
 
 
-def _exchange_id(half: Half) -> bytes:
+def _exchange_id(half: Half, started_at_ns: int) -> bytes:
     """Return a UUIDv7 whose random bits are a hash."""
     identity = f"{half.model}\0{half.arm}\0{half.request_id}".encode()
-    hashed = bytearray((half.at_ns // 1_000_000).to_bytes(6, "big") + blake2b(identity, digest_size=10).digest())
+    hashed = bytearray((started_at_ns // 1_000_000).to_bytes(6, "big") + blake2b(identity, digest_size=10).digest())
     hashed[6] = 0x70 | hashed[6] & 0x0F
     hashed[8] = 0x80 | hashed[8] & 0x3F
     return bytes(hashed)

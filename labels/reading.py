@@ -58,7 +58,7 @@ def records_of(content: bytes, content_type: str) -> Iterator[Record]:
     """Return the records of a body. Raises `UnreadableLabelsError` where it is not of one of the three kinds."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind in {"application/x-ndjson", "application/jsonl", "application/json-lines", "application/x-jsonlines"}:
-        return json_lines(content.split(b"\n"))
+        return json_lines(io.BytesIO(content))
     if kind == "text/csv":
         return csv_records(_decoded(content))
     if kind in {"application/json", ""}:

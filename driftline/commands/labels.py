@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from labels.reading import Record
 from records.ports import LabelsNotKeptError, StoreUnavailableError
 from records.receipt import Receipt, Refusal
 
-_BATCH_RECORDS: Final = 5_000
+_BATCH_LABELS: Final = 5_000
 _FULL_SECONDS: Final = 2.0
 _FULL_ATTEMPTS: Final = 60
 _REFUSALS_SHOWN: Final = 20
@@ -74,7 +73,16 @@ class _Progress:
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while batch := list(islice(records, _BATCH_RECORDS)):
+    batch: list[Record] = []
+    labels = 0
+    for line, record in records:
+        batch.append((line, record))
+        label = record.get("label") if isinstance(record, dict) else None
+        labels += len(label) if isinstance(label, list) else 1
+        if labels >= _BATCH_LABELS:
+            yield batch
+            batch, labels = [], 0
+    if batch:
         yield batch
 
 

@@ -1,10 +1,12 @@
 """The way of a label, with the real journal and the real engine."""
 
 import json
+import socket
 from uuid import UUID
 
 import pytest
 
+from config.addresses import Endpoint
 from config.settings import LabelSettings
 from driftline.labelling import Labelling
 from labels.journal import Journal, JournalError
@@ -13,8 +15,8 @@ from records.exchange import Body, Exchange, Role
 from records.ids import format_uuid, new_exchange_id
 from records.label import LabelSource
 from records.metrics import Metric
-from records.ports import LabelsNotKeptError, StoreUnavailableError
-from store.clickhouse.client import EmbeddedStore
+from records.ports import LabelsNotKeptError, StoreUnavailableError, UnreadableLabelsError
+from store.clickhouse.client import EmbeddedStore, ServerStore
 from store.clickhouse.columns import StoredExchange
 from store.clickhouse.inserter import EXCHANGES, Inserter
 from store.clickhouse.labels import LabelTable
@@ -156,6 +158,13 @@ def test_a_label_that_waited_in_vain_is_counted_and_stays_in_the_store(setting):
     assert setting.client.query("SELECT request_id, label FROM labels").result_rows == [("nobody", "1")]
 
 
+def test_a_batch_is_bounded_in_labels_and_told_only_its_first_errors(setting):
+    with pytest.raises(UnreadableLabelsError, match="200,000"):
+        setting.accept(*({"key": str(number), "label": [1] * 50_000} for number in range(5)))
+    receipt = setting.accept(*[7] * 1_000)
+    assert (receipt.accepted, receipt.refused, len(receipt.errors)) == (0, 1_000, 100)
+
+
 def test_prompt_and_late_labels_are_told_apart(setting):
     setting.accept({"request_id": "r-1", "label": 1}, {"request_id": "r-2", "label": 1})
     received_at_ns = _latest(setting.labelling)
@@ -195,19 +204,16 @@ def test_what_cannot_be_predicted_is_joined_all_the_same(setting):
     assert setting.counted(Metric.LABELLED_ROWS) == 0
 
 
-def test_labels_are_accepted_while_the_store_is_down_until_there_is_no_room(tmp_path, store, client, monkeypatch):
-    setting = Setting(tmp_path, store, client, max_unstored=2)
-
-    def down(*_):
-        raise StoreUnavailableError("refused")
-
-    monkeypatch.setattr(setting.table, "holding", down)
+def test_labels_are_accepted_while_the_store_is_down_until_there_is_no_room(tmp_path, store, client):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = "http://{}:{}".format(*nobody.getsockname())
+    setting = Setting(tmp_path, ServerStore(Endpoint.parse(url)), client, max_unstored=2)
     setting.accept({"request_id": "r-1", "label": 1}, {"request_id": "r-2", "label": 1})
     with pytest.raises(StoreUnavailableError):
         setting.labelling.step(0)
     with pytest.raises(LabelsNotKeptError, match="max_unstored"):
         setting.accept({"request_id": "r-3", "label": 1})
-    monkeypatch.undo()
+    setting.table = LabelTable(store)
     setting.restart()
     setting.settle()
     assert setting.client.query("SELECT request_id FROM labels ORDER BY request_id").result_rows == [("r-1",), ("r-2",)]

@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from driftline.cli import main
 from store.clickhouse.client import EmbeddedStore
+from tests.store.clickhouse_server import ClickHouseServer
 
 ROWS = [{"request_id": f"r-{number}", "label": number % 2} for number in range(6000)]
 
@@ -80,6 +81,16 @@ def test_a_file_that_cannot_be_read_is_one_clear_sentence(data_directory, tmp_pa
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert complaint in err
+
+
+def test_a_server_s_store_needs_no_data_directory_yet(tmp_path, capfd):
+    server = ClickHouseServer(tmp_path / "server")
+    try:
+        (tmp_path / "labels.csv").write_text("key,label\nk,1\n")
+        assert main(["labels", "import", "--clickhouse", server.url, "--data-dir", str(tmp_path / "new"), str(tmp_path / "labels.csv")]) == 0
+        assert capfd.readouterr().out == "1 labels taken, 0 lines refused.\n"
+    finally:
+        server.close()
 
 
 def test_without_a_store_there_is_nothing_to_import_into(tmp_path, capfd):
