@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, soak, spool, stalls
+from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, soak, spool, stalls, tools
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -91,6 +91,20 @@ def _crash_points() -> str:
     return "\n".join(f"- {msgspec.convert(run['outcomes'], crash_points.Outcomes).sentence}\n  ({_origin(run)})" for run in runs)
 
 
+def _tools() -> str:
+    run = _run("tools")
+    return f"{_origin(run)}\n\n{tools.report(msgspec.convert(run['figures'], tools.Figures, strict=False))}"
+
+
+def _gpu() -> str:
+    if not (_ROOT / "bench" / "results" / "gpu.json").exists():
+        return "Not measured: no machine with a CUDA device was at hand. What runs only there (the CUDA provider, its fusions, FP16 on it) has not been run."
+    from bench import gpu  # noqa: PLC0415 - pages without these figures are made without it
+
+    run = _run("gpu")
+    return f"{_origin(run)} {run['device']}.\n\n{gpu.report(msgspec.convert(run['figures'], list[gpu.Figures]))}"
+
+
 def _origin(run: dict[str, Any]) -> str:
     return f"`{run['command']}` on {machine_sentence(run['machine'])}."
 
@@ -115,6 +129,8 @@ _SECTIONS: Final = {
     "capacity": _capacity,
     "drain": _drain,
     "crash_points": _crash_points,
+    "tools": _tools,
+    "gpu": _gpu,
 }
 
 if __name__ == "__main__":

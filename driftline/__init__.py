@@ -33,6 +33,7 @@
 - `store_access`       questions to the store from a command
 - `stored_exchanges`   stored traffic, exchange by exchange
 - `periods`            how commands ask for stored traffic
+- `time_argument`      times on the command line
 - `replaying`          stored traffic, sent again
 - `verdict_text`       verdicts as a command prints them
 - `stored_columns`     stored traffic as columns

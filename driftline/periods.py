@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
 from config.options import add_config_option, add_option
 from driftline.stored_exchanges import Period
+from driftline.time_argument import time_ns
 
 
 def add_period_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -23,12 +23,3 @@ def add_period_options(parser: argparse.ArgumentParser, *, required: bool = True
 def period_of(arguments: argparse.Namespace) -> Period:
     """Return the period that was asked for."""
     return Period(arguments.model, arguments.version, arguments.since, arguments.until)
-
-
-def time_ns(text: str) -> int:
-    """Read a time as Unix nanoseconds, for argparse."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time as in 2026-01-31T12:00, found {text!r}") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)

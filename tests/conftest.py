@@ -10,8 +10,9 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 
 # The same examples in every run, so that a test never fails for a change that did not cause it. `HYPOTHESIS_PROFILE=search` looks for new ones.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("search", print_blob=True)
+# No deadline: a busy machine is no fault.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

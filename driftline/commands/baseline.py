@@ -15,9 +15,9 @@ from detectors.baseline import BaselineError, build_baseline, save_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.dependence import Dependence
 from detectors.tables import read_table
-from driftline.periods import time_ns
 from driftline.stored_columns import columns_from_store
 from driftline.stored_exchanges import Period
+from driftline.time_argument import time_ns
 from records.baseline import Baseline, NumericBaseline
 
 _SMALL_ROWS: Final = 2_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from config.options import add_config_option, add_option
+from driftline.time_argument import time_ns
 
 Parser: TypeAlias = argparse.ArgumentParser
 
@@ -132,8 +132,8 @@ def _add_rows(parser: Parser, *, required: bool) -> None:
     source.add_argument("--from", dest="rows_file", type=Path, metavar="FILE", help="Rows, *.csv or *.parquet: a column per feature, or one per input.")
     source.add_argument("--from-store", action="store_true", help="Rows that were sent to the model, from the store.")
     parser.add_argument("--exclude", action="append", default=[], metavar="COLUMN", help="With --from: a column that is no feature, such as an id; repeatable.")
-    parser.add_argument("--since", type=_time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
-    parser.add_argument("--until", type=_time_ns, metavar="TIME", help="With --from-store: before this time.")
+    parser.add_argument("--since", type=time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
+    parser.add_argument("--until", type=time_ns, metavar="TIME", help="With --from-store: before this time.")
     add_config_option(parser)
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--clickhouse", "store.clickhouse")
@@ -188,11 +188,3 @@ def _version(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text!r}")
     return int(text)
-
-
-def _time_ns(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a time as in 2026-01-31T12:00, found {text!r}") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)

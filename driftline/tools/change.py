@@ -52,6 +52,10 @@ def _run(name: str, arguments: argparse.Namespace) -> int:
             return 1
         made = publish(arguments.models, original.model, candidate, _report(name, original, comparison), original=original)
     sys.stdout.write(f"accepted: {made}\n")
+    if getattr(arguments, "to", "") == "int8":
+        sys.stdout.write(
+            "  what a row is answered depends on the rows that are computed with it, so the runtime computes requests one by one; --to int8-static has no such effect\n"
+        )
     return 0
 
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -110,3 +112,9 @@ def test_a_model_of_numbers_has_a_limit_of_its_own(tmp_path, tool, capsys):
     (tmp_path / "m" / "1" / "model.onnx").write_bytes(onnx.SerializeToString())
     assert tool("prune", "--share", "0.9", "--models", tmp_path, "--model", "m", "--slowdown", 100) == 1
     assert "(at most 0.05: --difference)" in capsys.readouterr().err
+
+
+def test_a_server_of_models_loads_nothing_that_only_tools_need():
+    script = "import sys, driftline.commands.runtime; print([name for name in ('pyarrow', 'onnx', 'rich', 'sklearn') if name in sys.modules])"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout == "[]\n"
