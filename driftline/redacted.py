@@ -1,4 +1,7 @@
-"""Features that are redacted are not watched: they are missing or constant, and hashed ones change with their key. None of that is drift."""
+"""Features that are left alone.
+
+Redacted ones are missing or constant, and hashed ones change with their key; how long a stream took follows the load. None of that is drift.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 from config.settings import RouteSettings
 from detectors.baseline import with_features
 from records.baseline import Baseline
+from records.payload import STREAM_TIMES
 
 
 def unwatched(routes: Sequence[RouteSettings]) -> re.Pattern[str]:
@@ -19,8 +23,10 @@ def unwatched(routes: Sequence[RouteSettings]) -> re.Pattern[str]:
 
 NOTHING: Final = unwatched(())
 
+_TIMES: Final = frozenset(f"output.{name}" for name in STREAM_TIMES)
+
 
 def watched_part(baseline: Baseline, redacted: re.Pattern[str]) -> Baseline:
-    """Return the baseline without the features that are redacted; another one by its id where that leaves any out."""
-    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name))
+    """Return the baseline without what is redacted, and without times, which follow the load; another one by its id where that leaves any out."""
+    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name) and feature.name not in _TIMES)
     return baseline if len(features) == len(baseline.features) else with_features(baseline, features)

@@ -11,7 +11,7 @@ from payloads.json_documents import load_object
 from payloads.media_types import media_type
 from payloads.refusal import Refused, require_few_values
 from records.exchange import Body
-from records.payload import Tensor, Undecodable
+from records.payload import STREAM_TIMES, Tensor, Undecodable
 
 _END: Final = b"[DONE]"
 """What OpenAI's protocol writes as the last event."""
@@ -73,4 +73,4 @@ def timing_tensors(first_bytes: int, last_bytes: int, tokens: int, body: Body) -
     if first is None or last is None:
         return []
     each = (last - first) / (tokens - 1) if tokens > 1 else None
-    return [Tensor("time_to_first_token_seconds", "FP64", (1,), [first]), Tensor("time_per_output_token_seconds", "FP64", (1,), [each])]
+    return [Tensor(name, "FP64", (1,), [seconds]) for name, seconds in zip(STREAM_TIMES, (first, each), strict=True)]

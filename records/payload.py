@@ -43,6 +43,10 @@ TEXT: Final = "TEXT"
 """The datatype of free text: what it says is kept, and is not a level of anything."""
 
 
+STREAM_TIMES: Final = ("time_to_first_token_seconds", "time_per_output_token_seconds")
+"""The tensors that say how long a streamed reply took: kept with what it says, and no part of it."""
+
+
 class Tensor(msgspec.Struct, frozen=True, gc=False):
     """Values by name. `values` is flat and row-major: as many entries as the product of `shape`."""
 
