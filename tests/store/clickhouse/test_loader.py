@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 import uuid
 
 import pytest
@@ -150,6 +152,23 @@ def test_rows_that_the_engine_refuses_are_set_aside_with_its_reason(loader, clie
     assert positions(client) == [1, 2, 4, 5, 7, 8]
     assert loader.state.dropped == {"w1": {"poison": 2}}
     assert "short" in client.query("SELECT reason FROM dead_letters").first_row[0]
+
+
+def test_an_embedded_store_whose_disk_takes_no_more_is_waited_for(loader, client, worker):
+    for number in range(60):
+        body = os.urandom(20_000)
+        worker.append(make_exchange(number, request=Body(body, len(body))))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        wait = loader.step(0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (loader.status.up, positions(client)) == (False, [])
+    assert "File too large" in loader.status.error
+    loader.step(wait)
+    assert positions(client) == [*range(1, 61)]
+    assert (loader.state.stored, loader.state.dropped) == ({"w1": 60}, {"w1": {}})
 
 
 def test_damage_in_the_spool_is_counted_as_corrupt_without_asking_the_store(tmp_path, store, worker):
