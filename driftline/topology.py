@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -38,12 +38,15 @@ from driftline.spooling import keys_of
 from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
+from proxy.certificates import Stamp, stamp_of
 from proxy.occupancy import create_occupancy
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
 from records.audit import user_name
 from store.audit import AuditLog
 from store.directories import make_private
+
+_Told: TypeAlias = tuple[Settings, Stamp]
 
 
 def supervise(read: Callable[[], Settings], *, monitored: bool) -> int:
@@ -81,6 +84,8 @@ class Topology:
         self._monitored = monitored
         self._settings = settings = read()
         self._running: Settings | None = None
+        self._told = _told(settings)
+        self._told_running: _Told | None = None
         self.fixed = _fixed(settings)
         _require_secrets(settings)
         _require_spool(settings.spool_directory)
@@ -105,8 +110,8 @@ class Topology:
             _require_secrets(settings)
         except (ConfigError, ValueError) as error:
             raise RefusedError(str(error)) from None
-        self._settings = settings
-        monitor = self._monitored and (self._running is None or _for_monitor(settings) != _for_monitor(self._running))
+        self._settings, self._told = settings, _told(settings)
+        monitor = self._monitored and self._told != self._told_running
         if monitor:
             await _require_usable_by_monitor(settings)
         return self._plans(settings, monitor=monitor)
@@ -114,6 +119,7 @@ class Topology:
     def keep(self) -> None:
         """See Site."""
         before, self._running = self._running, self._settings
+        self._told_running = self._told
         if before is not None:
             _put_on_record(before, self._settings)
 
@@ -185,6 +191,11 @@ def _monitor_plan(settings: Settings) -> ChildPlan:
 def _for_monitor(settings: Settings) -> Settings:
     """Return what the monitor is told: it need not start anew for what only the data plane heeds."""
     return replace(settings, proxy=ProxySettings(), runtime=RuntimeSettings())
+
+
+def _told(settings: Settings) -> _Told:
+    """Return what a monitor that begins now learns: of its settings, and of the files that these name."""
+    return _for_monitor(settings), stamp_of([file for route in settings.routes for file in (route.baseline, route.signature) if file])
 
 
 def _fixed(settings: Settings) -> dict[str, str]:

@@ -81,6 +81,25 @@ async def test_a_reload_of_what_only_the_workers_heed_leaves_the_monitor_alone(u
     assert service.monitor() == monitor
 
 
+async def test_a_reload_takes_a_baseline_that_was_made_anew_in_the_same_file(up, upstream, driftline, tmp_path):
+    def make_baseline(values: int) -> None:
+        table.write_text("x,y\n" + "".join(f"{row % values},{row % 23}\n" for row in range(300)))
+        assert driftline("baseline", "--model", "fraud", "--from", str(table), "--out", str(baseline)).returncode == 0
+
+    table, baseline = tmp_path / "rows.csv", tmp_path / "fraud.baseline.json"
+    await asyncio.to_thread(make_baseline, 17)
+    config = settings_file(tmp_path, f"routes:\n- upstream: {upstream.url}\n  model: fraud\n  baseline: {baseline}\n")
+    service = await up("--config", str(config))
+    monitor = service.monitor()
+    service.process.send_signal(signal.SIGHUP)
+    await said(service, "driftline: reloaded")
+    assert service.monitor() == monitor
+    await asyncio.to_thread(make_baseline, 19)
+    service.process.send_signal(signal.SIGHUP)
+    await said(service, "driftline: reloaded", times=2)
+    assert service.monitor() != monitor
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
