@@ -53,6 +53,9 @@ class BodyRules:
         self._into_tensors = any(_leads_into_tensors(path) for path, _ in steps)
         self._any = bool(steps or self._tensors or self._form)
 
+    def __bool__(self) -> bool:
+        return self._any
+
     def apply(self, body: Body) -> Body:
         """Return what may be kept of a body. Raises NotKeptError where nothing may."""
         if not self._any or not (body.content or body.truncated):

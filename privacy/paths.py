@@ -17,8 +17,6 @@ from privacy.changes import Change, changed, dropped
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_OBJECT: Final = ord("{")
-_ARRAY: Final = ord("[")
 _CONTAINERS: Final = frozenset({dict, list, msgspec.Raw})
 _NOT_JSON: Final = (b"NaN", b"Infinity")
 
@@ -71,7 +69,7 @@ class Paths:
         NaN and Infinity are let pass, for services in Python let them.
         """
         try:
-            return msgspec.json.decode(content) if self._decode_all else opened(msgspec.Raw(content.strip())), msgspec.json.encode
+            return msgspec.json.decode(content) if self._decode_all else _level(content.strip()), msgspec.json.encode
         except msgspec.DecodeError:
             if not any(name in content for name in _NOT_JSON):
                 raise
@@ -85,12 +83,14 @@ class Paths:
 
 def opened(value: Any) -> Any:
     """Decode one level of what is not decoded yet: a dict or a list of Raw, or a value."""
-    if not isinstance(value, msgspec.Raw):
-        return value
-    first = memoryview(value)[0]
-    if first == _OBJECT:
-        return _members(value)
-    return _elements(value) if first == _ARRAY else decoded(value)
+    return _level(value) if isinstance(value, msgspec.Raw) else value
+
+
+def _level(content: bytes | msgspec.Raw) -> Any:
+    first = bytes(memoryview(content)[:1])
+    if first == b"{":
+        return _members(content)
+    return _elements(content) if first == b"[" else msgspec.json.decode(content)
 
 
 def decoded(value: Any) -> Any:

@@ -48,8 +48,7 @@ class Policy:
         self._client = changes.get(_CLIENT)
         self._principal = changes.get(_PRINCIPAL)
         self._subject = route.subject
-        if route.subject is not None and route.subject.kind is PlaceKind.HEADER and route.subject.name not in {_REQUEST_ID, *KEPT_FIELDS}:
-            self._fields[route.subject.name] = dropped  # the data plane hands it over for its hash alone
+        self._fields |= dict.fromkeys(_handed_over(route), dropped)
         self._hasher = hasher
         self._capture = route.capture
         self._rate = float(route.sample)
@@ -60,6 +59,11 @@ class Policy:
         """Whether there is something in a request's head that must not be kept as it is."""
         of_subject = self._subject is not None and self._subject.kind not in {PlaceKind.JSON, PlaceKind.FORM}
         return bool(self._query or self._fields or self._client or self._principal or of_subject)
+
+    @property
+    def changes_bodies(self) -> bool:
+        """Whether there is something in bodies that must not be kept as it is."""
+        return bool(self._bodies) or self._subject is not None
 
     def left_out(self, exchange_id: ExchangeId) -> NotCaptured | None:
         """Return why no record is made of an exchange. What was served and its shadows' replies have one id, and so one answer."""
@@ -126,6 +130,14 @@ class Policy:
         return tuple(hashes[:SUBJECTS_AT_MOST])
 
 
+def _handed_over(route: RouteSettings) -> set[str]:
+    """Return the header fields that the data plane hands over for the subject's hash alone."""
+    subject = route.subject
+    if subject is None or subject.kind is not PlaceKind.HEADER or subject == route.label_key:
+        return set()
+    return {subject.name} - KEPT_FIELDS - {_REQUEST_ID}
+
+
 def _text_changed(text: str, change: Change | None) -> str:
     """Return a text of the record's head changed, empty where it is to be dropped or was empty."""
     return change(text) or "" if text and change is not None else text
@@ -134,6 +146,11 @@ def _text_changed(text: str, change: Change | None) -> str:
 def subject_bytes(value: Any) -> bytes:
     """Return what is hashed of a subject: a text's characters, any other value's JSON, so that 7 and "7" are one."""
     return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else msgspec.json.encode(value)
+
+
+def without_bodies(exchange: Exchange) -> Exchange:
+    """Return a record without what its bodies said."""
+    return replace(exchange, request=_without_content(exchange.request), response=_without_content(exchange.response))
 
 
 def bare(exchange: Exchange) -> Exchange:

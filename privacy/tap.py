@@ -8,7 +8,7 @@ from typing import Final
 
 from config.settings import PrivacySettings, RouteSettings
 from privacy.keys import hashers
-from privacy.policy import Policy, bare
+from privacy.policy import Policy, bare, without_bodies
 from records.exchange import Exchange
 from records.metrics import Metric
 from records.outcome import Outcome
@@ -26,13 +26,13 @@ class PrivateTap:
         self._policies = policies
         self._counters = counters
         self._private_heads = any(policy.changes_head for policy in policies.values())
+        self._private_bodies = any(policy.changes_bodies for policy in policies.values())
 
     def append(self, exchange: Exchange) -> int:
         """See Tap; 0 also where no record was to be made."""
         policy = self._policies.get(exchange.route)
         if policy is None:
-            unrouted = not exchange.route  # nobody can tell by whose rules
-            return self._tap.append(bare(exchange) if unrouted and self._private_heads else exchange)
+            return self._tap.append(exchange if exchange.route else self._unrouted(exchange))
         left_out = policy.left_out(exchange.exchange_id)
         if left_out is not None:
             self._count(Metric.NOT_CAPTURED, exchange.route, left_out)
@@ -42,6 +42,12 @@ class PrivateTap:
     def amend(self, sequence: int, outcome: Outcome) -> None:
         """See Tap."""
         self._tap.amend(sequence, outcome)
+
+    def _unrouted(self, exchange: Exchange) -> Exchange:
+        """Nobody can tell whose rules hold: so those of all routes do. What the proxy answers itself has no bodies, what payload loggers tell may."""
+        if self._private_heads:
+            return bare(exchange)
+        return without_bodies(exchange) if self._private_bodies else exchange
 
     def _kept(self, policy: Policy, exchange: Exchange) -> Exchange:
         try:

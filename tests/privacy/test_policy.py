@@ -2,8 +2,10 @@ import gzip
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from config.redaction import Capture
+from config.redaction import Capture, Place
 from config.units import Share
 from privacy.policy import SUBJECTS_AT_MOST, bare
 from records.exchange import Body, Exchange, Redaction, Role
@@ -13,6 +15,22 @@ from .making import HASHER, body, exchange, policy
 
 SECRET = b"s3cr3t"
 JSON = body(b'{"a":"%b","b":1}' % SECRET)
+
+
+bodies = st.builds(
+    lambda content, content_type, length: body(content, content_type, **({} if length is None else {"inference_header_content_length": length})),
+    st.binary(max_size=40) | st.text('{}[]":,a1 \n\\', max_size=40).map(str.encode),
+    st.sampled_from(["", "application/json", "application/x-www-form-urlencoded"]),
+    st.none() | st.sampled_from(["0", "3", "-1", "x", "999"]),
+)
+
+
+@given(bodies, st.sampled_from(["$.a", "$..a", "$[*]", "tensor:a", "form:a"]), st.sampled_from(["$.a", "$..a", "form:a"]))
+def test_any_bytes_are_kept_changed_or_not_kept_and_nothing_raises(sent: Body, rule: str, subject: str) -> None:
+    kept = policy((rule, "mask"), subject=subject).kept(exchange(sent, sent)).exchange
+    for each in (kept.request, kept.response):
+        assert each.redaction is not Redaction.NONE or not each.content
+        assert each.size_bytes == len(sent.content)
 
 
 def test_a_body_without_rules_for_it_stays_as_it_is() -> None:
@@ -120,6 +138,11 @@ def test_a_number_and_its_text_are_one_subject() -> None:
 def test_a_field_that_was_handed_over_for_its_hash_is_not_kept() -> None:
     kept = policy(subject="header:X-Customer").kept(exchange(body(b"x", x_customer="ada", seldon_model="m"))).exchange
     assert (kept.subjects, kept.request.fields) == ((HASHER(b"ada"),), {"seldon-model": "m"})
+
+
+def test_a_field_that_labels_are_found_by_is_kept_though_it_is_the_subject() -> None:
+    keeping = policy(subject="header:X-Customer", label_key=Place.parse("header:X-Customer"))
+    assert keeping.kept(exchange(body(b"x", x_customer="ada"))).exchange.request.fields == {"x-customer": "ada"}
 
 
 def test_shadows_and_exchanges_without_the_place_have_no_subject() -> None:

@@ -63,6 +63,15 @@ def test_where_only_bodies_are_redacted_a_request_that_no_route_took_is_kept_as_
     assert (tap.exchanges[0].path, tap.exchanges[0].request_id) == ("/typo?a=1", "r")
 
 
+def test_bodies_that_no_route_took_are_not_kept_where_any_route_has_rules_for_bodies() -> None:
+    made, tap, _ = private_tap(redact=RULES[:1])
+    made.append(exchange(body(b'{"b":1}'), body(b'{"b":1}'), route=""))
+    assert [(each.request.content, each.response.content) for each in tap.exchanges] == [(b"", b"")]
+    made, tap, _ = private_tap(capture=Capture.HEADS)
+    made.append(exchange(body(b'{"b":1}'), route=""))
+    assert tap.exchanges[0].request.content == b'{"b":1}'
+
+
 def test_another_route_is_left_alone() -> None:
     made, tap, _ = private_tap(redact=RULES)
     record = exchange(body(b"x"), route="other", path="/p?token=x")

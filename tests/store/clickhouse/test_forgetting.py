@@ -4,7 +4,6 @@ import time
 from uuid import UUID
 
 import msgspec
-import pyarrow as pa
 import pytest
 
 from records.exchange import Body, Exchange, Role
@@ -26,9 +25,8 @@ def uuid(exchange: Exchange) -> str:
 def keep(client, number: int, exchange: Exchange) -> None:
     """Store an exchange of two arms, and a row of all that can hang on one."""
     shadow = make_exchange(number, exchange_id=exchange.exchange_id, role=Role.SHADOW, arm="candidate", request_id=exchange.request_id)
-    columns = exchange_columns([StoredExchange("w1", 2 * number + place, each, "fraud", "") for place, each in enumerate((exchange, shadow))])
     key = f"key-{number}"
-    columns = columns.append_column("label_key", pa.array([key, key]))
+    columns = exchange_columns([StoredExchange("w1", 2 * number + place, each, "fraud", "", label_key=key) for place, each in enumerate((exchange, shadow))])
     client.raw_insert("exchanges", columns.column_names, arrow_stream(columns), fmt="ArrowStream")
     client.command(f"INSERT INTO outcomes (writer, sequence, exchange_id) VALUES ('w1', {number}, '{uuid(exchange)}')")
     client.command(f"INSERT INTO features (model, exchange_id, started_at) VALUES ('fraud', '{uuid(exchange)}', now())")
@@ -109,6 +107,18 @@ def test_a_name_with_quotes_is_only_a_name(store, full) -> None:
     assert Forgetter(store).forget(Forgettable(request_id="' OR 1 = 1 --")) == {}
     assert Forgetter(store).forget(Forgettable(subjects=("'] OR 1 = 1 --", "%(x)s"))) == {}
     assert rows(full) == ALL
+
+
+def test_a_server_forgets_likewise(server_store) -> None:
+    client = server_store.client()
+    for number, exchange in enumerate((ONE, THREE), start=1):
+        keep(client, number, exchange)
+        set_aside(client, number, exchange)
+    forgetter = Forgetter(server_store)
+    assert forgetter.forget(Forgettable(subjects=(HASH,))) == OF_ONE
+    forgetter.purge()
+    assert rows(client) == OF_ONE
+    server_store.close()
 
 
 def test_a_purge_leaves_no_part_with_deleted_rows(store, full) -> None:
