@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from records.metrics import Metric
 from store.spool.format import FRAME_HEADER_BYTES, FrameKind, pack_frame
-from store.spool.ledger import LedgerWriter
+from store.spool.ledger import LedgerWriter, read_ledger
 from store.spool.listing import spare_segments
 from store.spool.reader import SpoolReader
 from store.spool.retire import SPARE_BYTES, retire
@@ -46,7 +47,7 @@ class Consumers:
 
 
 def files(worker):
-    return {path.stat().st_ino for path in worker.directory.glob("*.s*")}
+    return {entry.inode() for entry in os.scandir(worker.directory) if entry.name.endswith((".segment", ".spare"))}
 
 
 def test_files_that_everybody_has_passed_are_used_again(tmp_path, start):
@@ -141,3 +142,20 @@ def test_a_spool_of_the_first_version_is_read(tmp_path):
     (directory / "00000007.segment").write_bytes((bytes(64) + frame).ljust(SEGMENT_BYTES, b"\0"))
     frames, _, lost = read_all(SpoolReader(tmp_path, {}))
     assert ([frame.payload for frame in frames], lost) == ([b"one"], {})
+
+
+def test_disk_space_that_is_to_stay_free_is_left_and_records_are_dropped_for_it(tmp_path, start):
+    worker = start(min_free_bytes=1 << 60, thread=False)
+    assert worker.append() == 0
+    assert list(worker.directory.glob("*.segment")) == []
+    assert read_ledger(worker.directory).counters[Metric.DROPPED.metric_name, "disk_full"] == 1
+
+
+def test_files_are_used_again_though_too_little_is_free_for_new_ones(tmp_path, start):
+    worker = start(thread=False)
+    worker.fill(40)
+    worker.writer._preparer._min_free_bytes = 1 << 60
+    consumers = Consumers(tmp_path)
+    for _ in range(5):
+        consumers.pass_everything()
+        worker.fill(8)

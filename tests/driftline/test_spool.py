@@ -1,4 +1,10 @@
-"""The spool at its bounds, by the command as a user starts it."""
+"""The spool at its bounds, damaged and encrypted, by the command as a user starts it."""
+
+import asyncio
+import os
+import signal
+
+from aiohttp import ClientSession
 
 
 def settings_file(directory, upstream, spool, *, store=""):
@@ -41,3 +47,29 @@ async def test_an_encrypted_spool_is_stored_as_any_other(up, upstream, clients_o
     assert counts["stored"] == 50
     assert await service.stop() == 0
     assert (await service.stored_ids()).keys() == clients.answered
+
+
+async def test_a_record_that_was_damaged_on_the_disk_is_counted_and_its_place_is_said(up, upstream, clients_of):
+    service = await up("--upstream", upstream.url)
+    os.kill(service.monitor(), signal.SIGSTOP)
+    async with clients_of(service, clients=0) as clients:
+        for _ in range(20):
+            await clients.send()
+    (segment,) = (service.data_dir / "spool").glob("*-w0-*/00000001.segment")
+    content = segment.read_bytes()
+    at = content.index(b"request-7")
+    with segment.open("r+b") as file:
+        file.seek(at)
+        file.write(b"R")
+    os.kill(service.monitor(), signal.SIGCONT)
+    async with asyncio.timeout(40):
+        while (await service.settled_counts())["captured"] < 20:
+            await asyncio.sleep(0.1)
+    counts = await service.settled_counts()
+    assert (counts["stored"], counts["dropped"]["corrupt"]) == (19, 1)
+    async with ClientSession() as session, session.get(f"{service.admin}/api/v1/status") as reply:
+        (damage,) = (await reply.json())["damages"]
+    assert (damage["kind"], damage["writer"], damage["segment"], damage["first_sequence"], damage["records_lost"]) == ("corrupt", segment.parent.name, 1, 8, 1)
+    assert 0 < at - damage["offset_bytes"] < 200
+    assert 'driftline_spool_damages_total{kind="corrupt"} 1' in await service.metrics()
+    assert await service.stop() == 0
