@@ -10,6 +10,8 @@ from pathlib import Path
 from config.addresses import written
 from config.load import ConfigError, load
 from config.settings import Settings, ShadowSettings
+from driftline.spooling import keys_of
+from privacy.keys import hashers
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
 
@@ -28,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.proxy.tls:
             server_context(settings.proxy.tls)
         require_upstream_tls(settings.routes)
+        hashers(settings.privacy.hash_keys)
+        keys_of(settings.spool)
         _check_baselines(settings)
         _check_formats(settings)
     except (ConfigError, OSError, ValueError) as error:

@@ -66,3 +66,11 @@ def test_a_signature_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Pat
     (tmp_path / "MLmodel").write_text("flavors: {}\n")
     assert check(file) == 2
     assert f"{tmp_path}/MLmodel: expected MLflow's MLmodel with a signature" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting", ["spool: {keys: a=file:/absent/key}", "privacy: {hash_keys: a=file:/absent/key}"])
+def test_a_key_that_cannot_be_read_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str) -> None:
+    file = tmp_path / "driftline.yaml"
+    file.write_text(f"routes: [{{upstream: http://a}}]\n{setting}\n")
+    assert check(file) == 2
+    assert "the key a cannot be read from the file /absent/key" in capsys.readouterr().err
