@@ -17,7 +17,7 @@ import numpy.typing as npt
 from detectors import dependence
 from detectors.arrays import Column, Columns, Floats, is_numeric, joined
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
-from detectors.correlation import pair_baseline
+from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
 from detectors.pairs import paired, scores_of_bins
@@ -96,7 +96,8 @@ class _Draft(NamedTuple):
 
 def with_features(baseline: Baseline, features: tuple[FeatureBaseline, ...]) -> Baseline:
     """Return the baseline with these features alone."""
-    return msgspec.structs.replace(baseline, features=features, baseline_id=_identify(features))
+    pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
+    return msgspec.structs.replace(baseline, features=features, pairs=pairs, baseline_id=_identify(features))
 
 
 def _identify(features: Sequence[FeatureBaseline]) -> str:

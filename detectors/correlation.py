@@ -11,8 +11,11 @@ Source: Chernozhukov, Chetverikov and Kato, "Gaussian approximations and multipl
 from __future__ import annotations
 
 import math
+from collections.abc import Container
+from itertools import combinations
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from detectors.arrays import Floats
@@ -52,6 +55,14 @@ def pair_baseline(names: tuple[str, ...], scores: Floats) -> PairBaseline | None
     kept = np.quantile(noise, (np.arange(_KEPT_DRAWS) + 0.5) / _KEPT_DRAWS)
     variance = float(means.var(axis=0).max()) * length * widened**2
     return PairBaseline(features=names, correlations=tuple(correlations.tolist()), noise=tuple(kept.tolist()), variance=variance)
+
+
+def pairs_among(names: Container[str], pairs: PairBaseline) -> PairBaseline | None:
+    """Return the pairs of these features alone, None where there is none. The noise stays that of all of them, which is no less."""
+    kept = tuple(name for name in pairs.features if name in names)
+    among = zip(combinations(pairs.features, 2), pairs.correlations, strict=True)
+    correlations = tuple(correlation for (one, other), correlation in among if one in names and other in names)
+    return msgspec.structs.replace(pairs, features=kept, correlations=correlations) if correlations else None
 
 
 class CorrelationTest:

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.baseline import BaselineError, BaselineLearner, build_baseline, load_baseline, save_baseline
+from detectors.baseline import BaselineError, BaselineLearner, build_baseline, load_baseline, save_baseline, with_features
 from records.baseline import CategoricalBaseline, NumericBaseline
 
 
@@ -123,3 +123,16 @@ def test_a_learned_baseline_is_the_one_that_a_table_gives():
     learner = BaselineLearner(model="m", rows=300)
     parts = [{name: column[first : first + 100] for name, column in table.items()} for first in (0, 100, 200)]
     assert [learner.add(part, 5) for part in parts][-1].features == build(table).features
+
+
+def test_a_baseline_of_fewer_features_knows_the_pairs_among_them():
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=2_000) for name in "abcd"}
+    baseline = build_baseline(columns, model="m", source="t.csv", created_at_ns=1)
+    features = tuple(feature for feature in baseline.features if feature.name != "b")
+    fewer = with_features(baseline, features)
+    direct = build_baseline({name: columns[name] for name in "acd"}, model="m", source="t.csv", created_at_ns=1)
+    assert fewer.baseline_id == direct.baseline_id
+    assert fewer.pairs.features == ("a", "c", "d")
+    assert fewer.pairs.correlations == pytest.approx(direct.pairs.correlations)
+    assert with_features(baseline, features[:1]).pairs is None
