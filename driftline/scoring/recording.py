@@ -16,13 +16,15 @@ from typing import Final
 import msgspec
 
 from config.settings import Settings
+from config.units import Bytes
+from driftline.spooling import keys_of, open_writer
+from privacy.keys import hashers
 from privacy.tap import private
 from records.exchange import Exchange
 from records.metrics import DropReason, Metric
-from store.spool.format import FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, segment_name
+from store.spool.format import CIPHER_OVERHEAD_BYTES, FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES, segment_name
 from store.spool.ledger import LedgerWriter
 from store.spool.listing import segment_indexes
-from store.spool.writer import SpoolWriter
 
 _ALIGNED_BYTES: Final = 8
 _PAGE_BYTES: Final = 4096
@@ -78,7 +80,7 @@ class Recording:
     def _write(self, directory: Path, exchanges: Sequence[Exchange]) -> bool:
         """Write one segment that holds everything; return whether it does."""
         ledger = LedgerWriter(directory)
-        writer = SpoolWriter(directory, ledger, segment_bytes=_segment_bytes(exchanges), max_bytes=self._settings.spool.max_size)
+        writer = open_writer(directory, ledger, msgspec.structs.replace(self._settings.spool, segment_size=_segment_size(exchanges)))
         tap = private(writer, self._settings.routes, self._settings.privacy, ledger)
         for exchange in exchanges:
             tap.append(exchange)
@@ -91,7 +93,13 @@ class Recording:
         return not dropped
 
 
-def _segment_bytes(exchanges: Sequence[Exchange]) -> int:
+def require_keys(settings: Settings) -> None:
+    """Raise ValueError, with a sentence for the user, where a key with which records are encrypted or hashed cannot be read."""
+    keys_of(settings.spool)
+    hashers(settings.privacy.hash_keys)
+
+
+def _segment_size(exchanges: Sequence[Exchange]) -> Bytes:
     encode = msgspec.msgpack.Encoder().encode
-    frames = sum(FRAME_HEADER_BYTES + len(encode(exchange)) + _ALIGNED_BYTES for exchange in exchanges)
-    return -(-(SEGMENT_HEADER_BYTES + frames + FRAME_HEADER_BYTES + _PAGE_BYTES) // _PAGE_BYTES) * _PAGE_BYTES
+    frames = sum(FRAME_HEADER_BYTES + len(encode(exchange)) + CIPHER_OVERHEAD_BYTES + _ALIGNED_BYTES for exchange in exchanges)
+    return Bytes(-(-(SEGMENT_HEADER_BYTES + frames + FRAME_HEADER_BYTES + _PAGE_BYTES) // _PAGE_BYTES) * _PAGE_BYTES)

@@ -21,7 +21,7 @@ from config.settings import RouteSettings, Settings
 from driftline.scoring.columns import column_of
 from driftline.scoring.job import Job, begin, held
 from driftline.scoring.parts import Done, Parts
-from driftline.scoring.recording import Recording, SpoolFullError
+from driftline.scoring.recording import Recording, SpoolFullError, require_keys
 from driftline.scoring.requests import Scored, exchange_of, rows_within
 from driftline.tools.asked import rows_asked, told, version_asked
 from driftline.tools.row_source import Block, RowSource
@@ -63,6 +63,8 @@ def _run(arguments: argparse.Namespace) -> int:
     source = rows_asked(arguments, session.signature, kept=arguments.keep)
     assert source is not None
     _check(session, arguments.keep)
+    if arguments.record:
+        _check_keys(settings)
     spool = str(settings.spool_directory.resolve()) if arguments.record else ""
     wanted = Job(model=version.model, version=version.number, uuid=str(version.uuid), rows=dict(source.identity), recorded_in=spool)
     with held(arguments.out):
@@ -84,6 +86,13 @@ def _check(session: Session, kept: Sequence[str]) -> None:
     twice = [spec.name for spec in session.signature.outputs if spec.name in {*kept, "row"}]
     if twice:
         raise ToolError(f"the column {twice[0]!r} has the name of one of the model's outputs: rename it, or leave it out with --exclude")
+
+
+def _check_keys(settings: Settings) -> None:
+    try:
+        require_keys(settings)
+    except ValueError as error:
+        raise ToolError(str(error)) from None
 
 
 class _Scorer:

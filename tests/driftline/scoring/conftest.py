@@ -15,6 +15,7 @@ from driftline.scoring import score
 from payloads.decoding import decode
 from records.exchange import Exchange
 from records.payload import Decoded
+from store.spool.encryption import Keyring
 from store.spool.format import FrameKind
 from store.spool.reader import SpoolReader
 from tests.runtime.graphs import WEIGHTS, linear
@@ -67,9 +68,9 @@ def assert_each_row_answered_once(directory: Path) -> None:
     np.testing.assert_allclose(np.stack(table.column("y").to_numpy()), np.arange(ROWS * 3).reshape(ROWS, 3) @ WEIGHTS, rtol=1e-5)
 
 
-def recorded(spool: Path) -> list[Exchange]:
+def recorded(spool: Path, keys: Keyring | None = None) -> list[Exchange]:
     """Return the records that a reader of the spool finds."""
-    reader = SpoolReader(spool, {})
+    reader = SpoolReader(spool, {}, keys=keys)
     frames, _, lost = read_all(reader)
     reader.close()
     assert lost == {}

@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 from driftline.scoring import recording
 from records.exchange import Role
 from store.spool.counts import take_stock
+from store.spool.encryption import Keyring
 from store.spool.format import segment_name
 from store.spool.state import LoaderState
 from tests.driftline.scoring.conftest import answers, assert_each_row_answered_once, assert_each_row_recorded_once, recorded
@@ -106,6 +107,21 @@ def test_a_request_is_no_longer_than_what_the_settings_keep_of_a_body(run, tmp_p
     assert len(exchanges) > 3
     assert not any(exchange.request.truncated or exchange.response.truncated for exchange in exchanges)
     assert_each_row_recorded_once(tmp_path / "data" / "spool")
+
+
+def test_what_is_recorded_is_encrypted_where_the_spool_is(run, tmp_path, capsys):
+    secret = tmp_path / "spool.key"
+    settings = {"data_dir": str(tmp_path / "data"), "spool": {"keys": f"k=file:{secret}"}}
+    (tmp_path / "driftline.yaml").write_bytes(msgspec.yaml.encode(settings))
+    assert run("--record", "--config", tmp_path / "driftline.yaml") == 2
+    assert "spool.key" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    secret.write_bytes(bytes(range(32)))
+    assert run("--record", "--config", tmp_path / "driftline.yaml") == 0
+    segments = b"".join(file.read_bytes() for file in (tmp_path / "data" / "spool").rglob("*.segment"))
+    assert segments
+    assert b"infer" not in segments
+    assert len(recorded(tmp_path / "data" / "spool", Keyring([("k", bytes(range(32)))]))) == 3
 
 
 def test_a_full_spool_stops_it_and_room_lets_it_go_on(run, tmp_path, capsys, monkeypatch):
