@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import signal
@@ -109,7 +110,8 @@ class Lives:
 
     def _loader(self, previous: str, following: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bench.doomed_loader", str(self._room), self._url, previous, following]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # The engine's client leaves its temporary files behind when it is killed.
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(self._room)})
 
 
 def run(room: Path, *, url: str = "", most: int | None = None) -> Outcomes:

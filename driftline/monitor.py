@@ -15,6 +15,7 @@ import logging
 import math
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -62,7 +63,7 @@ from store.clickhouse.queries import StoreQueries
 from store.clickhouse.readonly import ReadOnlyQueries
 from store.clickhouse.results import ResultWriter
 from store.clickhouse.retention import Retention
-from store.directories import make_private
+from store.directories import make_empty, make_private
 from store.owner import HeldError, take_lock
 from store.spool.evict import Bounds, evict
 from store.spool.listing import LOADER_STATE_NAME, SPOOL_LOCK_NAME
@@ -70,6 +71,8 @@ from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
 DESK_STATE_NAME: Final = "alerts.state"
+TEMPORARY_NAME: Final = "tmp"
+"""In the data directory: emptied at every start."""
 
 _STATUS_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 2.0
@@ -93,6 +96,10 @@ class Monitor:
         decoding = Decoding(settings.routes)
         naming = Naming(baselines, decoding.identify)
         self._store: Store = open_store(self._data_directory, settings.store, Retention.of(settings.store))
+        if settings.store.clickhouse is None:
+            # Inserts into the embedded engine go through temporary files: bodies, that a kill leaves behind. They belong with the store.
+            make_empty(self._data_directory / TEMPORARY_NAME)
+            tempfile.tempdir = str((self._data_directory / TEMPORARY_NAME).resolve())
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         spool_keys = keys_of(settings.spool)
         # What the loader holds cannot be given up: it must not be all that there is.

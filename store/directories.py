@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 
@@ -10,3 +11,10 @@ def make_private(directory: Path) -> None:
     if not directory.is_dir():
         make_private(directory.parent)
         directory.mkdir(exist_ok=True, mode=0o700)
+
+
+def make_empty(directory: Path) -> None:
+    """Make such a directory, without what a former process may have left in it. Raises OSError."""
+    if directory.exists():
+        shutil.rmtree(directory)
+    make_private(directory)
