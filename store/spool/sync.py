@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Syncer:
-    """Syncs one writer's segments and ledger every `interval_seconds`, and once more at the end. `failed` is called, in the thread, where the disk fails."""
+    """Syncs one writer's segments and ledger at its start, every `interval_seconds`, and at its end. `failed` is called, in the thread, where the disk fails."""
 
     def __init__(self, directory: Path, ledger: LedgerWriter, interval_seconds: float, failed: Callable[[], None]) -> None:
         self._directory = directory
@@ -28,7 +28,7 @@ class Syncer:
         self._interval_seconds = interval_seconds
         self._failed = failed
         self._current: Segment | None = None
-        self._named: Segment | None = None
+        self._new_names = True
         self._full: deque[Segment] = deque()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spool-syncer", daemon=True)
@@ -37,6 +37,7 @@ class Syncer:
     def follow(self, segment: Segment) -> None:
         """Take note that records go to this segment from now on. The one before it will be closed here, once it is on the disk."""
         before, self._current = self._current, segment
+        self._new_names = True
         if before is not None:
             self._full.append(before)
 
@@ -48,6 +49,7 @@ class Syncer:
             segment.close()
 
     def _run(self) -> None:
+        self._sync()  # the ledger at once: without it nothing that follows can be read
         while not self._stopped.wait(self._interval_seconds):
             self._sync()
         self._sync()
@@ -63,12 +65,12 @@ class Syncer:
             self._ledger.sync()
         except OSError as error:
             _log.error("%s cannot be brought to the disk: %s", self._directory, error)
+            self._new_names = True
             self._failed()
 
     def _sync_names(self) -> None:
         """A file is safe only when its name is, in its directory and in the one above."""
-        current = self._current
-        if current is not self._named:
+        if self._new_names:
+            self._new_names = False
             for directory in (self._directory, self._directory.parent):
                 sync_directory(directory)
-            self._named = current

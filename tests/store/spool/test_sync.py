@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from records.metrics import Metric
+from store.spool import sync
 from store.spool.ledger import read_ledger
 from store.spool.reader import SpoolReader
 from tests.store.spool.workers import Worker, read_all
@@ -42,7 +43,7 @@ def test_a_disk_that_fails_is_counted_and_said_and_stops_nothing(tmp_path, monke
     worker = Worker(tmp_path, thread=False, sync_seconds=3600)
     worker.fill(30)
     worker.die()
-    assert read_ledger(worker.directory).counters[Metric.SPOOL_SYNCS_FAILED.metric_name,] == 1
+    assert read_ledger(worker.directory).counters[Metric.SPOOL_SYNCS_FAILED.metric_name,] == 2
     assert "bad disk" in caplog.text
     assert len(read_all(SpoolReader(tmp_path, {}))[0]) == 30
 
@@ -52,3 +53,12 @@ def test_without_the_setting_no_file_is_synced(tmp_path, monkeypatch):
     worker = Worker(tmp_path)
     worker.fill(30)
     worker.die()
+
+
+def test_new_names_reach_the_disk_with_what_they_name(tmp_path, monkeypatch):
+    directories, sync_directory = [], sync.sync_directory
+    monkeypatch.setattr(sync, "sync_directory", lambda directory: (directories.append(directory), sync_directory(directory)))
+    worker = Worker(tmp_path, thread=False, sync_seconds=3600)
+    worker.fill(10)
+    worker.die()
+    assert set(directories) == {worker.directory, tmp_path}
