@@ -4,6 +4,8 @@ import asyncio
 import csv
 import datetime as dt
 import json
+import os
+import signal
 
 import pyarrow as pa
 import pytest
@@ -99,7 +101,7 @@ def test_without_a_store_there_is_nothing_to_import_into(tmp_path, capfd):
     assert "there is no store in" in capfd.readouterr().err
 
 
-async def test_a_running_monitor_takes_the_labels_and_joins_them(up, upstream, clients_of, tmp_path, driftline):
+async def test_a_running_monitor_takes_the_labels_and_joins_them_though_it_is_killed(up, upstream, clients_of, tmp_path, driftline):
     service = await up("--upstream", upstream.url)
     async with clients_of(service, clients=1) as clients:
         while len(clients.answered) < 5:
@@ -107,6 +109,9 @@ async def test_a_running_monitor_takes_the_labels_and_joins_them(up, upstream, c
     await service.settled_counts()
     async with ClientSession() as session, session.post(f"{service.admin}/api/v1/labels", json={"request_id": "request-0", "label": 0.5}) as reply:
         assert (reply.status, (await reply.json())["accepted"]) == (200, 1)
+    os.kill(service.monitor(), signal.SIGKILL)
+    await asyncio.sleep(0.1)
+    await service.ready()
     path = tmp_path / "labels.ndjson"
     path.write_text("\n".join(json.dumps({"request_id": f"request-{number}", "label": 0.25}) for number in range(1, 5)))
     imported = driftline("labels", "import", "--data-dir", str(service.data_dir), str(path))
