@@ -15,6 +15,7 @@ from runtime.tools.rows import made_up_inputs
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(300)
 def test_it_measures_on_a_cpu_where_that_is_asked_for(tmp_path):
     command = [sys.executable, "-m", "bench.gpu", "--device", "cpu", "--quick", "--json", str(tmp_path / "gpu.json")]
     finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)

@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from bench import tools
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(300)
 def test_every_change_is_measured_and_scoring_costs_something(tmp_path):
     command = [sys.executable, "-m", "bench.tools", "--quick", "--json", str(tmp_path / "tools.json")]
     finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)

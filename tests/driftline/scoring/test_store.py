@@ -46,6 +46,7 @@ def pending(port):
         return None
 
 
+@pytest.mark.timeout(300)
 def test_a_period_in_the_store_is_answered_once(run, models, tmp_path, monitor, capsys):
     data = ("--data-dir", tmp_path / "data")
     assert run("--record", *data) == 0
