@@ -82,8 +82,8 @@ def _capacity() -> str:
 
 
 def _drain() -> str:
-    run = _run("drain")
-    return f"{_origin(run)} {drain.report(msgspec.convert(run['figures'], drain.Figures))}"
+    runs = [_run(name) for name in ("drain", "drain_10gb")]
+    return "\n\n".join(f"{_origin(run)} {drain.report(msgspec.convert(run['figures'], drain.Figures))}" for run in runs)
 
 
 def _crash_points() -> str:
