@@ -1,6 +1,7 @@
 """What was accepted outlives a kill, and is counted once."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -108,3 +109,20 @@ def test_labels_that_are_to_be_forgotten_go_from_wherever_they_are_and_are_count
     assert journal.sizes() == (1, 1)
     assert journal.counts() == {UNKNOWN: 2}
     assert journal.forget(lambda label: label.subject.request_id == "r-0") == 0
+
+
+def test_a_full_disk_keeps_nothing_of_a_batch_and_harms_nothing(tmp_path):
+    journal = Journal(tmp_path / "labels.sqlite", max_received=10**6, max_waiting=10)
+    journal.accept(make_labels(3), {("accepted",): 3})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # no file may grow beyond: what the kernel says is nearly what it says of a full disk
+    try:
+        with pytest.raises(JournalError, match="cannot be written"):
+            journal.accept(make_labels(50_000, first=3), {("accepted",): 50_000})
+        assert journal.sizes() == (3, 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert journal.accept(make_labels(2, first=3), {("accepted",): 2})
+    assert journal.received(10)[1] == make_labels(5)
+    assert journal.counts() == {("accepted",): 5}
+    journal.close()
