@@ -51,7 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     except (ConfigError, ValueError) as error:
         return _complain(error, 2)
     except (QueryFailedError, QueryRefusedError, StoreUnavailableError, OSError) as error:
-        return _complain(error, 1)
+        if not report.sent:
+            return _complain(error, 1)
+        _complain(f"broken off, and the report ends here: {error}", 1)
+        _write(report, arguments.json)
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("driftline replay: broken off\n")
     _write(report, arguments.json)
@@ -110,6 +114,8 @@ def _url(text: str) -> str:
         url = Url.parse(text)
     except QuantityError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if url.scheme == "unix":
+        raise argparse.ArgumentTypeError(f"expected an http:// or https:// URL, found {text!r}")
     return str(url)
 
 

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import time
+from itertools import islice
 
 import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
 from driftline.cli import main
+from driftline.stored_exchanges import stored_exchanges
 from records.exchange import Body, Redaction
 from records.ids import format_uuid
+from records.ports import StoreUnavailableError
 
 
 class Candidate:
@@ -139,6 +142,26 @@ def test_what_was_asked_wrongly_is_one_clear_sentence(options, complaint, capfd)
     err = capfd.readouterr().err
     assert complaint in err
     assert err.count("\n") == 1
+
+
+def test_a_unix_socket_is_no_address_to_send_to(capfd):
+    with pytest.raises(SystemExit):
+        main(["replay", "--from", "x.parquet", "--to", "unix:/run/x.sock"])
+    assert "expected an http:// or https:// URL, found 'unix:/run/x.sock'" in capfd.readouterr().err
+
+
+async def test_a_store_that_goes_away_leaves_the_report_of_what_was_sent(replay, data_directory, stored_exchange, monkeypatch, capfd):
+    directory = data_directory([stored_exchange(number) for number in range(10)])
+
+    def broken(*arguments, **keywords):
+        yield from islice(stored_exchanges(*arguments, **keywords), 4)
+        raise StoreUnavailableError("it went away")
+
+    monkeypatch.setattr("driftline.commands.replay.stored_exchanges", broken)
+    monkeypatch.setattr("driftline.replaying.sending._READ_AHEAD", 2)
+    status, report = await replay(directory, "--rate", "1000")
+    assert (status, report["sent"], report["answered"]) == (1, 4, 4)
+    assert "broken off, and the report ends here: it went away" in capfd.readouterr().err
 
 
 async def test_through_a_running_monitor(replay, candidate, up, upstream, clients_of):
