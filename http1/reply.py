@@ -10,7 +10,7 @@ from http1.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, R
 
 
 class ReplyHead:
-    """A reply's head, checked, never changed."""
+    """A reply's head, checked; shared between replies as requests' heads are, with what is made of it (`returned`, `content`)."""
 
     __slots__ = (
         "body_length",

@@ -13,7 +13,10 @@ MAX_TARGET_BYTES: Final = 8192
 
 
 class RequestHead:
-    """A request's head, checked, never changed. Bytes are as received, but for the target, which is in origin form."""
+    """A request's head, checked. Bytes are as received, but for the target, which is in origin form.
+
+    Heads are remembered and shared between requests: what is made of them (`forwarded`, `scheme`, `content`) is a pure function of them, kept beside.
+    """
 
     __slots__ = (
         "body_length",

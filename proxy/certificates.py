@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+_log: Final = logging.getLogger(__name__)
 
 Stamp: TypeAlias = tuple[tuple[int, int], ...]
 """What changes with files."""
+
+
+class ContextOfFiles:
+    """What new connections are encrypted by, made from files and made anew when these change. Raises what `make` raises, at first."""
+
+    def __init__(self, files: Sequence[str], make: Callable[[], ssl.SSLContext], where: str) -> None:
+        """`make` raises ValueError, with a sentence for the user, where the files are of no use; `where` is for messages: whose files they are."""
+        self._files = tuple(filter(None, files))
+        self._make = make
+        self._where = where
+        self._stamp = stamp_of(self._files)
+        self.context = make()
+
+    def refresh(self) -> None:
+        """Take the files again where they have changed; where they are of no use, say so once and go on with what there is."""
+        stamp = stamp_of(self._files)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.context = self._make()
+        except ValueError as error:
+            _log.error("the changed certificate is not taken, the old one stays: %s", error)
+        else:
+            _log.info("new connections use the changed files of %s", self._where)
 
 
 def stamp_of(files: Sequence[str]) -> Stamp:

@@ -347,6 +347,17 @@ class ClientConnection:
 
     def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None) -> None:
         """Answer a request that goes nowhere, put it on record, and close the connection: its body, if it has one, was not read."""
+        request_id = self._record_unrouted(status, kind, head, request_id)
+        head_only = head is not None and head.method == b"HEAD"
+        connection = b"Connection: close\r\n" if status != 503 else b"Connection: close\r\nRetry-After: 1\r\n"
+        self.transport.write(own_reply(status, message, request_id, connection=connection, head_only=head_only))
+        if kind is ErrorKind.HEAD_TIMEOUT:
+            self.transport.close()  # it had its time
+        else:
+            self._close(head is not None and head.body_length == 0)
+
+    def _record_unrouted(self, status: int, kind: ErrorKind, head: RequestHead | None, request_id: str | None) -> str:
+        """Put a request that goes nowhere on record; return its id."""
         now_ns = time.time_ns()
         exchange_id = new_exchange_id(now_ns)
         request_id = request_id or exchange_id.hex()
@@ -368,13 +379,7 @@ class ClientConnection:
             )
         )
         self._context.unrouted.ended(status, kind, 0)
-        head_only = head is not None and head.method == b"HEAD"
-        connection = b"Connection: close\r\n" if status != 503 else b"Connection: close\r\nRetry-After: 1\r\n"
-        self.transport.write(own_reply(status, message, request_id, connection=connection, head_only=head_only))
-        if kind is ErrorKind.HEAD_TIMEOUT:
-            self.transport.close()  # it had its time
-        else:
-            self._close(head is not None and head.body_length == 0)
+        return request_id
 
     def _amend(self, error: ErrorKind) -> None:
         """Say what became of the tail of a reply that the client had not taken when its record was written."""

@@ -63,6 +63,8 @@ class Flight(Receiver):
 
     # Class attributes: most flights never change most of these, and what is not assigned costs nothing.
     request_ended = False
+    _waits_since_ns: int
+    """When whoever is waited for now was last heard of, or its turn began, by the coarse clock: the client for its body, or the upstream for its reply."""
     _asked = False
     _retried = False
     _waited = False
@@ -88,7 +90,7 @@ class Flight(Receiver):
         self.upgrade = head.upgrade
         self._started_at_ns = now_ns = time.time_ns()
         self._started_ns = time.perf_counter_ns()
-        self._heard_ns = context.coarse_ns
+        self._waits_since_ns = context.coarse_ns
         self.exchange_id = exchange_id = new_exchange_id(now_ns)
         self.request_id = request_id = request_id or exchange_id.hex()
         self._request_id_bytes = id_bytes = request_id.encode("latin-1")
@@ -130,7 +132,7 @@ class Flight(Receiver):
             last = b"0\r\n%b\r\n" % passed_trailers(trailers) if trailers else b"0\r\n\r\n"
             self._to_upstream.append(last)
         if self._asked:
-            self._heard_ns = self._context.coarse_ns  # the reply was not due before
+            self._waits_since_ns = self._context.coarse_ns  # the reply was not due before
         self.request_ended = True
         self.request_pause()
         for copy in self._copies:
@@ -139,7 +141,7 @@ class Flight(Receiver):
 
     def request_pause(self) -> None:
         """All that was received so far has been said: send it on."""
-        self._heard_ns = self._context.coarse_ns
+        self._waits_since_ns = self._context.coarse_ns
         if self._connection is not None:
             self._send()
         elif not self._asked:
@@ -198,7 +200,7 @@ class Flight(Receiver):
         """See Receiver."""
         self._connection = connection
         self._connect_ns = connect_ns
-        self._heard_ns = self._context.coarse_ns
+        self._waits_since_ns = self._context.coarse_ns
         self._queue_ns = 0
         if self._waited:
             self._queue_ns = time.perf_counter_ns() - self._started_ns
@@ -217,7 +219,7 @@ class Flight(Receiver):
         if flowing:
             self._client.resume_reading()
         else:
-            self._heard_ns = self._context.coarse_ns
+            self._waits_since_ns = self._context.coarse_ns
             self._client.pause_reading()
 
     def whole_reply(self, head: ReplyHead, body: bytes) -> None:
@@ -242,7 +244,7 @@ class Flight(Receiver):
             if self.head.minor:
                 self._to_client.append(interim_head(head))
             return
-        self._heard_ns = self._context.coarse_ns
+        self._waits_since_ns = self._context.coarse_ns
         self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._reply_head = head
         self._reply_state = _BEGUN
@@ -266,7 +268,7 @@ class Flight(Receiver):
 
     def reply_pause(self) -> None:
         """See Receiver."""
-        self._heard_ns = self._context.coarse_ns
+        self._waits_since_ns = self._context.coarse_ns
         self._flush()
 
     def reply_end(self, trailers: bytes) -> None:
@@ -320,31 +322,38 @@ class Flight(Receiver):
 
     def check(self, now_ns: int) -> None:
         """Break it off where somebody who is waited for takes too long."""
+        overdue, reason = self._overdue(now_ns)
+        if overdue is ErrorKind.SEND_TIMEOUT:
+            self._to_client.clear()
+            self._give_up_upstream(overdue)
+            self._reply_state = _BEGUN
+            self._fail(overdue, reason)
+        elif overdue is not _NO_ERROR:
+            self.break_off(overdue, reason)
+
+    def _overdue(self, now_ns: int) -> tuple[ErrorKind, str]:
+        """Return whose time is up, and what is said of it. Of those who could be waited for it is the one without whom nothing else goes on."""
         timeouts = self._context.timeouts
-        silent_ns = now_ns - self._heard_ns
+        waited_ns = now_ns - self._waits_since_ns
         if timeouts.total_ns and now_ns - self._started_ns > timeouts.total_ns:
-            self.break_off(ErrorKind.TOTAL_TIMEOUT, "the request took longer than it may in all")
-        elif self._client.writing_paused:
-            if now_ns - self._client.since_ns > timeouts.send_ns:
-                self._to_client.clear()
-                self._give_up_upstream(ErrorKind.SEND_TIMEOUT)
-                self._reply_state = _BEGUN
-                self._fail(ErrorKind.SEND_TIMEOUT, "")
-        elif not self.request_ended and not self._client.reading_paused:
-            if silent_ns > timeouts.body_ns:
-                self.break_off(ErrorKind.BODY_TIMEOUT, "the rest of the request's body did not come in time")
-        elif self._reply_state is _BEGUN:
-            if silent_ns > timeouts.reply_idle_ns:
-                self.break_off(ErrorKind.REPLY_IDLE_TIMEOUT, "")
-        elif silent_ns > timeouts.first_byte_ns:
-            self.break_off(ErrorKind.FIRST_BYTE_TIMEOUT, "the upstream did not answer in time")
+            return ErrorKind.TOTAL_TIMEOUT, "the request took longer than it may in all"
+        if self._client.writing_paused:
+            late = now_ns - self._client.since_ns > timeouts.send_ns
+            return (ErrorKind.SEND_TIMEOUT if late else _NO_ERROR), ""
+        if not self.request_ended and not self._client.reading_paused:
+            late = waited_ns > timeouts.body_ns
+            return (ErrorKind.BODY_TIMEOUT if late else _NO_ERROR), "the rest of the request's body did not come in time"
+        if self._reply_state is _BEGUN:
+            return (ErrorKind.REPLY_IDLE_TIMEOUT if waited_ns > timeouts.reply_idle_ns else _NO_ERROR), ""
+        late = waited_ns > timeouts.first_byte_ns
+        return (ErrorKind.FIRST_BYTE_TIMEOUT if late else _NO_ERROR), "the upstream did not answer in time"
 
     def upstream_may_flow(self, flowing: bool) -> None:
         """The client's send buffer is full, or has room again."""
         if self._connection is None:
             return
         if flowing:
-            self._heard_ns = self._context.coarse_ns
+            self._waits_since_ns = self._context.coarse_ns
             self._connection.transport.resume_reading()
         else:
             self._connection.transport.pause_reading()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from config.settings import TlsSettings
-from proxy.certificates import load_authorities, load_pair, stamp_of
+from proxy.certificates import ContextOfFiles, load_authorities, load_pair
 from records.metrics import Metric
 from records.ports import Counters
-
-_log = logging.getLogger(__name__)
 
 _OUT_OF_TIME: Final = {9: "is not valid yet", 10: "has expired"}
 """By OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
@@ -37,26 +34,19 @@ class ClientTls:
 
     def __init__(self, settings: TlsSettings, timeout_seconds: float, counters: Counters) -> None:
         self.timeout_seconds = timeout_seconds
-        self._settings = settings
         self._values = counters.values
         self._slots = {failure: counters.slot(Metric.TLS_HANDSHAKES_FAILED.metric_name, failure) for failure in HandshakeFailure}
-        self._files = tuple(filter(None, (settings.certificate, settings.key, settings.client_ca)))
-        self._stamp = stamp_of(self._files)
-        self.context = server_context(settings)
-        """For the next connection."""
+        files = (settings.certificate, settings.key, settings.client_ca)
+        self._files = ContextOfFiles(files, lambda: server_context(settings), "proxy.tls")
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """See Handshakes."""
+        return self._files.context
 
     def refresh(self) -> None:
-        """Take the files again where they have changed; where they are of no use, say so once and go on with what there is."""
-        stamp = stamp_of(self._files)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self.context = server_context(self._settings)
-        except ValueError as error:
-            _log.error("the changed certificate is not taken, the old one stays: %s", error)
-        else:
-            _log.info("new connections get the changed certificate %s", self._settings.certificate)
+        """Take the files again where they have changed."""
+        self._files.refresh()
 
     def failed(self, error: OSError) -> None:
         """See Handshakes."""

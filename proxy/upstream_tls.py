@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Sequence
 from typing import Final
 
 from config.settings import RouteSettings, ShadowSettings, UpstreamTlsSettings
-from proxy.certificates import load_authorities, load_pair, stamp_of
-
-_log: Final = logging.getLogger(__name__)
+from proxy.certificates import ContextOfFiles, load_authorities, load_pair
 
 _REFRESH_SECONDS: Final = 1.0
 
@@ -22,29 +19,20 @@ class UpstreamTls:
         """`where` is for messages: whose settings they are."""
         self.server_name = settings.server_name
         """The name that certificates must have; empty for the host of the endpoint's URL."""
-        self._settings = settings
-        self._where = where
-        self._files = tuple(filter(None, (settings.ca, settings.certificate, settings.key)))
-        self._stamp = stamp_of(self._files)
+        files = (settings.ca, settings.certificate, settings.key)
+        self._files = ContextOfFiles(files, lambda: client_context(settings, where), where)
         self._refresh_due = 0.0
-        self.context = client_context(settings, where)
+
+    @property
+    def context(self) -> ssl.SSLContext:
         """For the next connection."""
+        return self._files.context
 
     def expire(self, now: float) -> None:
-        """Take the files again where they have changed; where they are of no use, say so once and go on with what there is. `now` is in seconds."""
-        if not self._files or now < self._refresh_due:
-            return
-        self._refresh_due = now + _REFRESH_SECONDS
-        stamp = stamp_of(self._files)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self.context = client_context(self._settings, self._where)
-        except ValueError as error:
-            _log.error("the changed certificate is not taken, the old one stays: %s", error)
-        else:
-            _log.info("new connections to the upstream use the changed files of %s", self._where)
+        """Take the files again where they have changed. `now` is in seconds."""
+        if now >= self._refresh_due:
+            self._refresh_due = now + _REFRESH_SECONDS
+            self._files.refresh()
 
 
 def client_context(settings: UpstreamTlsSettings, where: str) -> ssl.SSLContext:
