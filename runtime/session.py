@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -142,7 +145,20 @@ def _providers(device: Device) -> list[str]:
     available = onnxruntime.get_available_providers()
     if device is Device.CUDA and _CUDA not in available:
         raise ModelError(_missing_cuda())
-    return [_CUDA, _CPU] if device is not Device.CPU and _CUDA in available else [_CPU]
+    if device is Device.CPU or _CUDA not in available:
+        return [_CPU]
+    _load_cuda()
+    return [_CUDA, _CPU]
+
+
+@cache
+def _load_cuda() -> None:
+    """Load CUDA's libraries, which pip puts where the linker does not look.
+
+    What is missing it prints; a session that cannot do without says so itself, and standard output is for our own words.
+    """
+    with redirect_stdout(sys.stderr):
+        onnxruntime.preload_dlls()
 
 
 def _missing_cuda() -> str:

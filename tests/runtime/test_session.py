@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from config.choices import Device
+from runtime import session
 from runtime.session import ModelError, Session, Stop, require_one_package, threads_for
 from runtime.signature import TensorSpec
 from tests.runtime.graphs import WEIGHTS, linear, written
@@ -32,6 +33,17 @@ def test_cuda_that_is_not_there_is_said_with_what_to_install(tmp_path: Path) -> 
         pytest.skip("there is CUDA here")
     with pytest.raises(ModelError, match=r"pip install 'driftline\[gpu\]'"):
         Session(linear(tmp_path / "model.onnx"), device=Device.CUDA)
+
+
+def test_the_libraries_of_cuda_are_loaded_once_and_say_nothing_on_standard_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcurand.so.10"))
+    session._load_cuda.cache_clear()
+    assert session._providers(Device.CPU) == ["CPUExecutionProvider"]
+    assert capsys.readouterr().err == ""
+    assert session._providers(Device.AUTO) == session._providers(Device.CUDA) == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert capsys.readouterr() == ("", "Failed to load libcurand.so.10\n")
+    session._load_cuda.cache_clear()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
