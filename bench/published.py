@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, soak, spool, stalls, tools
+from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, runtime, soak, spool, stalls, tools
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -54,6 +54,11 @@ def _stalls() -> str:
 def _spool() -> str:
     run = _run("spool")
     return f"{_origin(run)}\n\n{spool.report(msgspec.convert(run['figures'], spool.Figures))}"
+
+
+def _runtime() -> str:
+    run = _run("runtime")
+    return f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}"
 
 
 def _monitor() -> str:
@@ -116,6 +121,7 @@ def _run(name: str) -> Any:
 _SECTION: Final = re.compile(r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?<!-- end -->", re.DOTALL)
 _SECTIONS: Final = {
     "proxy": _proxy,
+    "runtime": _runtime,
     "bounds": _bounds,
     "soak": _soak,
     "privacy": _privacy,

@@ -97,13 +97,14 @@ def main() -> int:
         program("wrk", "wrk")
         chosen = _choose(arguments.only)
         print(f"{machine_sentence()}.", flush=True)
-        figures = compare(chosen, arguments.model, rounds=1 if arguments.quick else 3, seconds=2 if arguments.quick else 5)
+        print(_conditions(arguments), flush=True)
+        figures = compare(chosen, arguments.model, rounds=arguments.rounds, seconds=arguments.seconds)
     except BenchmarkError as error:
         print(f"bench.runtime: {error}", file=sys.stderr)
         return 1
     print("\n" + report(figures))
     if arguments.json:
-        write_json(arguments.json, {"figures": msgspec.to_builtins(figures, str_keys=True)})
+        write_json(arguments.json, {"conditions": _conditions(arguments), "figures": msgspec.to_builtins(figures, str_keys=True)})
     return 0
 
 
@@ -295,9 +296,14 @@ def _choose(names: Sequence[str]) -> list[Contender]:
     return [each for each in known if not names or each.name in names]
 
 
+def _conditions(arguments: Any) -> str:
+    return f"Medians of {arguments.rounds} × {arguments.seconds} s; servers on one core, the load on another where there are two."
+
+
 def _parse() -> Any:
     parser = argparse.ArgumentParser(prog="bench.runtime", description="Compare servers of ONNX models by CPU per request, throughput, latency and memory.")
-    parser.add_argument("--quick", action="store_true", help="one round of 2 s instead of three of 5 s")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=5, metavar="N", help="for how long each time (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures and every sample there")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], metavar="NAME,NAME", help="measure only these contenders")
     parser.add_argument("--model", type=lambda text: text.split(","), default=list(TITLES), metavar="NAME,NAME", help="serve only these models")

@@ -292,3 +292,11 @@ async def test_thousands_of_pipelined_requests_are_answered_one_after_the_other(
 async def write_all(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(data)
     await writer.drain()
+
+
+async def test_a_request_without_rows_gets_none_alone_and_among_others(add_linear, serve) -> None:
+    add_linear()
+    running = await serve()
+    assert await running.infer([]) == (200, [])
+    replies = await asyncio.gather(*(running.infer([ROW] * (number % 3)) for number in range(12)))
+    assert [(status, len(values)) for status, values in replies] == [(200, 2 * (number % 3)) for number in range(12)]
