@@ -21,7 +21,20 @@ def test_plain_python_passes_the_tests_of_the_compiled_data_plane(tmp_path: Path
     if (ROOT.parent / "shared").exists():
         (tmp_path / "shared").symlink_to(ROOT.parent / "shared")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"PYTHONPATH": str(plain)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/http1", "tests/proxy", "tests/runtime", "tests/store/spool", "--ignore=tests/runtime/tools", f"--ignore={WAITS_LONG}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/http1",
+        "tests/proxy",
+        "tests/runtime",
+        "tests/store/spool",
+        "--ignore=tests/runtime/tools",
+        f"--ignore={WAITS_LONG}",
+    ]
     finished = subprocess.run(command, cwd=plain, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-4000:]
 
