@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, crashes, drain, labels, layouts, monitor, payloads, privacy, proxy, runtime, soak, spool, stalls, tools
+from bench import bounds, capacity, crash_points, crashes, drain, floor, labels, layouts, monitor, payloads, privacy, proxy, runtime, soak, spool, stalls, tools
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
@@ -59,6 +59,11 @@ def _spool() -> str:
 def _runtime() -> str:
     run = _run("runtime")
     return f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}"
+
+
+def _floor() -> str:
+    run = _run("floor")
+    return f"{_origin(run)}\n\n{floor.report(msgspec.convert(run['figures'], list[floor.Figure]))}"
 
 
 def _monitor() -> str:
@@ -129,6 +134,7 @@ _SECTIONS: Final = {
     "crashes": _crashes,
     "stalls": _stalls,
     "spool": _spool,
+    "floor": _floor,
     "monitor": _monitor,
     "payloads": _payloads,
     "layouts": _layouts,
