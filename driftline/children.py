@@ -14,6 +14,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 READY: Final = b"ready"
@@ -43,8 +44,8 @@ def write_task(task: object) -> bytes:
 
 def say_ready(detail: str = "") -> None:
     """Tell the supervisor that this process serves; `detail` is for its own information. Nobody reads its standard output any more."""
-    sys.stdout.buffer.write(READY + b" " + detail.encode() + b"\n")
-    sys.stdout.buffer.flush()
+    with suppress(BrokenPipeError):  # the supervisor is gone: the end of standard input says so, and this process stops in order
+        os.write(sys.stdout.fileno(), READY + b" " + detail.encode() + b"\n")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 

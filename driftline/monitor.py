@@ -332,7 +332,11 @@ def main() -> int:
     """Run a monitor for a supervisor."""
     task: MonitorTask = read_task()
     log_to_stderr("monitor")
-    return run_monitor(task.settings, supervised=True, on_ready=say_ready)
+    try:
+        return run_monitor(task.settings, supervised=True, on_ready=say_ready)
+    except Exception:  # noqa: BLE001 - whatever it was: it is logged, and the process ends
+        _log.exception("the monitor failed; another one starts with what is on the disk")
+        os._exit(1)  # threads of the consumers and of the engine could keep it from ending, with the spool in its hands
 
 
 if __name__ == "__main__":
