@@ -12,13 +12,18 @@ from typing import Any, Final
 from payloads.json_documents import Forms, load_object, read_form
 from payloads.nested_lists import tensor_of, tensors_of_records
 from payloads.refusal import Refused
-from records.exchange import Body
+from records.exchange import Body, Exchange
 from records.payload import Decoded, Tensor, Undecodable
 
 NAME: Final = "clipper"
 PATH: Final = re.compile(r"/(?P<model>[^/]+)/predict")
 
 _PREDICTED: Final = ("output", "default")
+
+
+def is_meant_by(exchange: Exchange) -> bool:
+    """Whether an exchange on a path that any service may have is by its members Clipper's."""
+    return b'"input' in exchange.request.content or b'"query_id"' in exchange.response.content
 
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:  # noqa: ARG001 - every format reads alike

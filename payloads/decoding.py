@@ -82,12 +82,10 @@ def decode(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[Decode
 
     The path tells the format, unless one is `chosen` for the route.
     """
-    target = recognise(exchange.path) if chosen is None else _as(chosen, exchange.path)
+    target = _target(exchange) if chosen is None else _as(chosen, exchange.path)
     is_error = exchange.status >= 400
     if target is None:
         return _unrecognised(exchange, exchange.request), Failed("", Undecodable.ERROR_REPLY) if is_error else _unrecognised(exchange, exchange.response)
-    if target.wire_format is mlflow and chosen is None and sagemaker.is_meant_by(exchange):
-        target = target._replace(wire_format=sagemaker)  # two protocols on one path
     request = _read(target.wire_format.decode_request, exchange.request, target)
     return request, _failed(target, Undecodable.ERROR_REPLY) if is_error else _read(target.wire_format.decode_reply, exchange.response, target)
 
@@ -102,13 +100,24 @@ def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str,
 
     What a path names depends on its format, which may be `chosen` for the route.
     """
-    target = recognise(exchange.path) if chosen is None else _as(chosen, exchange.path)
+    target = _target(exchange) if chosen is None else _as(chosen, exchange.path)
     model, version = (target.model, target.version) if target else ("", "")
     if fields := exchange.request.fields:
         model = next((fields[name] for name in _MODEL_FIELDS if name in fields), model)
     if target is not None and not model and target.wire_format is openai_compatible:
         model = _model_in_body(exchange.request)
     return model, version
+
+
+def _target(exchange: Exchange) -> Target | None:
+    """Return what a request asks for: by its path, and where that does not tell by what else there is."""
+    target = recognise(exchange.path)
+    if target is not None:
+        if target.wire_format is mlflow and sagemaker.is_meant_by(exchange):
+            return target._replace(wire_format=sagemaker)
+        if target.wire_format is clipper and not clipper.is_meant_by(exchange):
+            return None
+    return target
 
 
 @lru_cache(maxsize=256)

@@ -37,7 +37,9 @@ def test_a_baseline_names_what_the_request_does_not():
     assert Naming({"front": BASELINE}, Decoding(()).identify)(asked("/v2/models/m/infer")) == ("m", "")
 
 
-def test_a_path_names_nothing_in_a_format_that_has_no_models():
+def test_a_path_names_a_model_in_the_format_of_its_route():
+    clippers = asked("/fraud/predict", b'{"input": [1]}')
     route = RouteSettings(upstream=(Url.parse("http://127.0.0.1:9000"),), name="front", format=Format.JSON)
-    assert Naming({}, Decoding(()).identify)(asked("/api/predict")) == ("api", "")
-    assert Naming({}, Decoding((route,)).identify)(asked("/api/predict")) == ("front", "")
+    assert Naming({}, Decoding(()).identify)(clippers) == ("fraud", "")
+    assert Naming({}, Decoding((route,)).identify)(clippers) == ("front", "")
+    assert Naming({}, Decoding(()).identify)(asked("/api/predict", b'{"features": [1]}')) == ("front", "")

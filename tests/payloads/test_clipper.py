@@ -19,7 +19,10 @@ def test_a_reply_says_whether_it_is_only_the_default(decode_reply):
     assert decode_reply(PATH, batch).tensors == [Tensor("output", "FP64", (2,), [0.5, 0.0]), Tensor("default", "BOOL", (2,), [False, True])]
 
 
-@pytest.mark.parametrize("document", [{"features": [1]}, {}, {"batch_predictions": 1}, {"batch_predictions": [1]}])
-def test_another_service_at_such_a_path_is_not_taken_for_it(decode_bodies, document):
-    failed = Failed("clipper", Undecodable.UNKNOWN_FORMAT, "fraud")
-    assert decode_bodies(PATH, document, document) == (failed, failed)
+def test_another_service_at_such_a_path_is_not_taken_for_it(decode_bodies):
+    assert decode_bodies(PATH, {"features": [1]}, {"output": 1}) == (Failed("", Undecodable.UNKNOWN_FORMAT),) * 2
+
+
+@pytest.mark.parametrize("reply", [{"query_id": 1}, {"query_id": 1, "batch_predictions": 1}, {"batch_predictions": [{"query_id": 1}]}])
+def test_replies_of_another_form_are_of_no_known_form(decode_reply, reply):
+    assert decode_reply(PATH, reply) == Failed("clipper", Undecodable.UNKNOWN_FORMAT, "fraud")

@@ -284,6 +284,7 @@ def test_the_model_is_named_by_a_field_the_path_or_the_body(body, path, fields, 
 
 def test_what_a_path_names_depends_on_the_format_that_the_route_sets(body):
     exchange = make_exchange("/api/predict", body({"model": "llama"}))
-    assert identify(exchange) == ("api", "")
+    assert identify(exchange) == ("", "")
+    assert identify(make_exchange("/fraud/predict", body({"input": [1]}))) == ("fraud", "")
     assert identify(exchange, wire_format("json")) == ("", "")
     assert identify(exchange, wire_format("openai")) == ("llama", "")
