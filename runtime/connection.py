@@ -95,8 +95,8 @@ class Connection:
         self._abandon()
 
     def eof_received(self) -> bool:
-        """A client that sends no more may still wait for its reply (RFC 9112 §9.6)."""
-        return self._waiting
+        """See asyncio.Protocol. A client that closes its sending side has left, as for the proxy."""
+        return False
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -25,7 +25,7 @@ PRIORITIES: Final = 9
 class Inference:
     """A request, decoded and checked."""
 
-    __slots__ = ("abandoned", "answer", "arrived_ns", "contents", "deadline_ns", "key", "priority", "rows", "shapes", "timeout_ns")
+    __slots__ = ("abandoned", "answer", "answered", "arrived_ns", "contents", "deadline_ns", "key", "priority", "rows", "shapes", "timeout_ns")
 
     contents: Sequence[Content]
     """One per input, in the signature's order."""
@@ -40,6 +40,8 @@ class Inference:
     deadline_ns: int
     abandoned: bool
     """Nobody waits for it any more."""
+    answered: bool
+    """It is counted, and answered if somebody waited for it."""
     answer: Callable[[Outcome], None]
     """Called once, on the event loop."""
 
@@ -53,6 +55,7 @@ class Inference:
         self.arrived_ns = 0
         self.deadline_ns = 0
         self.abandoned = False
+        self.answered = False
 
 
 class Computed:

@@ -41,6 +41,9 @@ INLINE_SECONDS: Final = 0.0005
 _STUCK_NS: Final = 5_000_000_000
 """How long an instance may go on after it was stopped."""
 
+_GONE: Final = Refused(499, "the client has gone")
+"""Never sent; 499 is what nginx logs for it."""
+
 
 class Lane:
     """Serves one loaded version. Everything but the runs themselves happens on the event loop."""
@@ -172,8 +175,7 @@ class Lane:
             if isinstance(batch, Later):
                 self._wake_at(batch.at_ns - now_ns)
                 return
-            waiting = [item for item in batch if not item.abandoned]
-            self.tally.errors[RuntimeErrorReason.GONE] += len(batch) - len(waiting)
+            waiting = self._those_who_wait(batch)
             if waiting:
                 self._compute(waiting, instance, now_ns)
             if inline and queue.requests:
@@ -247,11 +249,18 @@ class Lane:
             self._answer(item, result)
 
     def _failed(self, batch: Sequence[Inference], error: ModelError) -> None:
-        waiting = [item for item in batch if not item.abandoned]
+        waiting = self._those_who_wait(batch)
         if len(batch) > 1:
             self._put_back(waiting, alone=True)
         elif waiting:
             self._refuse(waiting[0], Refused(500, f"the model failed on this request: {error}"), RuntimeErrorReason.MODEL)
+
+    def _those_who_wait(self, batch: Sequence[Inference]) -> list[Inference]:
+        """Leave out what nobody waits for any more, and count it."""
+        for item in batch:
+            if item.abandoned:
+                self._answer(item, _GONE)
+        return [item for item in batch if not item.abandoned]
 
     def _put_back(self, batch: Sequence[Inference], *, alone: bool) -> None:
         for item in batch:
@@ -310,11 +319,18 @@ class Lane:
         return False
 
     def _refuse(self, item: Inference, refused: Refused, reason: RuntimeErrorReason) -> None:
-        self.tally.errors[RuntimeErrorReason.GONE if item.abandoned else reason] += 1
+        if not item.abandoned:
+            self.tally.errors[reason] += 1
         self._answer(item, refused)
 
     def _answer(self, item: Inference, outcome: Outcome) -> None:
-        if not item.abandoned:
+        """Answer a request, or count that nobody waits for it any more; once."""
+        if item.answered:
+            return
+        item.answered = True
+        if item.abandoned:
+            self.tally.errors[RuntimeErrorReason.GONE] += 1
+        else:
             item.abandoned = True
             item.answer(outcome)
 

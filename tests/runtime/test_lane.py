@@ -45,6 +45,21 @@ async def test_what_nobody_waits_for_is_not_computed(tmp_path, serve) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_what_a_client_has_left_is_stopped_and_counted(tmp_path, serve) -> None:
+    counting(tmp_path / "models/m/1/model.onnx")
+    running = await serve()
+    asked = [asyncio.create_task(running.post("/v2/models/m/infer", rounds(LONG))) for _ in range(3)]
+    await asyncio.sleep(0.3)
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert (await running.post("/v2/models/m/infer", rounds(1)))[0] == 200
+    async with running.session.get(running.url + "/metrics") as reply:
+        page = await reply.text()
+    assert 'driftline_runtime_request_errors_total{model="m",reason="gone",version="1"} 3.0' in page
+    assert 'driftline_runtime_requests_total{model="m",version="1"} 4.0' in page
+
+
 async def test_a_server_that_uses_too_much_memory_stops_in_order(tmp_path, add_linear, serve, caplog) -> None:
     add_linear()
     running = await serve(max_memory=Bytes(1))

@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 
-from config.units import Seconds
 from tests.runtime.graphs import WEIGHTS, counting, doubling, echoing, gathering, summing
 
 ROW = [1.0, 2.0, 3.0]
@@ -187,7 +186,7 @@ async def test_a_model_that_hangs_is_stopped_and_others_go_on_meanwhile(tmp_path
 async def test_a_request_may_ask_for_less_time_and_for_a_place_before_others(tmp_path, serve) -> None:
     counting(tmp_path / "models/m/1/model.onnx")
     (tmp_path / "models/m/1/model.yaml").write_text("timeout: 20s")
-    running = await serve(grace=Seconds(0.5))
+    running = await serve()
     one = asyncio.create_task(running.post("/v2/models/m/infer", rounds(10**9)))
     await asyncio.sleep(0.3)
     status, reply = await running.post("/v2/models/m/infer", rounds(1, timeout=100_000))
