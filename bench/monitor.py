@@ -46,6 +46,7 @@ SHORT_SPOOL = 20_000
 """Exchanges: enough to learn a baseline and to test windows against it."""
 _SETTINGS = Settings()
 _BATCH_BYTES = 32 * 1024 * 1024
+_FRAMES_PER_READ = 10_000
 _AT_ONCE = 100
 """Exchanges decoded at a time: more are out of the processor's cache before they are used."""
 _decode_record = msgspec.msgpack.Decoder(Exchange).decode
@@ -165,7 +166,7 @@ def _watch(spool: Path, detector: DriftDetector, stages: Stages) -> Iterator[tup
     reader = SpoolReader(spool, {})
     while True:
         with stages("read the spool"):
-            frames = reader.read(_SETTINGS.store.batch_rows, _BATCH_BYTES).frames
+            frames = reader.read(_FRAMES_PER_READ, _BATCH_BYTES).frames
         if not frames:
             break
         with stages("decode records"):
@@ -197,8 +198,8 @@ def _store(batches: Iterator[tuple[list[StoredExchange], FeatureRows]], director
     client = store.client()
     inserter = Inserter(client)
     with stages("insert into ClickHouse"):
-        for rows, _ in made:
-            inserter.store(EXCHANGES, rows, {})
+        for batch in _batches([row for rows, _ in made for row in rows]):
+            inserter.store(EXCHANGES, batch, {})
         time.sleep(MERGE_SECONDS)
     writer = ResultWriter(store)
     with stages("insert features"):
@@ -207,6 +208,12 @@ def _store(batches: Iterator[tuple[list[StoredExchange], FeatureRows]], director
         time.sleep(MERGE_SECONDS)
     client.close()
     store.close()
+
+
+def _batches(rows: Sequence[StoredExchange]) -> Iterator[Sequence[StoredExchange]]:
+    """Yield what the loader inserts at a time."""
+    size = _SETTINGS.store.batch_rows
+    return (rows[first : first + size] for first in range(0, len(rows), size))
 
 
 def _parse() -> argparse.Namespace:

@@ -97,7 +97,7 @@ def _drain() -> str:
 
 
 def _crash_points() -> str:
-    runs = [_run(name) for name in ("crash_points_server",)]
+    runs = [_run(name) for name in ("crash_points", "crash_points_server")]
     return "\n".join(f"- {msgspec.convert(run['outcomes'], crash_points.Outcomes).sentence}\n  ({_origin(run)})" for run in runs)
 
 
