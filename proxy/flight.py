@@ -17,7 +17,7 @@ from proxy.mirror import Copy, mirror
 from proxy.route import Route
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
-from proxy.writing import write
+from proxy.writing import write, write_message
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 
@@ -212,7 +212,7 @@ class Flight(Receiver):
             self._send()
             return
         connection.request_done = True
-        write(connection.transport, [self._request_head(), whole])
+        write_message(connection.transport, self._request_head(), whole)
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver."""
@@ -234,7 +234,7 @@ class Flight(Receiver):
         kept = head.content or content_fields(head)
         sequence = context.tap.append(self._record(_NO_ERROR, head.status, total_ns, whole_body(body, kept, limit)))
         reply = client_head(head, self._request_id_bytes, chunked=False, connection=self._connection_field())
-        write(self._client.transport, [reply, body])
+        write_message(self._client.transport, reply, body)
         self._done(_NO_ERROR, head.status, total_ns, sequence)
 
     def reply_head(self, head: ReplyHead) -> None:

@@ -18,3 +18,11 @@ def write(transport: asyncio.Transport, pieces: list[bytes]) -> None:
         transport.write(b"".join(pieces))
     else:
         transport.writelines(pieces)
+
+
+def write_message(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+    """Write a message that is whole, likewise."""
+    if len(body) < _JOINED_BELOW_BYTES:
+        transport.write(head + body)
+    else:
+        transport.writelines((head, body))
