@@ -11,7 +11,7 @@ from records.payload import Undecodable
 Datatype: TypeAlias = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES"]
 """Open Inference V2's names, and Triton's BF16."""
 
-_CODES: Final = {
+CODES: Final = {
     "BOOL": "?",
     "UINT8": "B",
     "UINT16": "H",
@@ -30,7 +30,7 @@ _CODES: Final = {
 
 def width_bytes(datatype: str) -> int:
     """Return the length of one number."""
-    return 2 if datatype == "BF16" else struct.calcsize("<" + _CODES[datatype])
+    return 2 if datatype == "BF16" else struct.calcsize("<" + CODES[datatype])
 
 
 def unpack(datatype: str, count: int, content: bytes) -> list[Any]:
@@ -40,7 +40,7 @@ def unpack(datatype: str, count: int, content: bytes) -> list[Any]:
     elif datatype == "BF16":
         values = _unpack_numbers("f", _widened(content))
     else:
-        values = _unpack_numbers(_CODES[datatype], content)
+        values = _unpack_numbers(CODES[datatype], content)
     if len(values) != count:
         raise Refused(Undecodable.MALFORMED)
     return values

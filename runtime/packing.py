@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
+from payloads.binary_tensors import CODES
 from runtime.refusal import Refused
 
 Content: TypeAlias = bytes | list[str]
@@ -19,20 +20,6 @@ Content: TypeAlias = bytes | list[str]
 
 MAX_RANK: Final = 32
 
-_CODES: Final = {
-    "BOOL": "?",
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-    "INT8": "b",
-    "INT16": "h",
-    "INT32": "i",
-    "INT64": "q",
-    "FP16": "e",
-    "FP32": "f",
-    "FP64": "d",
-}
 _FLOATS: Final = frozenset({"FP16", "FP32", "FP64"})
 _BOOLEANS: Final = frozenset({True, False})
 _ARRAY_FROM: Final = 4096
@@ -90,7 +77,7 @@ def packed_texts(texts: list[str]) -> bytes:
 
 
 def _packed(datatype: str, values: list[Any]) -> bytes:
-    code = _CODES[datatype]
+    code = CODES[datatype]
     if len(values) < _ARRAY_FROM or code in "e?":
         return _structure(code, len(values)).pack(*values)
     numbers = array(code, values)
