@@ -20,11 +20,12 @@ from detectors.arrays import Columns, Integers
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
 from detectors.pair_watch import NAME as CORRELATIONS
-from detectors.pair_watch import PairState, PairWatch
+from detectors.pair_watch import PairWatch
 from detectors.pairs import PairTally
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
 from detectors.univariate import TESTS_PER_FEATURE
+from detectors.watch import WatchState
 from detectors.windows import WindowPolicy
 from detectors.words import describe
 from records.baseline import Baseline
@@ -49,7 +50,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     firing: bool
     open: WindowSummary | None
     features: dict[str, FeatureState]
-    pairs: PairState | None = None
+    pairs: WatchState | None = None
 
 
 class DriftDetector:

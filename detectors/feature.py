@@ -8,11 +8,10 @@ import msgspec
 
 from detectors.cycle import Season
 from detectors.dependence import Dependence
-from detectors.recovery import Return, ReturnState
-from detectors.tally import News, Tally, TallyState
+from detectors.tally import News, Tally
 from detectors.univariate import univariate_tests
 from detectors.wandering import Wandering, WanderingState
-from detectors.watch import Watch
+from detectors.watch import Watch, WatchState
 from records.baseline import FeatureBaseline
 from records.verdict import TestResult
 
@@ -20,14 +19,9 @@ POOLED_ROWS: Final = 5_000
 """Independent rows: the noise of an effect is then well below its floor."""
 
 
-class FeatureState(msgspec.Struct, frozen=True, kw_only=True):
+class FeatureState(WatchState, frozen=True, kw_only=True):
     """What a restart must not forget of a feature."""
 
-    log_evidence: dict[str, float]
-    """ln M by test; none before the first window."""
-    rising: float
-    pool: TallyState | None
-    returns: dict[str, ReturnState]
     wandering: WanderingState | None = None
 
 
@@ -69,22 +63,9 @@ class FeatureWatch(Watch[Tally]):
 
     def snapshot(self) -> FeatureState:
         """Return what a restart must not forget."""
-        return FeatureState(
-            log_evidence=dict(self._log_evidence),
-            rising=self._rising,
-            pool=self._pool.state() if self._pool else None,
-            returns={name: returning.snapshot() for name, returning in self._returns.items()},
-            wandering=self._wandering.snapshot(),
-        )
+        return FeatureState(**msgspec.structs.asdict(self._evidence()), wandering=self._wandering.snapshot())
 
     def restore(self, state: FeatureState) -> None:
         """Go on from a snapshot of the same feature of the same baseline."""
-        self._log_evidence = dict(state.log_evidence)
-        self._rising = state.rising
-        self._pool = Tally.restored(state.pool) if state.pool else None
+        self._restore_evidence(state, Tally.restored)
         self._wandering.restore(state.wandering)
-        self._returns = {name: self._returning(name, returning) for name, returning in state.returns.items()}
-
-    def _returning(self, name: str, state: ReturnState) -> Return[Tally]:
-        block = Tally.restored(state.block) if isinstance(state.block, TallyState) else None
-        return Return(self._effects_by_test[name], self._worth, state.log_evidence, block)

@@ -7,12 +7,26 @@ window, and an effect that is truly below its floor stays there. Rows beyond som
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Generic
+from typing import Any, Final, Generic
+
+import msgspec
 
 from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
-from detectors.recovery import Return, TallyT
+from detectors.pairs import PairTallyState
+from detectors.recovery import Return, ReturnState, TallyT
 from detectors.statistic import Effect
+from detectors.tally import TallyState
 from records.verdict import TestResult
+
+
+class WatchState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restart must not forget of the evidence."""
+
+    log_evidence: dict[str, float]
+    """ln M by test; none before the first window."""
+    rising: float
+    pool: TallyState | PairTallyState | None
+    returns: dict[str, ReturnState]
 
 
 class Watch(Generic[TallyT]):
@@ -51,6 +65,25 @@ class Watch(Generic[TallyT]):
     def has_returned(self, log_threshold: float) -> bool:
         """Return whether each effect whose return is awaited is below its floor, by evidence."""
         return all(returning.log_evidence >= log_threshold for returning in self._returns.values())
+
+    def _evidence(self) -> WatchState:
+        """Return what a restart must not forget."""
+        return WatchState(
+            log_evidence=dict(self._log_evidence),
+            rising=self._rising,
+            pool=self._pool.state() if self._pool else None,
+            returns={name: returning.snapshot() for name, returning in self._returns.items()},
+        )
+
+    def _restore_evidence(self, state: WatchState, restored: Callable[[Any], TallyT]) -> None:
+        """Go on from a snapshot; `restored` reads what was written down of some rows."""
+        self._log_evidence = dict(state.log_evidence)
+        self._rising = state.rising
+        self._pool = restored(state.pool) if state.pool else None
+        self._returns = {
+            name: Return(self._effects_by_test[name], self._worth, each.log_evidence, restored(each.block) if each.block else None)
+            for name, each in state.returns.items()
+        }
 
     def _gather(self, tally: TallyT, results: Mapping[str, TestResult], weight: float) -> None:
         """Add a window's results by test, which count `weight`, to the evidence, and its rows to those of the effect."""
