@@ -102,9 +102,6 @@ class Monitor:
             tempfile.tempdir = str((self._data_directory / TEMPORARY_NAME).resolve())
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         spool_keys = keys_of(settings.spool)
-        # What the loader holds cannot be given up: it must not be all that there is.
-        batch_bytes = min(BatchLimits().size_bytes, settings.spool.max_size // 4)
-        limits = BatchLimits(rows=settings.store.batch_rows, size_bytes=batch_bytes, wait_seconds=settings.store.batch_wait)
         self._watching = Watching(
             spool,
             settings.drift,
@@ -124,7 +121,7 @@ class Monitor:
             spool / LOADER_STATE_NAME,
             self._store,
             naming,
-            limits,
+            _batch_limits(settings),
             label_key=LabelKeys(settings.routes),
             on_stored=self._labelling.accept_feedback,
             fsync=settings.spool.fsync is not None,
@@ -295,6 +292,12 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _batch_limits(settings: Settings) -> BatchLimits:
+    """Return when a batch is due. What the loader holds cannot be given up: it must not be all that the spool holds."""
+    size_bytes = min(BatchLimits().size_bytes, settings.spool.max_size // 4)
+    return BatchLimits(rows=settings.store.batch_rows, size_bytes=size_bytes, wait_seconds=settings.store.batch_wait)
 
 
 def _bounds(spool: SpoolSettings) -> Bounds:
