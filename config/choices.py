@@ -12,6 +12,28 @@ class WhenFull(StrEnum):
     DROP_OLDEST = "drop_oldest"
 
 
+class NumericStatistic(StrEnum):
+    """What may give evidence of drift in a number."""
+
+    KS = "ks"
+    WASSERSTEIN = "wasserstein"
+    PSI = "psi"
+    JENSEN_SHANNON = "jensen_shannon"
+    HELLINGER = "hellinger"
+    CHI_SQUARED = "chi_squared"
+    G_TEST = "g_test"
+
+
+class CategoricalStatistic(StrEnum):
+    """What may give evidence of drift in a feature with levels."""
+
+    PSI = "psi"
+    JENSEN_SHANNON = "jensen_shannon"
+    HELLINGER = "hellinger"
+    CHI_SQUARED = "chi_squared"
+    G_TEST = "g_test"
+
+
 class Device(StrEnum):
     """Where models are computed."""
 

@@ -106,10 +106,17 @@ def _declaration(name: str, hint: Any, default: Any) -> Declaration:
     return Declaration(name, kind, is_list, default, meta.description, unit, example, extra["at_least"], extra["at_most"])
 
 
+def written(value: Any) -> str:
+    """Return a value as a file would have it; a list with commas between."""
+    if isinstance(value, tuple):
+        return ", ".join(map(written, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _example(kind: type, default: Any) -> str:
     """Write the default, or for a section its first setting, as a file would have it."""
     if not issubclass(kind, Section):
-        return str(default).lower() if kind is bool else str(default)
+        return written(default)
     first = next(iter(declarations(kind).values()))
     return f"{{{first.name}: {first.example}}}"
 

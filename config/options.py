@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.addresses import parse_shadow
-from config.declare import Declaration, declarations
+from config.declare import Declaration, declarations, written
 from config.load import load
 from config.settings import RouteSettings, Settings, ShadowSettings
 from config.units import QuantityError
@@ -92,5 +92,5 @@ def _shadow(text: str) -> ShadowSettings:
 
 def _help(declaration: Declaration, *, required: bool) -> str:
     has_default = not required and not declaration.is_required and declaration.default not in {None, ""}
-    facts = (declaration.unit, declaration.bounds, f"default {declaration.default}" if has_default else f"for example {declaration.example}")
+    facts = (declaration.unit, declaration.bounds, f"default {written(declaration.default)}" if has_default else f"for example {declaration.example}")
     return f"{declaration.help} ({', '.join(filter(None, facts))})".replace("%", "%%")

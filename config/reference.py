@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from config.declare import Declaration, Section, declarations
+from config.declare import Declaration, Section, declarations, written
 from config.model import ModelSettings
 from config.settings import Settings
 
@@ -61,12 +61,8 @@ def _section_lines(prefix: str, section: type[Section], title: str) -> Iterator[
             yield from _section_lines(f"{key}.", declaration.type, f"`{key}`")
 
 
-def _written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
 def _row(prefix: str, declaration: Declaration) -> str:
-    default = "required" if declaration.is_required else f"`{_written(declaration.default)}`" if declaration.default not in {None, "", ()} else "–"
+    default = "required" if declaration.is_required else f"`{written(declaration.default)}`" if declaration.default not in {None, "", ()} else "–"
     facts = [declaration.bounds, f"for example `{declaration.example}`" if default in {"required", "–"} else ""]
     remarks = ", ".join(filter(None, facts))
     text = declaration.help + (f" {remarks[0].upper()}{remarks[1:]}." if remarks else "")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
-from config.choices import Device, WhenFull
+from config.choices import CategoricalStatistic, Device, NumericStatistic, WhenFull
 from config.declare import Section, setting
 from config.redaction import Action, Capture, Place
 from config.secrets import Secret
@@ -293,6 +293,14 @@ class DriftSettings(Section, frozen=True):
     )
     window_min_rows: Annotated[int, setting("The fewest rows on which a window is tested.", unit="rows", at_least="10")] = 200
     baseline_rows: Annotated[int, setting("Rows of first traffic from which a baseline is learned.", unit="rows", at_least="200")] = 5_000
+    numeric_statistics: Annotated[
+        tuple[NumericStatistic, ...],
+        setting("What gives evidence of drift in numbers, beside their rate of missing values (docs/drift.md). Each further one asks the others for more."),
+    ] = (NumericStatistic.KS, NumericStatistic.WASSERSTEIN, NumericStatistic.PSI, NumericStatistic.CHI_SQUARED)
+    categorical_statistics: Annotated[
+        tuple[CategoricalStatistic, ...],
+        setting("What gives evidence of drift in features with levels, beside their rates of missing values and of levels never seen; likewise."),
+    ] = (CategoricalStatistic.CHI_SQUARED,)
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
 
 

@@ -7,8 +7,9 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `binning`        the bins of numeric features, and their fast look-up
 - `summary`        rows to summaries of counts, which merge
 - `tally`          the counts of one feature as the tests see them
-- `ks`, `wasserstein`, `psi`, `chi_squared`, `rates`
+- `ks`, `wasserstein`, `psi`, `jensen_shannon`, `hellinger`, `chi_squared`, `g_test`, `total_variation`, `two_proportions`
                    one statistic each: how far a window's counts are from the baseline's
+- `rates`          of what rows the proportions are
 - `statistic`      what statistics, tests and effects are, whatever the feature
 - `calibration`    what the statistics do when nothing has changed, by resampling: p-values that allow for the baseline's own error
 - `effect`         how large a change is, with noise taken off

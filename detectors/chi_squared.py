@@ -3,7 +3,8 @@
     X² = n·n₀/(n + n₀) · Σ (w_i − b_i)² / p_i ,   p_i the frequency in both together
 
 On 16 coarse cells for numbers, where it sees a change of variance at once and Kolmogorov–Smirnov does not; on the levels for
-categories. Its effect is the total variation. Source: Pearson, "On the probability that two distributions are samples from the same population", 1911.
+categories. Its effect is the total variation (`total_variation`).
+Source: Pearson, "On the probability that two independent distributions of frequency are really samples from the same population", Biometrika 8, 1911.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from detectors.arrays import Floats
-from detectors.statistic import Spread
 
 
 class ChiSquared:
@@ -34,23 +34,3 @@ class ChiSquared:
     def norm(self, value: Floats, rows: float, baseline_rows: float) -> Floats:
         """Return the distance of which `value` is the square, in units that do not grow with the rows."""
         return np.asarray(np.sqrt(value * (1 / rows + 1 / baseline_rows)))
-
-
-class TotalVariation:
-    """Half the sum of the differences: the share of rows that would have to change cell. A metric on frequencies.
-
-    >>> float(TotalVariation()(np.array([0.4, 0.6]), np.array([0.5, 0.5])).round(6))
-    0.1
-    """
-
-    name: Final = "total_variation"
-    floor: Final = 0.05
-    """A distance between levels that is worth an alert."""
-
-    def __call__(self, window: Floats, baseline: Floats) -> Floats:
-        """Return the distances (0 to 1) of windows (… × cells) of frequencies from a baseline (cells)."""
-        return np.asarray(np.abs(window - baseline).sum(axis=-1) / 2)
-
-    def spread(self, frequencies: Floats) -> Spread:  # noqa: ARG002 - the bound holds for any
-        """Return what one row adds to the noise at most: that of the frequency of one half of the cells."""
-        return Spread(variance=0.25, variance_error=0.0, largest=1.0)

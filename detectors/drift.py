@@ -24,7 +24,7 @@ from detectors.pair_watch import PairWatch
 from detectors.pairs import PairTally
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
-from detectors.univariate import TESTS_PER_FEATURE
+from detectors.univariate import Statistics
 from detectors.watch import WatchState
 from detectors.windows import WindowPolicy
 from detectors.words import describe
@@ -56,7 +56,15 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
 class DriftDetector:
     """Watches one model against one baseline."""
 
-    def __init__(self, baseline: Baseline, *, threshold: float, windows: WindowPolicy | None = None, window_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        baseline: Baseline,
+        *,
+        threshold: float,
+        windows: WindowPolicy | None = None,
+        window_seconds: float | None = None,
+        statistics: Statistics = Statistics(),  # noqa: B008 - a constant
+    ) -> None:
         """`threshold` is the evidence at which an alert may be raised: windows between false alerts, as `budget` gives it.
 
         With `window_seconds`, windows of that duration: shorter and longer ones count in proportion. Without, every window counts as one.
@@ -65,8 +73,8 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (TESTS_PER_FEATURE * len(baseline.features) + 1)
-        self._features = [FeatureWatch(feature, baseline.rows, risk) for feature in baseline.features]
+        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + 1)
+        self._features = [FeatureWatch(feature, baseline.rows, risk, statistics) for feature in baseline.features]
         self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
         self._watches: list[FeatureWatch | PairWatch] = [*self._features, *([self._pairs] if self._pairs else [])]
         self._is_firing = False

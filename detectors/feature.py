@@ -9,7 +9,7 @@ import msgspec
 from detectors.cycle import Season
 from detectors.dependence import Dependence
 from detectors.tally import News, Tally
-from detectors.univariate import univariate_tests
+from detectors.univariate import Statistics, feature_tests
 from detectors.wandering import Wandering, WanderingState
 from detectors.watch import Watch, WatchState
 from records.baseline import FeatureBaseline
@@ -28,15 +28,15 @@ class FeatureState(WatchState, frozen=True, kw_only=True):
 class FeatureWatch(Watch[Tally]):
     """Follows one feature from window to window."""
 
-    def __init__(self, baseline: FeatureBaseline, rows: int, risk: float) -> None:
+    def __init__(self, baseline: FeatureBaseline, rows: int, risk: float, statistics: Statistics) -> None:
         """`rows` are the baseline's; each test is wrong about its error with probability `risk`."""
         self.baseline: Final = baseline
-        self._tests = {test.name: test for test in univariate_tests(baseline, rows, risk)}
+        tests, effects = feature_tests(baseline, rows, risk, statistics)
+        self._tests = {test.name: test for test in tests}
         dependence, counts = Dependence(baseline.memories), Tally.of_baseline(baseline, rows)
         self._season = Season(counts, Tally.of_slices(baseline)) if baseline.slices else None
         self._wandering = Wandering(counts, dependence)
-        effects = {name: test.effect for name, test in self._tests.items() if test.effect is not None}
-        super().__init__(baseline.name, effects, dependence.worth, POOLED_ROWS * dependence.design_effect(POOLED_ROWS))
+        super().__init__(baseline.name, self._tests, effects, dependence.worth, POOLED_ROWS * dependence.design_effect(POOLED_ROWS))
 
     def without_cycle(self, tally: Tally, at_ns: int) -> Tally:
         """Return a window as it would be without the baseline's cycle; `at_ns` is the middle of its time."""

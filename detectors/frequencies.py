@@ -8,13 +8,9 @@ import numpy as np
 
 from detectors.arrays import Floats, Integers
 from detectors.calibration import SMALLEST_ROWS, CalibratedDivergence, CalibratedMetric, step_of, throw
-from detectors.chi_squared import ChiSquared, TotalVariation
 from detectors.effect import NOISE_BELOW_FLOOR, return_p_value, without_noise
-from detectors.ks import KolmogorovSmirnov
-from detectors.psi import PopulationStability
-from detectors.statistic import Effect, UnivariateTest
+from detectors.statistic import Divergence, Effect, Metric, ShownDivergence, UnivariateTest
 from detectors.tally import News, Tally
-from detectors.wasserstein import Wasserstein
 from records.verdict import TestResult
 
 _MIN_CELL_ROWS: Final = 25  # of the baseline, so that its own error in a cell is moderate
@@ -75,42 +71,31 @@ def _joined(counts: Floats, fewest_rows: float) -> Integers:
     return np.array(starts if rows >= fewest_rows or len(starts) == 1 else starts[:-1])
 
 
-def ks_test(bins: Cells) -> UnivariateTest:
-    """Kolmogorov–Smirnov on all bins."""
-    ks = CalibratedMetric(KolmogorovSmirnov(), bins.rows, bins.independent_rows, bins.risk)
-    effect = _MetricEffect(bins, ks, KolmogorovSmirnov.floor)
-    return _FrequencyTest(KolmogorovSmirnov.name, bins, ks, effect, effect)
+def metric_test(effect: MetricEffect) -> UnivariateTest:
+    """Whether the distance is more than noise, and the baseline's error, explain."""
+    return _FrequencyTest(effect.name, effect.cells, effect.metric, effect)
 
 
-def wasserstein_test(bins: Cells, centres: Floats, standard_deviation: float) -> UnivariateTest:
-    """Wasserstein-1 between bins whose rows lie about `centres`, in units of `standard_deviation`."""
-    wasserstein = CalibratedMetric(Wasserstein(centres, standard_deviation), bins.rows, bins.independent_rows, bins.risk)
-    effect = _MetricEffect(bins, wasserstein, Wasserstein.floor)
-    return _FrequencyTest(Wasserstein.name, bins, wasserstein, effect, effect)
+def homogeneity_test(divergence: Divergence, effect: MetricEffect) -> UnivariateTest:
+    """Whether window and baseline are samples of one population, in the cells of the effect that is shown."""
+    return _FrequencyTest(divergence.name, effect.cells, _calibrated(divergence, effect.cells), effect)
 
 
-def psi_test(cells: Cells) -> UnivariateTest:
-    """PSI, whose effect is only shown."""
-    psi = CalibratedDivergence(PopulationStability(), cells.rows, cells.independent_rows, cells.risk)
-    return _FrequencyTest(PopulationStability.name, cells, psi, _PsiExcess(cells), None)
+def divergence_test(divergence: ShownDivergence, cells: Cells) -> UnivariateTest:
+    """Likewise, by a divergence whose effect is its own."""
+    return _FrequencyTest(divergence.name, cells, _calibrated(divergence, cells), DivergenceEffect(divergence, cells))
 
 
-def chi_squared_test(cells: Cells, *, is_alertable: bool) -> UnivariateTest:
-    """Chi-squared, whose effect is the total variation."""
-    chi_squared = CalibratedDivergence(ChiSquared(), cells.rows, cells.independent_rows, cells.risk)
-    variation = CalibratedMetric(TotalVariation(), cells.rows, cells.independent_rows, cells.risk)
-    effect = _MetricEffect(cells, variation, TotalVariation.floor)
-    return _FrequencyTest(ChiSquared.name, cells, chi_squared, effect, effect if is_alertable else None)
+def _calibrated(divergence: Divergence, cells: Cells) -> CalibratedDivergence:
+    return CalibratedDivergence(divergence, cells.rows, cells.independent_rows, cells.risk)
 
 
 class _FrequencyTest:
     """A statistic of frequencies in cells."""
 
-    def __init__(
-        self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: _MetricEffect | _PsiExcess, effect: Effect[Tally] | None
-    ) -> None:
+    def __init__(self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: MetricEffect | DivergenceEffect) -> None:
         self.name = name
-        self.effect = effect
+        self.effect: Effect[Tally] | None = None
         self._cells = cells
         self._statistic = statistic
         self._shown = shown
@@ -130,37 +115,45 @@ class _FrequencyTest:
         return TestResult(statistic=statistic, p_value=p_value, effect=self._shown.size(news.tally))
 
 
-class _MetricEffect:
-    """A distance without the part that noise makes alone."""
+class MetricEffect:
+    """A distance without the part that noise makes alone: it may be worth an alert."""
 
-    def __init__(self, cells: Cells, metric: CalibratedMetric, floor: float) -> None:
-        self.floor = max(floor, metric.tolerance)
-        self._cells = cells
-        self._metric = metric
+    def __init__(self, metric: Metric, cells: Cells) -> None:
+        self.name: Final = metric.name
+        self.cells: Final = cells
+        self.metric: Final = CalibratedMetric(metric, cells.rows, cells.independent_rows, cells.risk)
+        self.floor: Final = max(metric.floor, self.metric.tolerance)
+        """That of practice, or what a small baseline can tell."""
 
     def size(self, tally: Tally) -> float:
-        frequencies, rows = self._cells.view(tally)
-        return without_noise(self._metric.distance(frequencies), self._metric.noise_square(rows)) if rows else 0.0
+        """Return the distance; 0 where noise explains it."""
+        frequencies, rows = self.cells.view(tally)
+        return without_noise(self.metric.distance(frequencies), self.metric.noise_square(rows)) if rows else 0.0
 
     def can_return(self, tally: Tally) -> bool:
-        rows = tally.present
-        return rows * self.floor**2 >= NOISE_BELOW_FLOOR**2 * self._metric.mean_square
+        """Return whether the tally has rows enough to tell an effect at the floor from none."""
+        return tally.present * self.floor**2 >= NOISE_BELOW_FLOOR**2 * self.metric.mean_square
 
     def return_p_value(self, tally: Tally) -> float:
-        frequencies, rows = self._cells.view(tally)
-        return return_p_value(self._metric.distance(frequencies), self.floor, self._metric.metric.spread(frequencies), rows)
+        """Return the p-value of "the effect is at the floor or above"."""
+        frequencies, rows = self.cells.view(tally)
+        return return_p_value(self.metric.distance(frequencies), self.floor, self.metric.metric.spread(frequencies), rows)
 
 
-class _PsiExcess:
-    """PSI above what noise makes of it."""
+class DivergenceEffect:
+    """What people read of a divergence, without what noise makes of it."""
 
-    def __init__(self, cells: Cells) -> None:
-        self._psi = PopulationStability()
+    def __init__(self, divergence: ShownDivergence, cells: Cells) -> None:
+        self.name: Final = divergence.name
+        self._divergence = divergence
         self._cells = cells
         self._baseline = cells.rows / cells.counts.sum()
 
     def size(self, tally: Tally) -> float:
+        """Return the effect; 0 where there are no rows."""
         frequencies, rows = self._cells.view(tally)
+        if not rows:
+            return 0.0
         before = self._cells.independent_rows
-        excess = self._psi(frequencies, self._baseline, rows, before) - self._psi.bias(len(self._baseline), rows, before)
-        return max(0.0, float(excess))
+        value = float(self._divergence(frequencies, self._baseline, rows, before))
+        return self._divergence.effect(value, len(self._baseline), rows, before)

@@ -27,7 +27,7 @@ class PairWatch(Watch[PairTally]):
         """`rows` are the baseline's; the test is wrong about its error with probability `risk`."""
         self._test = CorrelationTest(baseline, rows, risk)
         self._baseline = baseline
-        super().__init__(NAME, {self._test.name: self._test}, lambda tally: tally, POOLED_ROWS)
+        super().__init__(NAME, {self._test.name}, {self._test.name: self._test}, lambda tally: tally, POOLED_ROWS)
 
     def update(self, tally: PairTally, weight: float = 1.0) -> dict[str, TestResult]:
         """Test a window, which counts `weight`, and add to the evidence; return the result by test."""

@@ -34,9 +34,9 @@ class PopulationStability:
         """Return the distance of which `value` is about the square."""
         return np.asarray(np.sqrt(value))
 
-    def bias(self, cells: int, rows: float, baseline_rows: float) -> float:
-        """Return the expectation when nothing has changed."""
-        return (cells - 1) * (1 / rows + 1 / baseline_rows)
+    def effect(self, value: float, cells: int, rows: float, baseline_rows: float) -> float:
+        """Return the PSI without what noise makes of it."""
+        return max(0.0, value - (cells - 1) * (1 / rows + 1 / baseline_rows))
 
 
 def _smoothed(frequencies: Floats, rows: float) -> Floats:

@@ -25,6 +25,16 @@ class Spread(NamedTuple):
 class Metric(Protocol):
     """A distance of frequencies for which the triangle inequality holds."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in settings and verdicts."""
+        ...
+
+    @property
+    def floor(self) -> float:
+        """A distance that is worth an alert."""
+        ...
+
     def __call__(self, window: Floats, baseline: Floats) -> Floats:
         """Return the distances of windows (… × cells) from a baseline (cells)."""
         ...
@@ -37,12 +47,25 @@ class Metric(Protocol):
 class Divergence(Protocol):
     """About the square of a Euclidean distance between frequencies."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in settings and verdicts."""
+        ...
+
     def __call__(self, window: Floats, baseline: Floats, rows: float, baseline_rows: float) -> Floats:
         """Return the divergences of windows (… × cells) from a baseline (cells)."""
         ...
 
     def norm(self, value: Floats, rows: float, baseline_rows: float) -> Floats:
         """Return the distance, in units that do not grow with the rows."""
+        ...
+
+
+class ShownDivergence(Divergence, Protocol):
+    """A divergence that people read as an effect."""
+
+    def effect(self, value: float, cells: int, rows: float, baseline_rows: float) -> float:
+        """Return the effect of a divergence between so many cells, without what noise makes of it."""
         ...
 
 
@@ -75,7 +98,7 @@ class UnivariateTest(Protocol):
 
     name: str
     effect: Effect[Tally] | None
-    """What may be worth an alert; None where this test's effect is only shown."""
+    """What may be worth an alert by this test's name; None where its effect is only shown, or is that of a metric that is measured in any case."""
 
     def missing_step(self, tally: Tally) -> int | None:
         """Return the size on the grid of window sizes that must be learned before this tally of independent rows is tested; None if there is none."""

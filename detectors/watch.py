@@ -6,7 +6,7 @@ window, and an effect that is truly below its floor stays there. Rows beyond som
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, Final, Generic
 
 import msgspec
@@ -32,10 +32,11 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
 class Watch(Generic[TallyT]):
     """The evidence of some tests of one thing."""
 
-    def __init__(self, name: str, effects: Mapping[str, Effect[TallyT]], worth: Callable[[TallyT], TallyT], pooled_rows: float) -> None:
-        """`effects` are those that may be worth an alert, by their tests; `worth` makes independent rows of rows; an effect is of `pooled_rows` at most."""
+    def __init__(self, name: str, tests: Container[str], effects: Mapping[str, Effect[TallyT]], worth: Callable[[TallyT], TallyT], pooled_rows: float) -> None:
+        """`tests` are the names of those that give evidence; `effects` are those that may be worth an alert, by name; `worth` makes independent rows of rows; an effect is of `pooled_rows` at most."""
         self.name: Final = name
-        self._effects_by_test = effects
+        self._test_names = tests
+        self._effects_by_name = effects
         self._worth = worth
         self._pooled_rows = pooled_rows
         self.reset()
@@ -60,7 +61,7 @@ class Watch(Generic[TallyT]):
     def await_return(self) -> None:
         """From the next window on, gather evidence that the effects of now return."""
         for name in self._effects():
-            self._returns.setdefault(name, Return(self._effects_by_test[name], self._worth))
+            self._returns.setdefault(name, Return(self._effects_by_name[name], self._worth))
 
     def has_returned(self, log_threshold: float) -> bool:
         """Return whether each effect whose return is awaited is below its floor, by evidence."""
@@ -77,12 +78,13 @@ class Watch(Generic[TallyT]):
 
     def _restore_evidence(self, state: WatchState, restored: Callable[[Any], TallyT]) -> None:
         """Go on from a snapshot; `restored` reads what was written down of some rows."""
-        self._log_evidence = dict(state.log_evidence)
+        self._log_evidence = {name: each for name, each in state.log_evidence.items() if name in self._test_names}  # settings may choose others since
         self._rising = state.rising
         self._pool = restored(state.pool) if state.pool else None
         self._returns = {
-            name: Return(self._effects_by_test[name], self._worth, each.log_evidence, restored(each.block) if each.block else None)
+            name: Return(self._effects_by_name[name], self._worth, each.log_evidence, restored(each.block) if each.block else None)
             for name, each in state.returns.items()
+            if name in self._effects_by_name
         }
 
     def _gather(self, tally: TallyT, results: Mapping[str, TestResult], weight: float) -> None:
@@ -96,8 +98,8 @@ class Watch(Generic[TallyT]):
             returning.update(tally)
 
     def _effects(self) -> list[str]:
-        """Return the tests whose effect is at its floor or above."""
+        """Return the names of the effects that are at their floor or above."""
         if self._pool is None:
             return []
         pool = self._worth(self._pool)
-        return [name for name, effect in self._effects_by_test.items() if effect.size(pool) >= effect.floor]
+        return [name for name, effect in self._effects_by_name.items() if effect.size(pool) >= effect.floor]

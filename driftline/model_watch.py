@@ -14,6 +14,7 @@ from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
+from detectors.univariate import Statistics
 from detectors.windows import WindowPolicy
 from driftline.redacted import NOTHING, watched_part
 from records.baseline import Baseline
@@ -188,4 +189,7 @@ class ModelWatch:
         inputs = tuple(feature.name for feature in baseline.features if not feature.name.startswith("output."))
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
-        self._detector = DriftDetector(watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds)
+        statistics = Statistics(self._settings.numeric_statistics, self._settings.categorical_statistics)
+        self._detector = DriftDetector(
+            watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics
+        )

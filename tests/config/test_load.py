@@ -111,6 +111,24 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:2: data_dir: expected text of printable characters, found 'a\\nb'; for example: data_dir: /var/lib/driftline",
         ),
         ("routes: [null]", "driftline.yaml:1: routes[0].upstream: expected this setting, found none; for example: upstream: http://127.0.0.1:9000"),
+        (
+            ROUTE + "drift: {numeric_statistics: [ks, kss]}",
+            (
+                "driftline.yaml:2: drift.numeric_statistics[1]: expected ks, wasserstein, psi, jensen_shannon, hellinger, chi_squared or g_test, found 'kss';"
+                " for example: numeric_statistics: ks, wasserstein, psi, chi_squared"
+            ),
+        ),
+        (
+            ROUTE + "drift: {categorical_statistics: ks}",
+            (
+                "driftline.yaml:2: drift.categorical_statistics: expected psi, jensen_shannon, hellinger, chi_squared or g_test, found 'ks';"
+                " for example: categorical_statistics: chi_squared"
+            ),
+        ),
+        (
+            ROUTE + "drift: {numeric_statistics: []}",
+            "driftline.yaml:2: drift.numeric_statistics: expected ks, wasserstein, psi, jensen_shannon, hellinger, chi_squared or g_test, or a list of them, found []; for example: numeric_statistics: ks, wasserstein, psi, chi_squared",
+        ),
         (ROUTE + "data_dir: [a]", "driftline.yaml:2: data_dir: expected text of printable characters, found a list; for example: data_dir: /var/lib/driftline"),
         (
             ROUTE + "data_dir: !env HOME",

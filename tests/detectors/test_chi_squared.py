@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.chi_squared import ChiSquared, TotalVariation
+from detectors.chi_squared import ChiSquared
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=2, max_size=20))
@@ -15,7 +15,3 @@ def test_it_is_scipys_test_of_homogeneity(pairs):
 
 def test_a_cell_without_any_rows_adds_nothing():
     assert ChiSquared()(np.array([0.5, 0.5, 0.0]), np.array([0.5, 0.5, 0.0]), 10, 10) == 0.0
-
-
-def test_total_variation_is_the_share_of_rows_that_would_have_to_move():
-    assert np.isclose(TotalVariation()(np.array([0.1, 0.9, 0.0]), np.array([0.4, 0.4, 0.2])), 0.5)

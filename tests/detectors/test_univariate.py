@@ -1,18 +1,26 @@
 import numpy as np
 import pytest
 
+from config.choices import CategoricalStatistic, NumericStatistic
 from detectors.baseline import build_baseline
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
-from detectors.univariate import univariate_tests
+from detectors.univariate import Statistics, feature_tests, shown_effects
 
 RISK = 0.001
 RNG = np.random.default_rng(1)
 
 
-def univariate(column):
+CLASSIC = Statistics(tuple(map(NumericStatistic, ("ks", "wasserstein", "psi", "chi_squared"))), (CategoricalStatistic.CHI_SQUARED,))
+
+
+def asked(column, statistics=CLASSIC):
     baseline = build_baseline({"f": column}, model="m", source="test", created_at_ns=0)
-    return {test.name: test for test in univariate_tests(baseline.features[0], baseline.rows, RISK)}
+    return feature_tests(baseline.features[0], baseline.rows, RISK, statistics)
+
+
+def univariate(column):
+    return {test.name: test for test in asked(column).tests}
 
 
 def levels(**rows):
@@ -35,17 +43,26 @@ def test_a_feature_gets_the_tests_that_its_baseline_allows(column, names):
     assert univariate(column).keys() == names
 
 
-def test_only_effects_with_a_floor_may_raise_an_alert():
-    numeric, categorical = univariate(RNG.normal(size=2_000)), univariate(levels(a=1_000, b=1_000))
-    assert {name for name, test in numeric.items() if test.effect} == {"ks", "wasserstein", "missing_rate"}
-    assert {name for name, test in categorical.items() if test.effect} == {"chi_squared", "missing_rate", "unseen_rate"}
+ALONE = [
+    Statistics((numeric,), (categorical,))
+    for numeric, categorical in zip(NumericStatistic, [*CategoricalStatistic, *list(CategoricalStatistic)[:2]], strict=True)
+]
+
+
+@pytest.mark.parametrize("statistics", [Statistics(), CLASSIC, *ALONE])
+def test_what_may_raise_an_alert_does_not_depend_on_what_gives_evidence(statistics):
+    numeric, categorical = asked(RNG.normal(size=2_000), statistics), asked(levels(a=1_000, b=1_000), statistics)
+    assert numeric.effects.keys() == {"ks", "wasserstein", "missing_rate"}
+    assert categorical.effects.keys() == {"total_variation", "missing_rate", "unseen_rate"}
+    assert {test.name for test in numeric.tests} == {*statistics.numeric, "missing_rate"}
+    assert {test.name for test in categorical.tests} == {*statistics.categorical, "missing_rate", "unseen_rate"}
 
 
 def test_floors_are_those_of_practice_or_what_a_small_baseline_can_tell():
-    large, small = univariate(RNG.normal(size=50_000)), univariate(RNG.normal(size=500))
-    assert (large["ks"].effect.floor, large["wasserstein"].effect.floor, large["missing_rate"].effect.floor) == (0.05, 0.1, 0.01)
-    assert small["ks"].effect.floor > 0.05
-    assert small["wasserstein"].effect.floor > 0.1
+    large, small = asked(RNG.normal(size=50_000)).effects, asked(RNG.normal(size=500)).effects
+    assert (large["ks"].floor, large["wasserstein"].floor, large["missing_rate"].floor) == (0.05, 0.1, 0.01)
+    assert small["ks"].floor > 0.05
+    assert small["wasserstein"].floor > 0.1
 
 
 def test_levels_seen_by_chance_do_not_look_gone():
@@ -69,6 +86,24 @@ def test_a_window_of_almost_no_rows_says_nothing():
 
 def test_dependent_rows_count_for_fewer():
     steps = np.repeat(RNG.normal(size=500), 20)
-    dependent = univariate(steps)
-    independent = univariate(RNG.permutation(steps))
-    assert dependent["ks"].effect.floor > 1.5 * independent["ks"].effect.floor
+    dependent = asked(steps).effects
+    independent = asked(RNG.permutation(steps)).effects
+    assert dependent["ks"].floor > 1.5 * independent["ks"].floor
+
+
+@pytest.mark.parametrize(("column", "changed"), [(RNG.normal(size=5_000), 64), (levels(a=2_500, b=2_500), 3)])
+def test_effects_that_people_know_by_name_are_nothing_without_a_change_and_grow_with_it(column, changed):
+    baseline = build_baseline({"f": column}, model="m", source="test", created_at_ns=0)
+    before = Tally.of_baseline(baseline.features[0], baseline.rows).counts
+    moved = [before / 5 * np.where(np.arange(changed) < changed // 2, 1 + by, 1.0) for by in (0.0, 0.5, 3.0)]
+    none, some, much = (shown_effects(baseline.features[0], baseline.rows, Tally(counts, 0, 0)) for counts in moved)
+    assert none.keys() == {"psi", "jensen_shannon", "hellinger"}
+    for name in none:
+        assert none[name] == 0 < much[name]
+        assert some[name] <= much[name] <= (10 if name == "psi" else 1)
+
+
+def test_a_feature_of_one_level_or_none_has_no_effects_to_show():
+    for column in (levels(a=2_000), np.full(2_000, np.nan)):
+        baseline = build_baseline({"f": column}, model="m", source="test", created_at_ns=0)
+        assert shown_effects(baseline.features[0], baseline.rows, Tally.of_baseline(baseline.features[0], baseline.rows)) == {}
