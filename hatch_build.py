@@ -45,6 +45,7 @@ MODULES: Final = (
     "proxy/client.py",
     "proxy/context.py",
     "runtime/refusal.py",
+    "runtime/reply.py",
     "runtime/packing.py",
     "runtime/inference.py",
     "runtime/latency.py",

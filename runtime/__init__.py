@@ -22,6 +22,7 @@ In the order of a request's way:
 - `watch`           ends what does not end on the event loop
 - `tally`           what is counted
 - `refusal`         why a request is not answered as it asks
+- `reply`           what is answered, and who gets it
 
 And what is served:
 

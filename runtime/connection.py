@@ -16,7 +16,7 @@ from http1.request import RequestHead, RequestReader
 from runtime.crowd import Crowd
 from runtime.inference import Inference
 from runtime.open_inference import error
-from runtime.service import Reply, Respond
+from runtime.reply import JSON, Recipient, Reply
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_BUFFERED_BYTES: Final = 256 * 1024
@@ -30,13 +30,13 @@ SEND_SECONDS: Final = 60.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
-Handle = Callable[[RequestHead, bytes, Respond], "Inference | None"]
+Handle = Callable[[RequestHead, bytes, Recipient], "Inference | None"]
 
 
 class Shared:
     """What all connections of a process have in common."""
 
-    __slots__ = ("connections", "crowd", "draining", "handle", "max_body_bytes", "status_lines")
+    __slots__ = ("connections", "crowd", "draining", "handle", "max_body_bytes", "plain_start", "status_lines")
 
     def __init__(self, handle: Handle, crowd: Crowd, max_body_bytes: int) -> None:
         self.handle = handle
@@ -46,12 +46,15 @@ class Shared:
         self.draining = False
         """Each connection is closed after its next reply (RFC 9112 §9.6)."""
         self.status_lines: dict[int, bytes] = {}
+        self.plain_start = b""
+        """What every plain reply begins with, up to its length."""
         self.tick(time.time())
 
     def tick(self, now_seconds: float) -> None:
         """Bring the Date field up to date, once per second."""
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now_seconds)).encode()
         self.status_lines = {status: b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: " % (status, reason, date) for status, reason in _REASONS.items()}
+        self.plain_start = self.status_lines[200] + JSON + b"\r\nContent-Length: "
 
     def sweep(self, now_seconds: float) -> None:
         """Close connections whose client takes too long. `now_seconds` is the event loop's."""
@@ -59,10 +62,25 @@ class Shared:
             connection.sweep(now_seconds)
 
 
-class Connection:
+class Connection(Recipient):
     """An `asyncio.Protocol` by its methods."""
 
-    __slots__ = ("_body", "_body_bytes", "_head", "_inference", "_loop", "_reader", "_receiving", "_shared", "_since", "_transport", "_waiting", "_writable")
+    __slots__ = (
+        "_bodiless",
+        "_body",
+        "_body_bytes",
+        "_closing",
+        "_head",
+        "_inference",
+        "_loop",
+        "_reader",
+        "_receiving",
+        "_shared",
+        "_since",
+        "_transport",
+        "_waiting",
+        "_writable",
+    )
 
     _transport: asyncio.Transport
 
@@ -76,6 +94,10 @@ class Connection:
         self._inference: Inference | None = None
         self._waiting = False
         """A request was handed on, and its reply has yet to come."""
+        self._closing = False
+        """That reply is the last one."""
+        self._bodiless = False
+        """It has no body: the method was HEAD."""
         self._receiving = False
         self._writable = True
         self._since = 0.0
@@ -194,27 +216,29 @@ class Connection:
     def _hand_on(self, head: RequestHead, body: bytes) -> None:
         self._waiting = True
         self._shared.crowd.waiting += 1
-        closing = not head.keep_alive
-        bodiless = head.method == b"HEAD"
-
-        def respond(reply: Reply) -> None:
-            self._respond(reply, closing=closing, bodiless=bodiless)
-
-        inference = self._shared.handle(head, body, respond)
+        self._closing = not head.keep_alive
+        self._bodiless = head.method == b"HEAD"
+        inference = self._shared.handle(head, body, self)
         if self._waiting:
             self._inference = inference
 
-    def _respond(self, reply: Reply, *, closing: bool, bodiless: bool) -> None:
+    def respond(self, reply: Reply) -> None:
+        """See Recipient."""
         transport = self._transport
         self._inference = None
         self._stop_waiting()
         if transport.is_closing():
             return
-        closing = closing or self._shared.draining
-        status, content, content_type, fields = reply
-        connection = b"Connection: close\r\n" if closing else b""
-        head = b"%b%b\r\nContent-Length: %d\r\n%b%b\r\n" % (self._shared.status_lines[status], content_type, len(content), fields, connection)
-        transport.write(head if bodiless else head + content)
+        shared = self._shared
+        closing = self._closing or shared.draining
+        content = reply.content
+        if reply.is_plain and not closing and not self._bodiless:
+            transport.write(b"".join((shared.plain_start, str(len(content)).encode(), b"\r\n\r\n", content)))
+        else:
+            connection = b"Connection: close\r\n" if closing else b""
+            start = shared.status_lines[reply.status]
+            head = b"%b%b\r\nContent-Length: %d\r\n%b%b\r\n" % (start, reply.content_type, len(content), reply.fields, connection)
+            transport.write(head if self._bodiless else head + content)
         if closing:
             transport.close()
         elif self._reader.buffered_bytes and not self._receiving:
@@ -231,7 +255,8 @@ class Connection:
     def _break_off(self, status: int, text: str) -> None:
         """Answer what cannot be understood, and close: where the next request would begin is not known."""
         if not self._transport.is_closing():
-            self._respond(Reply(status, error(text)), closing=True, bodiless=False)
+            self._closing, self._bodiless = True, False
+            self.respond(Reply(status, error(text)))
 
     def _abandon(self) -> None:
         if self._inference is not None:

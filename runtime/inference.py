@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ PRIORITIES: Final = 9
 class Inference:
     """A request, decoded and checked."""
 
-    __slots__ = ("abandoned", "answer", "answered", "arrived_ns", "contents", "deadline_ns", "key", "priority", "rows", "shapes", "timeout_ns")
+    __slots__ = ("abandoned", "answered", "arrived_ns", "asker", "contents", "deadline_ns", "key", "priority", "rows", "shapes", "timeout_ns")
 
     contents: Sequence[Content]
     """One per input, in the signature's order."""
@@ -42,8 +42,8 @@ class Inference:
     """Nobody waits for it any more."""
     answered: bool
     """It is counted, and answered if somebody waited for it."""
-    answer: Callable[[Outcome], None]
-    """Called once, on the event loop."""
+    asker: Asker
+    """Who is told what became of it: once, on the event loop."""
 
     def __init__(self, contents: Sequence[Content], shapes: Sequence[Shape]) -> None:
         self.contents = contents
@@ -61,12 +61,14 @@ class Inference:
 class Computed:
     """The outputs of a batch, or of one request computed alone."""
 
-    __slots__ = ("_texts", "outputs", "together")
+    __slots__ = ("_texts", "frames", "outputs", "together")
 
     def __init__(self, outputs: list[Array], *, together: bool) -> None:
         """With `together` the first axis of every output counts the rows of all requests; else all of it is one request's."""
         self.outputs = outputs
         self.together = together
+        self.frames: dict[int, list[bytes]] = {}
+        """What a protocol writes around the values of a request, by its rows; kept by whoever writes it, for the requests that are answered next."""
         self._texts: list[list[bytes] | None] = [None] * len(outputs)
 
     def text(self, output: int, start: int, rows: int) -> bytes:
@@ -116,6 +118,16 @@ class Result:
 
 
 Outcome: TypeAlias = Result | Refused
+
+
+class Asker:
+    """Who waits for what becomes of a request."""
+
+    __slots__ = ()
+
+    def answered(self, outcome: Outcome) -> None:
+        """The request is computed, or refused."""
+        raise NotImplementedError
 
 
 def _json(array: Array) -> bytes:

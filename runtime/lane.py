@@ -26,6 +26,7 @@ from runtime.crowd import Crowd
 from runtime.inference import Inference, Outcome
 from runtime.instance import Instance, Run
 from runtime.latency import LatencyModel
+from runtime.open_inference import ReplyForm, RequestForm
 from runtime.refusal import Refused
 from runtime.repository import Version
 from runtime.scaling import Scaling
@@ -56,6 +57,8 @@ class Lane:
         self.signature = session.signature
         self.device = session.device
         self.missing_values = settings.missing_values
+        self.requests = RequestForm(session.signature, missing=settings.missing_values)
+        self.replies = ReplyForm(session.signature, version.model, self.number)
         self.fault = ""
         """Why it is out of service; empty while it is not."""
         self.tally = Tally()
@@ -245,8 +248,9 @@ class Lane:
         tally.compute.add(took_ns)
         self._busy_seconds += took_ns / 1e9
         self._latency.observe(rows, took_ns / 1e9)
-        for item, result in zip(batch, results(batch, outputs, self.signature, padded=self._pad), strict=True):
-            self._answer(item, result)
+        shares = results(batch, outputs, self.signature, padded=self._pad)
+        for number in range(len(batch)):
+            self._answer(batch[number], shares[number])
 
     def _failed(self, batch: Sequence[Inference], error: ModelError) -> None:
         waiting = self._those_who_wait(batch)
@@ -332,7 +336,7 @@ class Lane:
             self.tally.errors[RuntimeErrorReason.GONE] += 1
         else:
             item.abandoned = True
-            item.answer(outcome)
+            item.asker.answered(outcome)
 
 
 def _have_rows(outputs: list[Array], rows: int) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from importlib import metadata
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -23,32 +22,21 @@ from records.exchange import Body
 from runtime import open_inference
 from runtime.catalogue import Catalogue, Listed, State
 from runtime.columns import by_columns, by_rows, decoded, inference_of
-from runtime.inference import Inference, Outcome, Result
+from runtime.inference import Asker, Inference, Outcome, Result
 from runtime.lane import Lane
-from runtime.open_inference import BINARY, JSON, JSON_LENGTH, Asked
+from runtime.open_inference import JSON_LENGTH, Asked
 from runtime.refusal import Refused
+from runtime.reply import BINARY, JSON, Recipient, Reply
 from runtime.routes import Action, Target, target_of
 from runtime.tally import Samples
 
 RenderMetrics: TypeAlias = Callable[[Samples, str], tuple[bytes, str]]
 """Numbers and the Accept field to a page and its content type."""
 
+_INFER: Final = Action.V2_INFER  # a member of an enum is looked up by name each time that it is asked for
 _V1_FORM: Final = 'a JSON object with "instances" (rows) or "inputs" (columns)'
 _MLFLOW_FORM: Final = "CSV, or a JSON object with one of dataframe_split, dataframe_records, instances and inputs"
 _MLFLOW_CODES: Final = {404: "RESOURCE_DOES_NOT_EXIST", 503: "TEMPORARILY_UNAVAILABLE", 504: "TEMPORARILY_UNAVAILABLE", 500: "INTERNAL_ERROR"}
-
-
-class Reply(NamedTuple):
-    """What is answered."""
-
-    status: int
-    content: bytes
-    content_type: bytes = JSON
-    fields: bytes = b""
-    """Further lines of the head, each with its end."""
-
-
-Respond: TypeAlias = Callable[[Reply], None]
 
 
 class Service:
@@ -60,56 +48,56 @@ class Service:
         self._render_metrics = render_metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def handle(self, head: RequestHead, body: bytes, respond: Respond) -> Inference | None:
-        """Answer a request by calling `respond` once, now or later; return what is computed for it."""
+    def handle(self, head: RequestHead, body: bytes, recipient: Recipient) -> Inference | None:
+        """Answer a request once, now or later; return what is computed for it."""
         target = target_of(head.target_text)
         try:
-            if target.action is Action.V2_INFER and head.method == b"POST":
-                return self._infer(target, head, body, respond)
+            if target.action is _INFER and head.method == b"POST":
+                return self._infer(target, head, body, recipient)
             _require_method(target, head)
-            return self._handle(target, head, body, respond)
+            return self._handle(target, head, body, recipient)
         except Refused as refused:
-            respond(refusal(target, refused))
+            recipient.respond(refusal(target, refused))
         return None
 
-    def _infer(self, target: Target, head: RequestHead, body: bytes, respond: Respond) -> Inference:
+    def _infer(self, target: Target, head: RequestHead, body: bytes, recipient: Recipient) -> Inference:
         lane = self._catalogue.lane(target.model, target.version)
         named = head.named
         if b"content-encoding" in named:
             body = _plain(head, body)
-        inference, asked = open_inference.read_request(body, named.get(JSON_LENGTH), lane.signature, missing=lane.missing_values)
-        return _submit(lane, inference, partial(_v2_reply, lane, asked), target, respond)
+        inference, asked = open_inference.read_request(body, named.get(JSON_LENGTH), lane.requests)
+        return _submitted(inference, _V2Asker(lane, target, recipient, asked))
 
-    def _handle(self, target: Target, head: RequestHead, body: bytes, respond: Respond) -> Inference | None:
+    def _handle(self, target: Target, head: RequestHead, body: bytes, recipient: Recipient) -> Inference | None:
         action = target.action
         if action is Action.V1_PREDICT:
-            return self._predict(target, head, body, respond)
+            return self._predict(target, head, body, recipient)
         if action is Action.MLFLOW_PREDICT:
-            return self._invoke(target, head, body, respond)
+            return self._invoke(target, head, body, recipient)
         if action is Action.METRICS:
-            self._later(target, respond, self._metrics(head.named.get(b"accept", b"").decode("latin-1")))
+            self._later(target, recipient, self._metrics(head.named.get(b"accept", b"").decode("latin-1")))
         elif action is Action.V2_LOAD:
-            self._later(target, respond, self._load(target.model))
+            self._later(target, recipient, self._load(target.model))
         elif action is Action.V2_UNLOAD:
-            self._later(target, respond, self._unload(target.model))
+            self._later(target, recipient, self._unload(target.model))
         else:
-            respond(self._say(target))
+            recipient.respond(self._say(target))
         return None
 
-    def _predict(self, target: Target, head: RequestHead, body: bytes, respond: Respond) -> Inference:
+    def _predict(self, target: Target, head: RequestHead, body: bytes, recipient: Recipient) -> Inference:
         lane = self._catalogue.lane(target.model, target.version)
         content = _plain(head, body)
         read = decoded(lambda: tensorflow_v1.decode_request(content, _body(head, body), "", ""), _V1_FORM)
         inference = inference_of(read.tensors, lane.signature, missing=lane.missing_values)
         rows = b'"inputs"' not in content or "instances" in load_object(content)  # a column may be called inputs as well
-        return _submit(lane, inference, partial(_v1_reply, lane, rows), target, respond)
+        return _submitted(inference, _V1Asker(lane, target, recipient, rows))
 
-    def _invoke(self, target: Target, head: RequestHead, body: bytes, respond: Respond) -> Inference:
+    def _invoke(self, target: Target, head: RequestHead, body: bytes, recipient: Recipient) -> Inference:
         lane = self._catalogue.lane(target.model, target.version) if target.model else self._catalogue.only()
         content = _plain(head, body)
         read = decoded(lambda: mlflow.decode_request(content, _body(head, body), "", ""), _MLFLOW_FORM)
         inference = inference_of(read.tensors, lane.signature, missing=lane.missing_values)
-        return _submit(lane, inference, partial(_mlflow_reply, lane), target, respond)
+        return _submitted(inference, _RowsAsker(lane, target, recipient))
 
     def _say(self, target: Target) -> Reply:
         """Answer what is asked about the server and its models."""
@@ -158,8 +146,8 @@ class Service:
             ]
         }
 
-    def _later(self, target: Target, respond: Respond, work: Coroutine[Any, Any, Reply]) -> None:
-        task = asyncio.get_running_loop().create_task(_answered(target, respond, work))
+    def _later(self, target: Target, recipient: Recipient, work: Coroutine[Any, Any, Reply]) -> None:
+        task = asyncio.get_running_loop().create_task(_answered(target, recipient, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -185,44 +173,74 @@ def refusal(target: Target, refused: Refused) -> Reply:
     return Reply(refused.status, open_inference.error(refused.text), JSON, fields)
 
 
-async def _answered(target: Target, respond: Respond, work: Coroutine[Any, Any, Reply]) -> None:
+async def _answered(target: Target, recipient: Recipient, work: Coroutine[Any, Any, Reply]) -> None:
     try:
-        respond(await work)
+        recipient.respond(await work)
     except Refused as refused:
-        respond(refusal(target, refused))
+        recipient.respond(refusal(target, refused))
 
 
-def _submit(lane: Lane, inference: Inference, write: Callable[[Result], Reply], target: Target, respond: Respond) -> Inference:
-    def answer(outcome: Outcome) -> None:
-        if isinstance(outcome, Refused):
-            respond(refusal(target, outcome))
-            return
-        try:
-            reply = write(outcome)
-        except Refused as refused:
-            reply = refusal(target, refused)
-        respond(reply)
+class _RowsAsker(Asker):
+    """Waits for outputs, and answers with them: row by row, as MLflow and V1 have them."""
 
-    inference.answer = answer
-    lane.submit(inference)
+    __slots__ = ("_recipient", "_target", "lane")
+
+    def __init__(self, lane: Lane, target: Target, recipient: Recipient) -> None:
+        self.lane = lane
+        self._target = target
+        self._recipient = recipient
+
+    def answered(self, outcome: Outcome) -> None:
+        """See Asker."""
+        if isinstance(outcome, Result):
+            try:
+                reply = self.written(outcome)
+            except Refused as refused:
+                reply = refusal(self._target, refused)
+        else:
+            reply = refusal(self._target, outcome)
+        self._recipient.respond(reply)
+
+    def written(self, result: Result) -> Reply:
+        """Return the reply with these outputs. Raises Refused."""
+        return Reply(200, b'{"predictions":%b}' % by_rows(result, self.lane.signature))
+
+
+class _V1Asker(_RowsAsker):
+    """Likewise, by columns where it was asked by columns."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, lane: Lane, target: Target, recipient: Recipient, rows: bool) -> None:
+        super().__init__(lane, target, recipient)
+        self._rows = rows
+
+    def written(self, result: Result) -> Reply:
+        """See _RowsAsker."""
+        return super().written(result) if self._rows else Reply(200, b'{"outputs":%b}' % by_columns(result, self.lane.signature))
+
+
+class _V2Asker(_RowsAsker):
+    """Likewise, as Open Inference V2 has them."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self, lane: Lane, target: Target, recipient: Recipient, asked: Asked) -> None:
+        super().__init__(lane, target, recipient)
+        self._asked = asked
+
+    def written(self, result: Result) -> Reply:
+        """See _RowsAsker."""
+        content, json_length = open_inference.reply(result, self._asked, self.lane.replies)
+        if json_length:
+            return Reply(200, content, BINARY, b"Inference-Header-Content-Length: %d\r\n" % json_length)
+        return Reply(200, content)
+
+
+def _submitted(inference: Inference, asker: _RowsAsker) -> Inference:
+    inference.asker = asker
+    asker.lane.submit(inference)
     return inference
-
-
-def _v2_reply(lane: Lane, asked: Asked, result: Result) -> Reply:
-    content, json_length = open_inference.reply(result, asked, lane.signature, lane.version.model, lane.number)
-    if json_length:
-        return Reply(200, content, BINARY, b"Inference-Header-Content-Length: %d\r\n" % json_length)
-    return Reply(200, content)
-
-
-def _v1_reply(lane: Lane, rows: bool, result: Result) -> Reply:
-    if rows:
-        return Reply(200, b'{"predictions":%s}' % by_rows(result, lane.signature))
-    return Reply(200, b'{"outputs":%s}' % by_columns(result, lane.signature))
-
-
-def _mlflow_reply(lane: Lane, result: Result) -> Reply:
-    return Reply(200, b'{"predictions":%s}' % by_rows(result, lane.signature))
 
 
 def _require_method(target: Target, head: RequestHead) -> None:

@@ -25,7 +25,7 @@ def batch_key(shapes: Sequence[Shape], signature: Signature, *, pad: bool) -> Ke
         if shape[0] != rows:
             return None
     if not pad:
-        return tuple(shape[1:] for shape in shapes)
+        return (shapes[0][1:],) if len(shapes) == 1 else tuple(shape[1:] for shape in shapes)
     return tuple(
         tuple(length if isinstance(axis, int) else _bucket(length) for length, axis in zip(shape[1:], spec.shape[1:], strict=True))
         for shape, spec in zip(shapes, signature.inputs, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
@@ -11,7 +10,8 @@ from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, DURATION_BUCKETS_SECON
 Samples: TypeAlias = dict[tuple[str, ...], float]
 """Numbers by metric name, then label values in the order of the metric's labels."""
 
-_BUCKETS_NS: Final = tuple(int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS)
+_BUCKETS_NS: Final = [int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS]
+_BOUNDS: Final = len(_BUCKETS_NS)
 
 
 class Durations:
@@ -25,7 +25,10 @@ class Durations:
 
     def add(self, duration_ns: int) -> None:
         """Count one."""
-        self.buckets[bisect_left(_BUCKETS_NS, duration_ns)] += 1
+        bucket = 0
+        while bucket < _BOUNDS and _BUCKETS_NS[bucket] < duration_ns:  # nearly always one of the first
+            bucket += 1
+        self.buckets[bucket] += 1
         self.sum_ns += duration_ns
 
     def samples(self, metric: Metric, labels: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], float]]:

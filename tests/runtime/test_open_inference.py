@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.inference import Computed, Inference, Result
-from runtime.open_inference import Asked, read_request, reply
+from runtime.open_inference import Asked, ReplyForm, RequestForm, read_request, reply
 from runtime.refusal import Refused
 from runtime.signature import Signature, TensorSpec
 
@@ -26,7 +26,7 @@ def body(*tensors: dict[str, Any], **members: Any) -> bytes:
 
 
 def read(content: bytes, signature: Signature = ONE, json_length: bytes | None = None, *, missing: bool = False) -> tuple[Inference, Asked]:
-    return read_request(content, json_length, signature, missing=missing)
+    return read_request(content, json_length, RequestForm(signature, missing=missing))
 
 
 @pytest.mark.parametrize("data", [[1, 2, 3], [[1, 2, 3]], [1.0, 2.0, 3.0]])
@@ -128,7 +128,7 @@ EVERYTHING = Asked(None, (), ())
 
 
 def replied(asked: Asked = EVERYTHING, start: int = 0, rows: int = 3) -> tuple[bytes, int]:
-    return reply(Result(Computed(OUTPUTS, together=True), start, rows), asked, ONE, "m", "7")
+    return reply(Result(Computed(OUTPUTS, together=True), start, rows), asked, ReplyForm(ONE, "m", "7"))
 
 
 def test_a_reply_has_the_rows_of_its_request_and_null_for_what_json_cannot_write() -> None:
@@ -145,6 +145,16 @@ def test_a_reply_has_the_rows_of_its_request_and_null_for_what_json_cannot_write
     one = json.loads(replied(start=2, rows=1)[0])
     assert [output["data"] for output in one["outputs"]] == [[3.0, 4.0], ["ü"]]
     assert [output["shape"] for output in one["outputs"]] == [[1, 2], [1]]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.none() | st.text())
+def test_a_reply_says_the_same_whether_its_outputs_were_asked_for_or_not(rows: list[int], identity: str | None) -> None:
+    total = sum(rows)
+    computed = Computed([np.arange(2.0 * total, dtype=np.float32).reshape(total, 2), np.array(["a"] * total, np.object_)], together=True)
+    form = ReplyForm(ONE, 'm"', "7")
+    for number, count in enumerate(rows):
+        result = Result(computed, sum(rows[:number]), count)
+        assert reply(result, Asked(identity, (), ()), form) == reply(result, Asked(identity, (0, 1), (False, False)), form)
 
 
 def test_a_reply_has_the_outputs_that_were_asked_for_as_they_were_asked_for() -> None:
