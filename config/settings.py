@@ -295,11 +295,11 @@ class DriftSettings(Section, frozen=True):
     baseline_rows: Annotated[int, setting("Rows of first traffic from which a baseline is learned.", unit="rows", at_least="200")] = 5_000
     numeric_statistics: Annotated[
         tuple[NumericStatistic, ...],
-        setting("What gives evidence of drift in numbers, beside their rate of missing values (docs/drift.md). Each further one asks the others for more."),
+        setting("What gives evidence of drift in numbers, beside the rates of what is wrong with them (docs/drift.md). Each further one asks the others for more."),
     ] = (NumericStatistic.KS, NumericStatistic.WASSERSTEIN, NumericStatistic.PSI, NumericStatistic.CHI_SQUARED)
     categorical_statistics: Annotated[
         tuple[CategoricalStatistic, ...],
-        setting("What gives evidence of drift in features with levels, beside their rates of missing values and of levels never seen; likewise."),
+        setting("What gives evidence of drift in features with levels, beside the rates of what is wrong with them; likewise."),
     ] = (CategoricalStatistic.CHI_SQUARED,)
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
 

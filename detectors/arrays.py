@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,52 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
-"""float64 with NaN where missing, or objects: str with None where missing."""
+"""float64 with NaN where missing, or objects: str with None where missing. Where a value of the other type came, objects of both types."""
 Columns: TypeAlias = Mapping[str, Column]
 """Columns by name, all of one length: one entry per row of traffic."""
+
+_NUMBERS: Final = frozenset({float, int, bool})
 
 
 def is_numeric(column: Column) -> bool:
     """Return whether a column holds numbers; any other one holds levels."""
     return column.dtype.kind in "fiub"
+
+
+def numbers_of(column: Column) -> tuple[Floats, int]:
+    """Return a column's numbers, NaN in the place of what is none, and how many of its values are text."""
+    if is_numeric(column):
+        return column.astype(np.float64, copy=False), 0
+    values = column.tolist()
+    texts = sum(type(value) is str for value in values)
+    return np.array([value if type(value) in _NUMBERS else np.nan for value in values], dtype=np.float64), texts
+
+
+def levels_of(column: Column, *, are_codes: bool) -> tuple[list[str | None], int]:
+    """Return a column's texts, None in the place of what is none, and how many of its values are numbers. Where levels are codes, a number is its text."""
+    values: list[Any] = [None if value != value else value for value in column.tolist()]  # noqa: PLR0124 - NaN
+    if are_codes:
+        return [_as_code(value) if type(value) in _NUMBERS else value for value in values], 0
+    texts = [value if type(value) is str else None for value in values]
+    return texts, texts.count(None) - values.count(None)
+
+
+def are_codes(levels: Iterable[str]) -> bool:
+    """Return whether all levels, of which there are some, are numbers written as text: then numbers may come in their place."""
+    known = list(levels)
+    return bool(known) and all(map(_is_number, known))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_code(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else repr(float(number))
 
 
 def joined(batches: Sequence[Columns]) -> Columns:
@@ -28,9 +66,10 @@ def joined(batches: Sequence[Columns]) -> Columns:
 
 
 def _joined_column(batches: Sequence[Columns], name: str) -> Column:
-    known = next(batch[name] for batch in batches if name in batch)
-    absent = np.nan if is_numeric(known) else None
-    return np.concatenate([batch[name] if name in batch else np.full(_rows(batch), absent, dtype=known.dtype) for batch in batches])
+    known = [batch[name] for batch in batches if name in batch]
+    kind = np.float64 if all(map(is_numeric, known)) else np.object_
+    absent = np.nan if kind is np.float64 else None
+    return np.concatenate([batch[name].astype(kind) if name in batch else np.full(_rows(batch), absent, dtype=kind) for batch in batches])
 
 
 def _rows(batch: Columns) -> int:

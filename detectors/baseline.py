@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import dependence
-from detectors.arrays import Column, Columns, Floats, is_numeric, joined
+from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, joined, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
 from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
@@ -36,7 +36,7 @@ class BaselineError(ValueError):
 
 
 def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int, timed: Timed | None = None) -> Baseline:
-    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers are numeric features, others categorical.
+    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers, for the most part, are numeric features, others categorical.
 
     With `timed`, the baseline has a cycle: it knows what is usual at each hour of it.
     """
@@ -44,7 +44,7 @@ def build_baseline(columns: Columns, *, model: str, version: str = "", source: s
     if rows < FEWEST_ROWS:
         raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
     slices = None if timed is None else _hours(timed, source)
-    drafts = [_numeric(name, column, slices) if is_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
+    drafts = [_numeric(name, column, slices) if _is_mostly_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
     memories = dependence.memories([draft.curves for draft in drafts], rows)
     features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories, strict=True))
     return Baseline(
@@ -73,7 +73,7 @@ def _pairs(features: Sequence[FeatureBaseline], columns: Columns, hours: Hours |
 
 def _scores(feature: NumericBaseline, column: Column) -> Floats:
     """Return the normal score of each row, 0 where it has no value."""
-    numbers = column.astype(np.float64)
+    numbers, _ = numbers_of(column)
     present = np.abs(numbers) <= LARGEST_VALUE
     scores = np.zeros(len(numbers))
     scores[present] = scores_of_bins(feature)[bin_numbers(numbers[present], feature.edges)]
@@ -85,6 +85,13 @@ def _hours(timed: Timed, source: str) -> Hours:
         return timed.hours()
     except CycleError as error:
         raise BaselineError(f"{source}: {error}") from None
+
+
+def _is_mostly_numeric(column: Column) -> bool:
+    if is_numeric(column):
+        return True
+    numbers, texts = numbers_of(column)
+    return bool(np.count_nonzero(~np.isnan(numbers)) > texts)
 
 
 class _Draft(NamedTuple):
@@ -105,10 +112,10 @@ def _identify(features: Sequence[FeatureBaseline]) -> str:
 
 
 def _numeric(name: str, column: Column, slices: Hours | None) -> _Draft:
-    numbers = column.astype(np.float64)
+    numbers, type_changes = numbers_of(column)
     present = np.abs(numbers) <= LARGEST_VALUE  # not so for NaN
     values = numbers[present]
-    missing = int(np.isnan(numbers).sum())
+    without_number = int(np.isnan(numbers).sum())
     edges = quantile_edges(values)
     bins = np.zeros(len(numbers), dtype=np.int64)
     bins[present] = bin_numbers(values, edges)
@@ -118,8 +125,9 @@ def _numeric(name: str, column: Column, slices: Hours | None) -> _Draft:
         edges=edges,
         counts=tuple(counts.tolist()),
         centres=_centres(values, bins[present], counts, edges),
-        missing=missing,
-        non_finite=len(numbers) - len(values) - missing,
+        missing=without_number - type_changes,
+        non_finite=len(numbers) - len(values) - without_number,
+        type_changes=type_changes,
         mean=float(values.mean()) if len(values) else 0.0,
         standard_deviation=float(values.std()) if len(values) and values.min() < values.max() else 0.0,
         minimum=float(values.min()) if len(values) else 0.0,
@@ -139,7 +147,7 @@ def _centres(values: Floats, bins: npt.NDArray[np.int64], counts: npt.NDArray[np
 
 
 def _categorical(name: str, column: Column, slices: Hours | None) -> _Draft:
-    levels = [level if type(level) is str else None for level in column.tolist()]
+    levels, type_changes = levels_of(column, are_codes=are_codes({level for level in column.tolist() if type(level) is str}))
     rows = Counter(level for level in levels if level is not None)
     ranked = sorted(rows, key=lambda level: (-rows[level], level))
     named, rare, forgotten = ranked[:_LEVELS], ranked[_LEVELS : _LEVELS + _RARE_LEVELS], ranked[_LEVELS + _RARE_LEVELS :]
@@ -152,7 +160,8 @@ def _categorical(name: str, column: Column, slices: Hours | None) -> _Draft:
         rare_levels=tuple(rare),
         singletons=sum(rows[level] == 1 for level in [*named, *rare]) + sum(rows[level] for level in forgotten),
         doubletons=sum(rows[level] == 2 for level in ranked),
-        missing=levels.count(None),
+        missing=levels.count(None) - type_changes,
+        type_changes=type_changes,
         slices=slices.counts(codes, codes >= 0, len(named) + 1) if slices else (),
     )
     return _Draft(feature, dependence.curves_of_levels(codes, codes >= 0, slices.of_rows if slices else None))
@@ -232,7 +241,7 @@ def _fault(baseline: Baseline) -> str:
 
 
 def _feature_fault(feature: FeatureBaseline, rows: int) -> str:
-    absent = feature.missing + (feature.non_finite if isinstance(feature, NumericBaseline) else 0)
+    absent = feature.missing + feature.type_changes + (feature.non_finite if isinstance(feature, NumericBaseline) else 0)
     if min(feature.counts, default=-1) < 0 or sum(feature.counts) + absent != rows:
         return f"counts {sum(feature.counts) + absent} rows of {rows}"
     if any(memory <= 0 or excess < 0 for memory, excess in feature.memories):

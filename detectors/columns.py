@@ -74,8 +74,8 @@ class _Layout:
 class ColumnBuffer:
     """Collects exchanges until `take` returns them as columns, rows in the order in which they were added.
 
-    A column is of numbers or of text: whatever most of its values were when `take` first met any. Afterwards a value of the
-    other kind is missing and counted in `type_changes`. A column of which no value was seen yet is not there.
+    A column is of numbers or of text: whatever most of its values were when `take` first met any. Afterwards values of the
+    other kind make it a column of both. A column of which no value was seen yet is not there.
     """
 
     def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
@@ -87,7 +87,6 @@ class ColumnBuffer:
         self._layouts: dict[Any, _Layout] = {}
         self._times_ns: list[int] = []
         self._size = 0
-        self.type_changes: Counter[str] = Counter()  # values, by column
         self.left_out: Counter[LeftOut] = Counter()
 
     def __len__(self) -> int:
@@ -167,6 +166,8 @@ class ColumnBuffer:
             for name, column in self._columns(layout):
                 if name not in columns:
                     columns[name] = _missing_texts(rows) if column.dtype == np.object_ else np.full(rows, np.nan)
+                elif column.dtype == np.object_:
+                    columns[name] = columns[name].astype(np.object_)  # of both types from now on
                 columns[name][layout.positions] = column
         return columns
 
@@ -192,8 +193,9 @@ class ColumnBuffer:
 
     def _number_column(self, name: str, numbers: Floats) -> Column:
         if self._kinds[name] is _Kind.TEXT:
-            self.type_changes[name] += int(np.count_nonzero(~np.isnan(numbers)))
-            return _missing_texts(len(numbers))
+            mixed = numbers.astype(np.object_)
+            mixed[np.isnan(numbers)] = None
+            return mixed
         self._kinds[name] = _Kind.NUMBER
         return numbers
 
@@ -205,10 +207,9 @@ class ColumnBuffer:
             if not texts and not numbers:
                 return None
             kind = self._kinds[name] = _Kind.TEXT if texts > numbers else _Kind.NUMBER
-        self.type_changes[name] += numbers if kind is _Kind.TEXT else texts
-        if kind is _Kind.TEXT:
-            return np.array([value if type(value) is str else None for value in values], dtype=np.object_)
-        return np.array([None if type(value) is str else value for value in values], dtype=np.float64)
+        if kind is _Kind.NUMBER and not texts:
+            return np.array(values, dtype=np.float64)
+        return np.array([value if type(value) is str or value is None else float(value) for value in values], dtype=np.object_)
 
 
 def _column_names(tensor: Tensor, prefix: str) -> Iterator[str]:

@@ -1,11 +1,14 @@
-"""Rates of missing values, of levels never seen and of rare levels: which rows are events, and of how many.
+"""Rates of what is wrong with values (missing, not finite, of another type, out of range, never seen) and of rare levels: which rows are events, and of how many.
 
 Each is tested as `two_proportions` says. A level that was never seen has the Good–Turing chance: the share of rows whose level was seen once.
-Sources: Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40, 1953; Robbins, "Estimating the total
+Of values outside the range of the baseline's n rows as many are expected as of a rate of 1/n, and their true rate is a Beta(2, n − 1): Wilks' tolerance interval.
+Sources: Wilks, "Determination of sample sizes for setting tolerance limits", Annals of Mathematical Statistics 12, 1941; Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40, 1953; Robbins, "Estimating the total
 probability of the unobserved outcomes of an experiment", Annals of Mathematical Statistics 39, 1968.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from detectors.calibration import SMALLEST_ROWS
 from detectors.effect import NOISE_BELOW_FLOOR, without_noise
@@ -13,6 +16,8 @@ from detectors.statistic import Effect
 from detectors.tally import News, Tally
 from detectors.two_proportions import CalibratedRate
 from records.verdict import TestResult
+
+_NOTHING: Final = TestResult(statistic=0.0, p_value=1.0, effect=0.0)
 
 
 class _RateTest:
@@ -34,8 +39,8 @@ class _RateTest:
 
     def result(self, news: News) -> TestResult:
         events, rows = self._view(news.tally)
-        if not rows:
-            return TestResult(statistic=0.0, p_value=1.0, effect=0.0)
+        if not rows or not (events or self._rate.rate):
+            return _NOTHING
         return TestResult(statistic=events / rows, p_value=self._p_value(events, rows, news.remaining), effect=self.size(news.tally))
 
     def size(self, tally: Tally) -> float:
@@ -57,12 +62,46 @@ class _RateTest:
 
 
 class MissingRateTest(_RateTest):
-    """Rows without a usable value, of all rows."""
+    """Rows in which there is nothing, of all rows."""
 
     name = "missing_rate"
 
     def _view(self, tally: Tally) -> tuple[float, float]:
-        return tally.absent, tally.rows
+        return tally.missing, tally.rows
+
+
+class NonFiniteRateTest(_RateTest):
+    """Rows whose number is infinite, or too large to square, of all rows."""
+
+    name = "non_finite_rate"
+
+    def _view(self, tally: Tally) -> tuple[float, float]:
+        return tally.non_finite, tally.rows
+
+
+class TypeChangeRateTest(_RateTest):
+    """Rows with text in the place of a number, or a number in the place of text, of all rows."""
+
+    name = "type_change_rate"
+
+    def _view(self, tally: Tally) -> tuple[float, float]:
+        return tally.type_changes, tally.rows
+
+
+class OutOfRangeRateTest(_RateTest):
+    """Values below the baseline's smallest or above its largest, of all values. There are no fewer than none."""
+
+    name = "out_of_range_rate"
+
+    def __init__(self, rows: float, design_effect: float, risk: float) -> None:
+        """`rows` with a value has the baseline."""
+        super().__init__(design_effect, rows, design_effect, risk)  # one event among independent rows
+
+    def _p_value(self, events: float, rows: float, remaining: float) -> float:
+        return self._rate.excess_p_value(events, rows, remaining)
+
+    def _view(self, tally: Tally) -> tuple[float, float]:
+        return tally.out_of_range, tally.present
 
 
 class OtherRateTest(_RateTest):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections import Counter
 from operator import add
 from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Column, Columns, Floats, is_numeric
+from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, Binner
 from detectors.pairs import PairCounter
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
@@ -32,12 +31,12 @@ class WindowAccumulator:
         self.rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
-        """Count rows `first` to `last` − 1. A feature without a column, or with one of the wrong kind, is missing in them."""
+        """Count rows `first` to `last` − 1. A feature without a column is missing in them."""
         rows = last - first
         self._numbers.add(columns, first, rows)
         for level_counts in self._levels:
             column = columns.get(level_counts.baseline.name)
-            level_counts.add(Counter({None: rows}) if column is None else _count_levels(column[first:last]))
+            level_counts.add(np.full(rows, None, dtype=np.object_) if column is None else column[first:last])
         self.rows += rows
 
     def resume(self, summary: WindowSummary) -> None:
@@ -94,6 +93,8 @@ def _merge_feature(first: FeatureSummary, second: FeatureSummary) -> FeatureSumm
             counts=counts,
             missing=first.missing + second.missing,
             non_finite=first.non_finite + second.non_finite,
+            type_changes=first.type_changes + second.type_changes,
+            out_of_range=first.out_of_range + second.out_of_range,
             total=first.total + second.total,
             total_squares=first.total_squares + second.total_squares,
             minimum=min((value for value in (first.minimum, second.minimum) if value is not None), default=None),
@@ -105,6 +106,7 @@ def _merge_feature(first: FeatureSummary, second: FeatureSummary) -> FeatureSumm
         counts=counts,
         unseen=first.unseen + second.unseen,
         missing=first.missing + second.missing,
+        type_changes=first.type_changes + second.type_changes,
         new_values=_heaviest(Counter(first.new_values) + Counter(second.new_values)),
     )
 
@@ -126,6 +128,11 @@ class _NumericCounts:
         self._counts = np.zeros((features, self._binner.bins), dtype=np.int64)
         self._missing = np.zeros(features, dtype=np.int64)
         self._non_finite = np.zeros(features, dtype=np.int64)
+        self._type_changes = np.zeros(features, dtype=np.int64)
+        self._out_of_range = np.zeros(features, dtype=np.int64)
+        has_range = [any(baseline.counts) for baseline in baselines]
+        self._smallest = np.where(has_range, [baseline.minimum for baseline in baselines], -np.inf)
+        self._largest = np.where(has_range, [baseline.maximum for baseline in baselines], np.inf)
         self._total = np.zeros(features)
         self._total_squares = np.zeros(features)
         self._minimum = np.full(features, np.inf)
@@ -135,10 +142,12 @@ class _NumericCounts:
         if not self._baselines or not rows:
             return
         values = np.full((len(self._baselines), rows), np.nan)
-        for row, baseline in zip(values, self._baselines, strict=True):
+        for index, baseline in enumerate(self._baselines):
             column = columns.get(baseline.name)
-            if column is not None and is_numeric(column):
-                row[:] = column[first : first + rows]
+            if column is not None:
+                values[index], texts = numbers_of(column[first : first + rows])
+                self._type_changes[index] += texts
+                self._missing[index] -= texts
         self._add(values)
 
     def _add(self, values: Floats) -> None:
@@ -154,8 +163,13 @@ class _NumericCounts:
             self._pairs.add(bins[self._paired], valid[self._paired])
         self._total += finite.sum(axis=1)
         self._total_squares += np.einsum("ij,ij->i", finite, finite)
-        np.minimum(self._minimum, (finite if whole else np.where(valid, values, np.inf)).min(axis=1), out=self._minimum)
-        np.maximum(self._maximum, (finite if whole else np.where(valid, values, -np.inf)).max(axis=1), out=self._maximum)
+        lowest = (finite if whole else np.where(valid, values, np.inf)).min(axis=1)
+        highest = (finite if whole else np.where(valid, values, -np.inf)).max(axis=1)
+        np.minimum(self._minimum, lowest, out=self._minimum)
+        np.maximum(self._maximum, highest, out=self._maximum)
+        for row in np.flatnonzero((lowest < self._smallest) | (highest > self._largest)).tolist():  # few, as a rule
+            outside = (values[row] < self._smallest[row]) | (values[row] > self._largest[row])
+            self._out_of_range[row] += np.count_nonzero(outside & valid[row])
 
     def resume(self, window: WindowSummary) -> None:
         if self._pairs is not None and window.pairs.sums:
@@ -165,6 +179,7 @@ class _NumericCounts:
             assert isinstance(summary, NumericSummary)
             self._counts[row, : len(summary.counts)] = summary.counts
             self._missing[row], self._non_finite[row] = summary.missing, summary.non_finite
+            self._type_changes[row], self._out_of_range[row] = summary.type_changes, summary.out_of_range
             self._total[row], self._total_squares[row] = summary.total, summary.total_squares
             if summary.minimum is not None and summary.maximum is not None:
                 self._minimum[row], self._maximum[row] = summary.minimum, summary.maximum
@@ -182,6 +197,8 @@ class _NumericCounts:
             counts=tuple(counts),
             missing=int(self._missing[row]),
             non_finite=int(self._non_finite[row]),
+            type_changes=int(self._type_changes[row]),
+            out_of_range=int(self._out_of_range[row]),
             total=float(self._total[row]),
             total_squares=float(self._total_squares[row]),
             minimum=float(self._minimum[row]) if has_values else None,
@@ -196,13 +213,18 @@ class _LevelCounts:
         self.baseline = baseline
         self._position = {level: position for position, level in enumerate(baseline.levels)}
         self._rare = frozenset(baseline.rare_levels)
+        self._are_codes = are_codes(baseline.levels)
         self._counts = [0] * len(baseline.counts)
         self._missing = 0
+        self._type_changes = 0
         self._unseen = 0
         self._new_values: Counter[str] = Counter()
 
-    def add(self, levels: Counter[str | None]) -> None:
-        for level, rows in levels.items():
+    def add(self, column: Column) -> None:
+        levels, numbers = levels_of(column, are_codes=self._are_codes)
+        self._type_changes += numbers
+        self._missing -= numbers
+        for level, rows in Counter(levels).items():
             if level is None:
                 self._missing += rows
             else:
@@ -218,21 +240,14 @@ class _LevelCounts:
     def resume(self, summary: FeatureSummary) -> None:
         assert isinstance(summary, CategoricalSummary)
         self._counts = list(summary.counts)
-        self._missing, self._unseen, self._new_values = summary.missing, summary.unseen, Counter(summary.new_values)
+        self._missing, self._type_changes = summary.missing, summary.type_changes
+        self._unseen, self._new_values = summary.unseen, Counter(summary.new_values)
 
     def summary(self) -> CategoricalSummary:
-        return CategoricalSummary(counts=tuple(self._counts), unseen=self._unseen, missing=self._missing, new_values=_heaviest(self._new_values))
-
-
-def _count_levels(column: Column) -> Counter[str | None]:
-    """Return the rows of each level; None where missing."""
-    if is_numeric(column):
-        return Counter(_as_level(number) for number in column.astype(np.float64).tolist())
-    return Counter(level if type(level) is str else None for level in column.tolist())
-
-
-def _as_level(number: float) -> str | None:
-    """Return the level that a number names: a feature with levels may be sent as codes."""
-    if math.isnan(number):
-        return None
-    return str(int(number)) if number.is_integer() else repr(number)
+        return CategoricalSummary(
+            counts=tuple(self._counts),
+            unseen=self._unseen,
+            missing=self._missing,
+            type_changes=self._type_changes,
+            new_values=_heaviest(self._new_values),
+        )

@@ -8,7 +8,10 @@
 | `jensen_shannon` | ✓ | ✓ | Jensen–Shannon divergence in bits | its root without bias |
 | `hellinger` | ✓ | ✓ | the square of Hellinger's distance | its root without bias |
 | `chi_squared`, `g_test` | ✓ | ✓ | Pearson's chi-squared, G | total variation without noise |
-| `missing_rate` | ✓ | ✓ | share of rows without a usable value | difference of rates without noise |
+| `missing_rate` | ✓ | ✓ | share of rows in which there is nothing | difference of rates without noise |
+| `non_finite_rate` | ✓ | | share of rows whose number is infinite or too large | likewise |
+| `type_change_rate` | ✓ | ✓ | share of rows with text for a number, or a number for text | likewise |
+| `out_of_range_rate` | ✓ | | share of values outside what the baseline saw | likewise |
 | `unseen_rate` | | ✓ | share of values that the baseline never saw | likewise |
 | `other_rate` | | ✓ | share of values other than the one level that is frequent, where there is no other one to compare | likewise |
 
@@ -35,13 +38,15 @@ from detectors.hellinger import Hellinger
 from detectors.jensen_shannon import JensenShannon
 from detectors.ks import KolmogorovSmirnov
 from detectors.psi import PopulationStability
-from detectors.rates import MissingRateTest, OtherRateTest, UnseenRateTest
+from detectors.rates import MissingRateTest, NonFiniteRateTest, OtherRateTest, OutOfRangeRateTest, TypeChangeRateTest, UnseenRateTest
 from detectors.statistic import Divergence, Effect, ShownDivergence, UnivariateTest
 from detectors.tally import Tally
 from detectors.total_variation import TotalVariation
 from detectors.wasserstein import Wasserstein
 from records.baseline import CategoricalBaseline, FeatureBaseline, NumericBaseline
 
+_RATES_OF_NUMBERS: Final = 4
+_RATES_OF_LEVELS: Final = 3
 _COARSE_CELLS: Final = 16
 _SHOWN: Final[tuple[ShownDivergence, ...]] = (PopulationStability(), JensenShannon(), Hellinger())
 _OF_HOMOGENEITY: Final[tuple[Divergence, ...]] = (ChiSquared(), LikelihoodRatio())
@@ -56,7 +61,7 @@ class Statistics(NamedTuple):
     @property
     def tests_per_feature(self) -> int:
         """The most tests that a feature has: the risk over the baseline is shared by so many."""
-        return max(len(self.numeric) + 1, len(self.categorical) + 2)
+        return max(len(self.numeric) + _RATES_OF_NUMBERS, len(self.categorical) + _RATES_OF_LEVELS)
 
 
 class FeatureTests(NamedTuple):
@@ -95,10 +100,9 @@ def feature_tests(baseline: FeatureBaseline, rows: int, risk: float, statistics:
         found = _of_numbers(baseline, bins) if isinstance(baseline, NumericBaseline) else _of_levels(bins)
         tests += found.tests(statistics.numeric if is_numeric else statistics.categorical)
         effects |= {metric.name: metric for metric in found.metrics}
-        if isinstance(baseline, CategoricalBaseline):
-            tests += _rates_of_levels(baseline, bins)
+        tests += _rates_of_levels(baseline, bins) if isinstance(baseline, CategoricalBaseline) else _rates_of_numbers(bins)
     if rows >= SMALLEST_ROWS * bins.design_effect:
-        tests.append(MissingRateTest(rows - bins.counts.sum(), rows, bins.design_effect, risk))
+        tests += _rates_of_rows(baseline, rows, bins)
     return FeatureTests(tests, effects | {test.name: test.effect for test in tests if test.effect is not None})
 
 
@@ -138,6 +142,17 @@ def _of_levels(bins: Cells) -> _Frequencies:
         return _Frequencies()
     variation = MetricEffect(TotalVariation(), cells)
     return _Frequencies((variation,), cells, variation)
+
+
+def _rates_of_rows(baseline: FeatureBaseline, rows: int, bins: Cells) -> Iterator[UnivariateTest]:
+    yield MissingRateTest(baseline.missing, rows, bins.design_effect, bins.risk)
+    yield TypeChangeRateTest(baseline.type_changes, rows, bins.design_effect, bins.risk)
+    if isinstance(baseline, NumericBaseline):
+        yield NonFiniteRateTest(baseline.non_finite, rows, bins.design_effect, bins.risk)
+
+
+def _rates_of_numbers(bins: Cells) -> Iterator[UnivariateTest]:
+    yield OutOfRangeRateTest(bins.counts.sum(), bins.design_effect, bins.risk)
 
 
 def _rates_of_levels(baseline: CategoricalBaseline, bins: Cells) -> Iterator[UnivariateTest]:

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from detectors.dependence import Dependence
-from detectors.tally import News, Tally
+from detectors.tally import OTHER_COUNTS, News, Tally
 
 
 class WanderingState(msgspec.Struct, frozen=True, array_like=True):
@@ -53,7 +53,7 @@ class Wandering:
         gain = foretold / uncertainty
         seen = tally.frequencies()
         if not tally.present:
-            seen[:-2] = (self._frequencies + expected)[:-2]
+            seen[:-OTHER_COUNTS] = (self._frequencies + expected)[:-OTHER_COUNTS]
         self._expected = expected + gain * (seen - self._frequencies - expected)
         self._learned = learned + gain * (1 - learned)
         self._variance = foretold * (1 - gain)
@@ -64,7 +64,9 @@ class Wandering:
         return None if self._variance is None else WanderingState(tuple(self._expected.tolist()), self._variance, self._learned)
 
     def restore(self, state: WanderingState | None) -> None:
-        """Go on from a snapshot of the same feature of the same baseline; anew where there is none."""
+        """Go on from a snapshot of the same feature of the same baseline; anew where there is none, or a former version counted less."""
+        if state is not None and len(state.expected) != len(self._frequencies):
+            state = None
         self._expected = np.array(state.expected) if state else np.zeros_like(self._frequencies)
         self._variance = state.variance if state else None
         self._learned = state.learned if state else 0.0

@@ -13,17 +13,25 @@ def describe(baseline: FeatureBaseline, rows_before: int, summary: FeatureSummar
     """Return, for example, `mean 14.1 → 16.3 (+0.61 sd), missing 0.0% → 2.1%`."""
     parts: list[str] = []
     if isinstance(baseline, NumericBaseline) and isinstance(summary, NumericSummary):
-        absent_before, absent = baseline.missing + baseline.non_finite, summary.missing + summary.non_finite
         parts += _describe_numbers(baseline, summary)
+        parts += _describe_rate("not finite", baseline.non_finite, rows_before, summary.non_finite, rows)
+        parts += _describe_rate("text for a number", baseline.type_changes, rows_before, summary.type_changes, rows)
+        if summary.out_of_range:
+            parts.append(f"{summary.out_of_range / sum(summary.counts):.1%} outside {baseline.minimum:.4g} to {baseline.maximum:.4g}")
     elif isinstance(baseline, CategoricalBaseline) and isinstance(summary, CategoricalSummary):
-        absent_before, absent = baseline.missing, summary.missing
         parts += _describe_levels(baseline, summary)
+        parts += _describe_rate("a number for text", baseline.type_changes, rows_before, summary.type_changes, rows)
     else:
         raise TypeError(f"the summary of {baseline.name!r} is not of its kind")
-    before, now = absent_before / max(rows_before, 1), absent / max(rows, 1)
-    if abs(now - before) >= 0.001 or not parts:
-        parts.append(f"missing {before:.1%} → {now:.1%}")
-    return ", ".join(parts)
+    missing = list(_describe_rate("missing", baseline.missing, rows_before, summary.missing, rows))
+    return ", ".join(parts + missing) or f"missing {baseline.missing / max(rows_before, 1):.1%} → {summary.missing / max(rows, 1):.1%}"
+
+
+def _describe_rate(what: str, events_before: int, rows_before: int, events: int, rows: int) -> Iterator[str]:
+    """Yield a rate that is another one now."""
+    before, now = events_before / max(rows_before, 1), events / max(rows, 1)
+    if abs(now - before) >= 0.001:
+        yield f"{what} {before:.1%} → {now:.1%}"
 
 
 def _describe_numbers(baseline: NumericBaseline, summary: NumericSummary) -> Iterator[str]:

@@ -30,6 +30,8 @@ class NumericBaseline(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
     """Rows without a value (null or NaN)."""
     non_finite: int = 0
     """Rows whose value is infinite, or too large to square."""
+    type_changes: int = 0
+    """Rows whose value is text."""
     mean: float = 0.0
     standard_deviation: float = 0.0
     minimum: float = 0.0
@@ -56,6 +58,8 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     doubletons: int = 0
     """Levels seen exactly twice: with the singletons, how sure that estimate is."""
     missing: int = 0
+    type_changes: int = 0
+    """Rows whose value is a number, and no code of a level."""
     memories: tuple[tuple[float, float], ...] = ()
     slices: tuple[Slice, ...] = ()
 

@@ -31,7 +31,7 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     feature: str
     tests: dict[str, TestResult]
-    """By the statistic's name: `ks`, `wasserstein`, `psi`, `chi_squared`, `missing_rate`, `unseen_rate`."""
+    """By the statistic's name, for example `ks`, `chi_squared`, `missing_rate` (`detectors.univariate` has them all)."""
     log_evidence: float
     """Natural logarithm of this feature's e-detector M."""
     share: float

@@ -13,6 +13,10 @@ class NumericSummary(msgspec.Struct, frozen=True, tag="numeric", kw_only=True):
     counts: tuple[int, ...]
     missing: int = 0
     non_finite: int = 0
+    type_changes: int = 0
+    """Rows whose value is text."""
+    out_of_range: int = 0
+    """Rows, among those counted in bins, whose value is below the baseline's smallest or above its largest."""
     total: float = 0.0
     """Sum of the finite values."""
     total_squares: float = 0.0
@@ -28,6 +32,8 @@ class CategoricalSummary(msgspec.Struct, frozen=True, tag="categorical", kw_only
     unseen: int = 0
     """Rows, among the others, whose level the baseline never saw."""
     missing: int = 0
+    type_changes: int = 0
+    """Rows whose value is a number, and no code of a level."""
     new_values: dict[str, int] = {}
     """The heaviest new levels and their rows; capped."""
 

@@ -24,7 +24,7 @@ class FeatureRows(msgspec.Struct, frozen=True):
     """Of the exchange, from 0."""
     times_ns: npt.NDArray[np.int64]
     columns: Mapping[str, npt.NDArray[Any]]
-    """float64, or objects: str with None where missing."""
+    """float64, or objects: str with None where missing; floats too where values of another type came."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -44,6 +44,11 @@ def feature_columns(batches: Sequence[FeatureRows]) -> pa.Table:
 def _columns(batch: FeatureRows) -> pa.Table:
     numbers = {name: column for name, column in batch.columns.items() if column.dtype == np.float64}
     texts = {name: column for name, column in batch.columns.items() if column.dtype != np.float64}
+    for name, column in texts.items():
+        values = column.tolist()
+        if float in set(map(type, values)):
+            numbers[name] = np.array([value if type(value) is float else np.nan for value in values])
+            texts[name] = np.array([value if type(value) is str else None for value in values], dtype=np.object_)
     return pa.table(
         {
             "model": pa.array([batch.model] * len(batch), pa.string()),

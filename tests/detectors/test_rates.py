@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from detectors.rates import MissingRateTest, OtherRateTest, UnseenRateTest
+from detectors.rates import MissingRateTest, NonFiniteRateTest, OtherRateTest, OutOfRangeRateTest, TypeChangeRateTest, UnseenRateTest
 from detectors.tally import News, Tally
 
 
@@ -46,3 +47,26 @@ def test_fewer_independent_rows_make_a_difference_less_strange():
 def test_where_only_a_part_of_a_deviation_shows_less_of_it_is_put_down_to_the_baseline():
     test, window = MissingRateTest(25, 5_000, 1.0, 0.001), tally(988, absent=12)
     assert test.result(News(window, 0.2)).p_value < test.result(News(window)).p_value
+
+
+@pytest.mark.parametrize(("test", "field"), [(NonFiniteRateTest, "non_finite"), (TypeChangeRateTest, "type_changes")])
+def test_rows_without_a_usable_value_are_told_apart_by_why(test, field):
+    window = News(Tally(np.array([900.0]), 100.0, 0.0)._replace(**{field: 60.0}))
+    assert test(0, 5_000, 1.0, 0.001).result(window).statistic == 0.06
+    assert MissingRateTest(0, 5_000, 1.0, 0.001).result(window).statistic == 0.04
+    nothing = test(0, 5_000, 1.0, 0.001).result(News(tally(1_000)))
+    assert (nothing.statistic, nothing.p_value, nothing.effect) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("design_effect", [1.0, 4.0])
+def test_values_out_of_range_hold_for_nearly_every_baseline_whatever_the_distribution(design_effect):
+    """The share outside the smallest and largest of n rows is a Beta(2, n − 1), and no more than its bound in all but one of a thousand baselines."""
+    rng = np.random.default_rng(5)
+    independent, risk, rows, bad = 500, 0.01, 20_000, 0
+    test = OutOfRangeRateTest(independent * design_effect, design_effect, risk)
+    for _ in range(1_000):
+        baseline = rng.uniform(size=independent)
+        outside = 1 - (baseline.max() - baseline.min())
+        bad += test.result(News(Tally(np.array([float(rows)]), 0, 0, out_of_range=outside * rows))).p_value < 0.3
+    assert bad <= stats.binom.ppf(0.999, 1_000, risk)
+    assert test.result(News(Tally(np.array([1_000.0]), 0, 0, out_of_range=60))).p_value < 1e-6

@@ -34,8 +34,12 @@ def messy(rows, seed):
     table = columns(rows, rng)
     table["smooth"][rng.random(rows) < 0.2] = np.nan
     table["smooth"][rng.random(rows) < 0.1] = np.inf
+    table["smooth"][rng.random(rows) < 0.1] = 100.0
+    table["discrete"] = table["discrete"].astype(object)
+    table["discrete"][rng.random(rows) < 0.2] = "n/a"
     table["level"][rng.random(rows) < 0.2] = None
     table["level"][rng.random(rows) < 0.2] = "new"
+    table["level"][rng.random(rows) < 0.2] = 5.0
     return table
 
 
@@ -53,9 +57,10 @@ def test_any_split_of_the_rows_over_replicas_merges_to_the_same_counts(seed, cut
     assert merged.rows == whole.rows
     for name, expected in whole.features.items():
         found = merged.features[name]
-        assert (found.counts, found.missing) == (expected.counts, expected.missing)
+        assert (found.counts, found.missing, found.type_changes) == (expected.counts, expected.missing, expected.type_changes)
         if isinstance(expected, NumericSummary):
-            assert (found.non_finite, found.minimum, found.maximum) == (expected.non_finite, expected.minimum, expected.maximum)
+            exact = ("non_finite", "out_of_range", "minimum", "maximum")
+            assert [getattr(found, field) for field in exact] == [getattr(expected, field) for field in exact]
             assert found.total == pytest.approx(expected.total)
             assert found.total_squares == pytest.approx(expected.total_squares)
         else:
@@ -78,12 +83,25 @@ def test_a_feature_that_is_absent_from_a_batch_is_missing_in_it():
     assert "unknown" not in summary.features
 
 
-def test_text_in_the_place_of_numbers_is_missing_and_numbers_in_the_place_of_levels_are_codes():
-    baseline = build_baseline({"code": np.array(["1", "2"] * 100, dtype=object), "x": np.zeros(200)}, model="m", source="test", created_at_ns=0)
-    summary = summarise({"code": np.array([1.0, 2.0, 2.0, np.nan]), "x": np.array(["a", "b", None, "c"], dtype=object)}, baseline=baseline)
-    assert summary.features["code"].counts == (1, 2, 0)
-    assert summary.features["code"].missing == 1
-    assert summary.features["x"].missing == 4
+def test_values_of_another_type_are_counted_and_numbers_in_the_place_of_codes_are_codes():
+    levels = {"code": np.array(["1", "2"] * 100, dtype=object), "city": np.array(["Bonn", "Ulm"] * 100, dtype=object)}
+    baseline = build_baseline({**levels, "x": np.zeros(200)}, model="m", source="test", created_at_ns=0)
+    rows = {
+        "code": np.array([1.0, 2.0, 2.0, np.nan]),
+        "city": np.array(["Ulm", 7.0, None, 8.0], dtype=object),
+        "x": np.array(["a", 0.0, None, "c"], dtype=object),
+    }
+    summary = summarise(rows, baseline=baseline)
+    counted = {name: (feature.counts, feature.missing, feature.type_changes) for name, feature in summary.features.items()}
+    assert counted == {"code": ((1, 2, 0), 1, 0), "city": ((0, 1, 0), 1, 2), "x": ((0, 1, 0), 1, 2)}
+
+
+def test_numbers_beyond_what_the_baseline_saw_are_out_of_range():
+    baseline = build_baseline({"x": np.linspace(-1.0, 1.0, 200), "never": np.full(200, np.nan)}, model="m", source="test", created_at_ns=0)
+    rows = np.array([-1.0, 1.0, 1.5, -2.0, np.nan, np.inf, 1e200])
+    summary = summarise({"x": rows, "never": rows}, baseline=baseline)
+    assert (summary.features["x"].out_of_range, sum(summary.features["x"].counts)) == (2, 4)
+    assert summary.features["never"].out_of_range == 0
 
 
 def test_levels_that_the_baseline_saw_but_does_not_count_are_not_unseen():
@@ -112,7 +130,9 @@ def test_a_window_goes_on_from_its_summary():
     found = resumed.summary(index=0, opened_at_ns=1, closed_at_ns=2)
     assert {name: feature.counts for name, feature in found.features.items()} == {name: feature.counts for name, feature in whole.features.items()}
     assert found.features["level"] == whole.features["level"]
-    assert found.features["smooth"].maximum == whole.features["smooth"].maximum
+    for field in ("maximum", "out_of_range"):
+        assert getattr(found.features["smooth"], field) == getattr(whole.features["smooth"], field)
+    assert found.features["discrete"].type_changes == whole.features["discrete"].type_changes > 0
 
 
 def test_an_empty_window_has_no_extremes():

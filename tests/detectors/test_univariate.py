@@ -9,6 +9,8 @@ from detectors.univariate import Statistics, feature_tests, shown_effects
 
 RISK = 0.001
 RNG = np.random.default_rng(1)
+OF_LEVELS = {"missing_rate", "type_change_rate"}
+OF_NUMBERS = {*OF_LEVELS, "non_finite_rate"}
 
 
 CLASSIC = Statistics(tuple(map(NumericStatistic, ("ks", "wasserstein", "psi", "chi_squared"))), (CategoricalStatistic.CHI_SQUARED,))
@@ -30,13 +32,13 @@ def levels(**rows):
 @pytest.mark.parametrize(
     ("column", "names"),
     [
-        (RNG.normal(size=2_000), {"ks", "wasserstein", "psi", "chi_squared", "missing_rate"}),
-        (np.full(2_000, 3.0), {"ks", "missing_rate"}),  # no spread to measure distances by, and one cell
-        (np.full(2_000, np.nan), {"missing_rate"}),
-        (levels(a=1_000, b=1_000), {"chi_squared", "missing_rate", "unseen_rate"}),
-        (levels(a=1_995, b=5), {"other_rate", "missing_rate", "unseen_rate"}),  # b is too rare for chi-squared
-        (np.array([f"id {n}" for n in range(2_000)], dtype=object), {"missing_rate", "unseen_rate"}),
-        (np.full(2_000, None, dtype=object), {"missing_rate"}),
+        (RNG.normal(size=2_000), {"ks", "wasserstein", "psi", "chi_squared", "out_of_range_rate", *OF_NUMBERS}),
+        (np.full(2_000, 3.0), {"ks", "out_of_range_rate", *OF_NUMBERS}),  # no spread to measure distances by, and one cell
+        (np.full(2_000, np.nan), OF_NUMBERS),
+        (levels(a=1_000, b=1_000), {"chi_squared", "unseen_rate", *OF_LEVELS}),
+        (levels(a=1_995, b=5), {"other_rate", "unseen_rate", *OF_LEVELS}),  # b is too rare for chi-squared
+        (np.array([f"id {n}" for n in range(2_000)], dtype=object), {"unseen_rate", *OF_LEVELS}),
+        (np.full(2_000, None, dtype=object), OF_LEVELS),
     ],
 )
 def test_a_feature_gets_the_tests_that_its_baseline_allows(column, names):
@@ -52,10 +54,11 @@ ALONE = [
 @pytest.mark.parametrize("statistics", [Statistics(), CLASSIC, *ALONE])
 def test_what_may_raise_an_alert_does_not_depend_on_what_gives_evidence(statistics):
     numeric, categorical = asked(RNG.normal(size=2_000), statistics), asked(levels(a=1_000, b=1_000), statistics)
-    assert numeric.effects.keys() == {"ks", "wasserstein", "missing_rate"}
-    assert categorical.effects.keys() == {"total_variation", "missing_rate", "unseen_rate"}
-    assert {test.name for test in numeric.tests} == {*statistics.numeric, "missing_rate"}
-    assert {test.name for test in categorical.tests} == {*statistics.categorical, "missing_rate", "unseen_rate"}
+    assert numeric.effects.keys() == {"ks", "wasserstein", "out_of_range_rate", *OF_NUMBERS}
+    assert categorical.effects.keys() == {"total_variation", "unseen_rate", *OF_LEVELS}
+    assert {test.name for test in numeric.tests} == {*statistics.numeric, "out_of_range_rate", *OF_NUMBERS}
+    assert {test.name for test in categorical.tests} == {*statistics.categorical, "unseen_rate", *OF_LEVELS}
+    assert max(len(numeric.tests), len(categorical.tests)) == statistics.tests_per_feature
 
 
 def test_floors_are_those_of_practice_or_what_a_small_baseline_can_tell():

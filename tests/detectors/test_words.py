@@ -21,9 +21,12 @@ def described(before, now):
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
-        (np.resize([1.0, 3.0], 200), np.resize([2.0, 4.0], 200), "mean 2 → 3 (+1.00 sd)"),
-        (np.resize([1.0, 3.0], 200), np.resize([0.0, 4.0], 200), "mean 2 → 2 (+0.00 sd), sd 1 → 2"),
-        (np.full(200, 5.0), np.full(200, 7.0), "mean 5 → 7"),
+        (np.resize([1.0, 3.0], 200), np.resize([2.0, 4.0], 200), "mean 2 → 3 (+1.00 sd), 50.0% outside 1 to 3"),
+        (np.resize([1.0, 3.0], 200), np.resize([0.0, 4.0], 200), "mean 2 → 2 (+0.00 sd), sd 1 → 2, 100.0% outside 1 to 3"),
+        (np.full(200, 5.0), np.full(200, 7.0), "mean 5 → 7, 100.0% outside 5 to 5"),
+        (np.full(200, 5.0), np.resize([5.0, np.inf], 200), "mean 5 → 5, not finite 0.0% → 50.0%"),
+        (np.full(200, 5.0), np.resize(np.array([5.0, "n/a"], dtype=object), 200), "mean 5 → 5, text for a number 0.0% → 50.0%"),
+        (LEVELS, np.resize(np.array(["a", 1.0, "b"], dtype=object), 300), "'a' 50.0% → 50.0%, a number for text 0.0% → 33.3%"),
         (np.arange(200.0), BLANK, "missing 0.0% → 100.0%"),
         (BLANK, BLANK, "missing 100.0% → 100.0%"),
         (LEVELS, LEVELS[::2], "'a' 50.0% → 100.0%"),

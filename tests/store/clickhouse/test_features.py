@@ -36,6 +36,14 @@ def test_rows_are_stored_with_their_numbers_and_texts_by_name(write, client):
     assert rows[2][4] == {"amount": -np.inf, "count": np.inf}
 
 
+def test_values_of_two_types_are_stored_each_as_what_it_is(write, client):
+    write([make_rows(age=np.array([41.0, "n/a", None], dtype=object))])
+    rows = client.query("SELECT numbers, texts FROM features ORDER BY exchange_id, row").result_rows
+    assert [texts for _, texts in rows] == [{}, {"age": "n/a"}, {}]
+    assert rows[0][0] == {"age": 41.0}
+    assert all(np.isnan(numbers["age"]) for numbers, _ in rows[1:])
+
+
 def test_models_with_other_columns_are_stored_together(write, client):
     write([make_rows("one", a=[1.0, 2.0, 3.0]), make_rows("two", b=np.array(["x", "y", None], dtype=object)), make_rows("three")])
     assert client.query("SELECT model, numbers, texts FROM features WHERE row = 1 ORDER BY model").result_rows == [
