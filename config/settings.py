@@ -295,7 +295,9 @@ class DriftSettings(Section, frozen=True):
     baseline_rows: Annotated[int, setting("Rows of first traffic from which a baseline is learned.", unit="rows", at_least="200")] = 5_000
     numeric_statistics: Annotated[
         tuple[NumericStatistic, ...],
-        setting("What gives evidence of drift in numbers, beside the rates of what is wrong with them (docs/drift.md). Each further one asks the others for more."),
+        setting(
+            "What gives evidence of drift in numbers, beside the rates of what is wrong with them (docs/drift.md). Each further one asks the others for more."
+        ),
     ] = (NumericStatistic.KS, NumericStatistic.WASSERSTEIN, NumericStatistic.PSI, NumericStatistic.CHI_SQUARED)
     categorical_statistics: Annotated[
         tuple[CategoricalStatistic, ...],
