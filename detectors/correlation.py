@@ -93,7 +93,7 @@ class CorrelationTest:
 
     def changes(self, tally: PairTally) -> Floats:
         """Return the change of each pair, without its sign."""
-        return np.asarray(np.abs(tally.correlations() - self._baseline))
+        return np.asarray(np.abs(tally.correlations - self._baseline))
 
     def size(self, tally: PairTally) -> float:
         """Return the largest change without the part that noise makes."""

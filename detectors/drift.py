@@ -78,7 +78,7 @@ class DriftDetector:
         self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
         self._watches: list[FeatureWatch | PairWatch] = [*self._features, *([self._pairs] if self._pairs else [])]
         self._is_firing = False
-        self._index = 0
+        self._rows = WindowAccumulator(baseline)
         self._known = frozenset(feature.name for feature in baseline.features)
         self.unknown_columns: Counter[str] = Counter()
         """Rows that had a column which the baseline does not know, by its name."""
@@ -127,12 +127,13 @@ class DriftDetector:
         self._learn_sizes(news)
         weight = self._weight(summary)
         results = {watch.name: watch.update(tallies[watch.name], news[watch.name], weight) for watch in self._features}
+        pairs = PairTally.of(summary.pairs, summary.rows)
         if self._pairs is not None and summary.pairs.sums:
-            results[self._pairs.name] = self._pairs.update(PairTally.of(summary.pairs, summary.rows), weight)
+            results[self._pairs.name] = self._pairs.update(pairs, weight)
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._watches)
         if resolved:
             self._start_again()
-        verdict = self._verdict(summary, self._feature_verdicts(summary, results, weight), resolved=resolved)
+        verdict = self._verdict(summary, self._feature_verdicts(summary, pairs, results, weight), resolved=resolved)
         if verdict.state is DriftState.FIRING:
             self._is_firing = True
             self._await_return(verdict.carriers)
@@ -171,7 +172,7 @@ class DriftDetector:
 
     def _open(self, index: int) -> None:
         self._index = index
-        self._rows = WindowAccumulator(self.baseline)
+        self._rows.clear()
         self._opened_at_ns = self._latest_ns = 0
 
     def _count_unknown(self, columns: Columns, rows: int) -> None:
@@ -187,7 +188,9 @@ class DriftDetector:
                 if step in steps:
                     watch.learn(step)
 
-    def _feature_verdicts(self, summary: WindowSummary, results: dict[str, dict[str, TestResult]], weight: float) -> tuple[FeatureVerdict, ...]:
+    def _feature_verdicts(
+        self, summary: WindowSummary, pairs: PairTally, results: dict[str, dict[str, TestResult]], weight: float
+    ) -> tuple[FeatureVerdict, ...]:
         """Return the verdicts of all that was tested, the largest share of the evidence first."""
         worth_mention = min(self.threshold, weight * max(_WORTH_MENTION, len(self._features) / _WORTH_MENTION))
         excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._watches}
@@ -199,7 +202,7 @@ class DriftDetector:
                 log_evidence=watch.log_evidence,
                 share=excess[watch.name] / total,
                 effect_above_floor=watch.has_effect,
-                summary=self._words(watch, summary),
+                summary=watch.describe(pairs) if isinstance(watch, PairWatch) else self._words(watch, summary),
             )
             for watch in self._watches
             if watch.name in results
@@ -215,9 +218,7 @@ class DriftDetector:
 
         return explained
 
-    def _words(self, watch: FeatureWatch | PairWatch, summary: WindowSummary) -> str:
-        if isinstance(watch, PairWatch):
-            return watch.describe(PairTally.of(summary.pairs, summary.rows))
+    def _words(self, watch: FeatureWatch, summary: WindowSummary) -> str:
         return describe(watch.baseline, self.baseline.rows, summary.features[watch.name], summary.rows)
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:

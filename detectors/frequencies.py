@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from detectors.effect import NOISE_BELOW_FLOOR, return_p_value, without_noise
 from detectors.statistic import Divergence, Effect, Metric, ShownDivergence, UnivariateTest
 from detectors.tally import News, Tally
 from records.verdict import TestResult
+
+Shown: TypeAlias = Callable[[float, Floats, float], float]
+"""The effect that is shown beside a statistic: of its value, and of the frequencies in its cells of so many rows."""
 
 _MIN_CELL_ROWS: Final = 25  # of the baseline, so that its own error in a cell is moderate
 _MIN_CELL_RATIO: Final = 0.005  # of the rows: five in a window of 1,000
@@ -73,17 +77,25 @@ def _joined(counts: Floats, fewest_rows: float) -> Integers:
 
 def metric_test(effect: MetricEffect) -> UnivariateTest:
     """Whether the distance is more than noise, and the baseline's error, explain."""
-    return _FrequencyTest(effect.name, effect.cells, effect.metric, effect)
+    return _FrequencyTest(effect.name, effect.cells, effect.metric, lambda distance, _, rows: effect.beyond_noise(distance, rows))
 
 
 def homogeneity_test(divergence: Divergence, effect: MetricEffect) -> UnivariateTest:
     """Whether window and baseline are samples of one population, in the cells of the effect that is shown."""
-    return _FrequencyTest(divergence.name, effect.cells, _calibrated(divergence, effect.cells), effect)
+
+    def shown(_: float, frequencies: Floats, rows: float) -> float:
+        return effect.beyond_noise(effect.metric.distance(frequencies), rows)
+
+    return _FrequencyTest(divergence.name, effect.cells, _calibrated(divergence, effect.cells), shown)
 
 
 def divergence_test(divergence: ShownDivergence, cells: Cells) -> UnivariateTest:
     """Likewise, by a divergence whose effect is its own."""
-    return _FrequencyTest(divergence.name, cells, _calibrated(divergence, cells), DivergenceEffect(divergence, cells))
+
+    def shown(value: float, _: Floats, rows: float) -> float:
+        return divergence.effect(value, len(cells.first), rows, cells.independent_rows)
+
+    return _FrequencyTest(divergence.name, cells, _calibrated(divergence, cells), shown)
 
 
 def _calibrated(divergence: Divergence, cells: Cells) -> CalibratedDivergence:
@@ -93,7 +105,7 @@ def _calibrated(divergence: Divergence, cells: Cells) -> CalibratedDivergence:
 class _FrequencyTest:
     """A statistic of frequencies in cells."""
 
-    def __init__(self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: MetricEffect | DivergenceEffect) -> None:
+    def __init__(self, name: str, cells: Cells, statistic: CalibratedMetric | CalibratedDivergence, shown: Shown) -> None:
         self.name = name
         self.effect: Effect[Tally] | None = None
         self._cells = cells
@@ -112,7 +124,7 @@ class _FrequencyTest:
         if rows < SMALLEST_ROWS:
             return _NOTHING
         statistic, p_value = self._statistic.test(frequencies, rows, news.remaining)
-        return TestResult(statistic=statistic, p_value=p_value, effect=self._shown.size(news.tally))
+        return TestResult(statistic=statistic, p_value=p_value, effect=self._shown(statistic, frequencies, rows))
 
 
 class MetricEffect:
@@ -128,7 +140,11 @@ class MetricEffect:
     def size(self, tally: Tally) -> float:
         """Return the distance; 0 where noise explains it."""
         frequencies, rows = self.cells.view(tally)
-        return without_noise(self.metric.distance(frequencies), self.metric.noise_square(rows)) if rows else 0.0
+        return self.beyond_noise(self.metric.distance(frequencies), rows) if rows else 0.0
+
+    def beyond_noise(self, distance: float, rows: float) -> float:
+        """Return what noise does not explain of a distance of so many rows."""
+        return without_noise(distance, self.metric.noise_square(rows))
 
     def can_return(self, tally: Tally) -> bool:
         """Return whether the tally has rows enough to tell an effect at the floor from none."""

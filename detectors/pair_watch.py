@@ -37,7 +37,7 @@ class PairWatch(Watch[PairTally]):
 
     def describe(self, tally: PairTally) -> str:
         """Return the pairs that changed most, for example `age with income 0.31 → 0.62`."""
-        pairs, now, changes = list(combinations(self._baseline.features, 2)), tally.correlations(), self._test.changes(tally)
+        pairs, now, changes = list(combinations(self._baseline.features, 2)), tally.correlations, self._test.changes(tally)
         most = [index for index in np.argsort(-changes)[:_NAMED_PAIRS].tolist() if changes[index] > changes.max() / 2]
         return ", ".join(f"{pairs[index][0]} with {pairs[index][1]} {self._baseline.correlations[index]:.2f} → {now[index]:.2f}" for index in most)
 

@@ -8,7 +8,9 @@ A row without a value has the score 0, the middle. Source: van der Waerden 1952 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -48,7 +50,8 @@ class PairTallyState(msgspec.Struct, frozen=True, array_like=True, tag="pairs"):
     rows: float
 
 
-class PairTally(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PairTally:
     """Additive, and may be scaled: older windows count for less in a pool."""
 
     sums: Floats
@@ -83,6 +86,7 @@ class PairTally(NamedTuple):
         """Return each sum times `factor`."""
         return PairTally(self.sums * factor, self.products * factor, self.rows * factor)
 
+    @cached_property
     def correlations(self) -> Floats:
         """Return the correlation of each pair, the features in order: (0, 1), (0, 2), …, (1, 2), …; 0 where one of them does not vary."""
         means = self.sums / self.rows
@@ -101,8 +105,13 @@ class PairCounter:
         for row, baseline in zip(self._scores, baselines, strict=True):
             row[: len(baseline.counts)] = scores_of_bins(baseline)
         self._offsets = np.arange(len(baselines))[:, None] * bins
-        self._sums = np.zeros(len(baselines))
-        self._products = np.zeros((len(baselines), len(baselines)))
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin the next window."""
+        features = len(self._scores)
+        self._sums = np.zeros(features)
+        self._products = np.zeros((features, features))
 
     def add(self, bins: Integers, valid: np.ndarray) -> None:
         """Add rows by the bin of each value (features × rows); one that is not `valid` has the middle score."""
@@ -110,9 +119,8 @@ class PairCounter:
         self._sums += scores.sum(axis=1)
         self._products += scores @ scores.T
 
-    def resume(self, summary: PairSummary) -> None:
-        """Go on with the sums of a summary."""
-        tally = PairTally.of(summary, 0)
+    def resume(self, tally: PairTally) -> None:
+        """Go on with these sums."""
         self._sums, self._products = tally.sums, tally.products
 
     def summary(self) -> PairSummary:

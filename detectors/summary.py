@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, Binner
-from detectors.pairs import PairCounter
+from detectors.pairs import PairCounter, PairTally
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
 from records.window import NO_PAIRS, CategoricalSummary, FeatureSummary, NumericSummary, PairSummary, WindowSummary
 
@@ -28,6 +28,13 @@ class WindowAccumulator:
         self._baseline = baseline
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
+        self.rows = 0
+
+    def clear(self) -> None:
+        """Begin the next window. What the baseline alone decides stays: the look-up of bins takes longer to make than a window takes to count."""
+        self._numbers.clear()
+        for levels in self._levels:
+            levels.clear()
         self.rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
@@ -124,15 +131,20 @@ class _NumericCounts:
         self._binner = Binner([baseline.edges for baseline in baselines])
         self._paired = [row for row, baseline in enumerate(baselines) if pairs and baseline.name in pairs.features]
         self._pairs = PairCounter([baselines[row] for row in self._paired], self._binner.bins) if pairs else None
-        features = len(baselines)
+        has_range = [any(baseline.counts) for baseline in baselines]
+        self._smallest = np.where(has_range, [baseline.minimum for baseline in baselines], -np.inf)
+        self._largest = np.where(has_range, [baseline.maximum for baseline in baselines], np.inf)
+        self.clear()
+
+    def clear(self) -> None:
+        if self._pairs is not None:
+            self._pairs.clear()
+        features = len(self._baselines)
         self._counts = np.zeros((features, self._binner.bins), dtype=np.int64)
         self._missing = np.zeros(features, dtype=np.int64)
         self._non_finite = np.zeros(features, dtype=np.int64)
         self._type_changes = np.zeros(features, dtype=np.int64)
         self._out_of_range = np.zeros(features, dtype=np.int64)
-        has_range = [any(baseline.counts) for baseline in baselines]
-        self._smallest = np.where(has_range, [baseline.minimum for baseline in baselines], -np.inf)
-        self._largest = np.where(has_range, [baseline.maximum for baseline in baselines], np.inf)
         self._total = np.zeros(features)
         self._total_squares = np.zeros(features)
         self._minimum = np.full(features, np.inf)
@@ -173,7 +185,7 @@ class _NumericCounts:
 
     def resume(self, window: WindowSummary) -> None:
         if self._pairs is not None and window.pairs.sums:
-            self._pairs.resume(window.pairs)
+            self._pairs.resume(PairTally.of(window.pairs, window.rows))
         for row, baseline in enumerate(self._baselines):
             summary = window.features[baseline.name]
             assert isinstance(summary, NumericSummary)
@@ -214,7 +226,10 @@ class _LevelCounts:
         self._position = {level: position for position, level in enumerate(baseline.levels)}
         self._rare = frozenset(baseline.rare_levels)
         self._are_codes = are_codes(baseline.levels)
-        self._counts = [0] * len(baseline.counts)
+        self.clear()
+
+    def clear(self) -> None:
+        self._counts = [0] * len(self.baseline.counts)
         self._missing = 0
         self._type_changes = 0
         self._unseen = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from operator import add
 from typing import Final, NamedTuple
 
@@ -36,8 +37,8 @@ class News(NamedTuple):
     """The part of a lasting deviation, a drift or the baseline's own error, that shows in it: above 0, up to 1."""
 
 
-class Tally(NamedTuple):
-    """Additive, and may be scaled: older windows count for less in a pool."""
+class _Counts(NamedTuple):
+    """What a tally counts."""
 
     counts: Floats
     """Rows in each bin or level."""
@@ -51,6 +52,10 @@ class Tally(NamedTuple):
     """Rows without a usable value because it is not finite."""
     type_changes: float = 0.0
     """Rows without a usable value because it is of another type."""
+
+
+class Tally(_Counts):
+    """Additive, and may be scaled: older windows count for less in a pool."""
 
     @classmethod
     def of(cls, summary: FeatureSummary) -> Tally:
@@ -94,9 +99,9 @@ class Tally(NamedTuple):
         """Return what to write down."""
         return TallyState(tuple(self.counts.tolist()), *self[1:])
 
-    @property
+    @cached_property
     def present(self) -> float:
-        """Rows with a value."""
+        """Rows with a value: every test of a window asks."""
         return float(self.counts.sum())
 
     @property

@@ -82,7 +82,7 @@ def test_rows_split_over_replicas_have_the_same_sums(owners, seed):
 def test_correlations_are_those_of_ranks():
     table = traffic(20_000, 3, together=0.6)
     stretched = table | {"x0": np.exp(table["x0"]), "x1": table["x1"] ** 3}
-    found = PairTally.of(summary_of(stretched, build_baseline(stretched, model="m", source="t", created_at_ns=0)).pairs, 20_000).correlations()
+    found = PairTally.of(summary_of(stretched, build_baseline(stretched, model="m", source="t", created_at_ns=0)).pairs, 20_000).correlations
     assert found[0] == pytest.approx(0.6, abs=0.03)
     assert np.abs(found[1:]).max() < 0.05
 
@@ -90,7 +90,7 @@ def test_correlations_are_those_of_ranks():
 def test_a_feature_that_does_not_vary_goes_with_nothing():
     constant = traffic(ROWS, 1) | {"x2": np.zeros(ROWS)}
     tally = PairTally.of(summary_of(constant).pairs, ROWS)
-    assert tally.correlations()[[1, 5, 9, 10, 11]].tolist() == [0.0] * 5
+    assert tally.correlations[[1, 5, 9, 10, 11]].tolist() == [0.0] * 5
 
 
 def test_scores_are_those_of_a_normal_number_of_the_same_rank():
