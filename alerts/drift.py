@@ -67,8 +67,9 @@ def _names(features: Sequence[str]) -> str:
 
 def _description(verdict: Verdict, started_at_ns: int) -> str:
     carriers = [feature for feature in verdict.features if feature.feature in verdict.carriers]
+    against = verdict.compared_with or f"baseline {verdict.baseline_id}"
     lines = [
-        f"The data of {_subject(verdict)} differ from baseline {verdict.baseline_id} since {format_time(started_at_ns)}.",
+        f"The data of {_subject(verdict)} differ from {against} since {format_time(started_at_ns)}.",
         f"Evidence {verdict.evidence:,.0f}, budget asks {verdict.threshold:,.0f}; {verdict.rows:,} rows in the window that closed {format_time(verdict.closed_at_ns)}.",
         *map(_line, carriers[:_LINES_AT_MOST]),
     ]

@@ -8,6 +8,7 @@ everything after this step sees traffic without a cycle. Hours are those of UTC.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -16,9 +17,10 @@ import numpy.typing as npt
 
 from detectors.arrays import Floats, Integers
 from detectors.tally import Tally
-from records.baseline import Slice
+from records.baseline import FeatureBaseline, Slice
 
 SLICE_SECONDS: Final = 3600
+_DAYS: Final = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 FEWEST_CYCLES: Final = 2
 FEWEST_ROWS: Final = 100
 """In each hour: below this a baseline could not tell it from others."""
@@ -76,12 +78,34 @@ class Timed(NamedTuple):
         return Hours(of_rows, count)
 
 
+def hour_in_words(cycle_seconds: int, at_ns: int) -> str:
+    """Return the hour of a day or a week that a moment lies in.
+
+    >>> hour_in_words(604_800, 1_763_640_000_000_000_000)
+    'Thursdays 12:00–13:00 UTC'
+    """
+    moment = datetime.fromtimestamp(at_ns // 10**9, UTC)
+    hours = f"{moment:%H}:00–{(moment.hour + 1) % 24:02}:00 UTC"
+    return hours if cycle_seconds == Cycle.DAY.seconds else f"{_DAYS[moment.weekday()]} {hours}"
+
+
+def expected(baseline: FeatureBaseline, rows: int, at_ns: int) -> Tally:
+    """Return what a feature's baseline of so many rows lets expect at a time: all of it, where it has no cycle."""
+    whole = Tally.of_baseline(baseline, rows)
+    return Season(whole, Tally.of_slices(baseline)).expected(at_ns) if baseline.slices else whole
+
+
 class Season:
     """What one feature is expected to be at each time."""
 
     def __init__(self, baseline: Tally, slices: Sequence[Tally]) -> None:
         """`slices` are the baseline's rows by hour of the cycle."""
+        self._baseline = baseline
         self._differences: Final = np.array([each.frequencies() - baseline.frequencies() for each in slices])
+
+    def expected(self, at_ns: int) -> Tally:
+        """Return what the baseline would be if all of it were of this time."""
+        return Tally.from_frequencies(self._baseline.frequencies() + self._difference(at_ns), self._baseline.rows)
 
     def without(self, tally: Tally, at_ns: int) -> Tally:
         """Return a window's tally as it would be without the cycle; `at_ns` is the middle of its time."""

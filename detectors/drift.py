@@ -27,7 +27,7 @@ from detectors.tally import News, Tally
 from detectors.univariate import Statistics
 from detectors.watch import WatchState
 from detectors.windows import WindowPolicy
-from detectors.words import describe
+from detectors.words import describe, describe_baseline
 from records.baseline import Baseline
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
 from records.window import WindowSummary
@@ -121,8 +121,7 @@ class DriftDetector:
         """Test a window, its own or one that was merged from several replicas' summaries, and add to the evidence."""
         if summary.baseline_id != self.baseline.baseline_id:
             raise ValueError(f"the window is of the baseline {summary.baseline_id}, not of {self.baseline.baseline_id}")
-        at_ns = (summary.opened_at_ns + summary.closed_at_ns) // 2
-        tallies = {watch.name: watch.without_cycle(Tally.of(summary.features[watch.name]), at_ns) for watch in self._features}
+        tallies = {watch.name: watch.without_cycle(Tally.of(summary.features[watch.name]), summary.middle_ns) for watch in self._features}
         news = {watch.name: watch.news(tallies[watch.name]) for watch in self._features}
         self._learn_sizes(news)
         weight = self._weight(summary)
@@ -219,7 +218,7 @@ class DriftDetector:
         return explained
 
     def _words(self, watch: FeatureWatch, summary: WindowSummary) -> str:
-        return describe(watch.baseline, self.baseline.rows, summary.features[watch.name], summary.rows)
+        return describe(watch.baseline, watch.expected(summary.middle_ns), summary.features[watch.name], summary.rows)
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
         log_evidence = log_mean([feature.log_evidence for feature in features] or [NO_EVIDENCE])
@@ -228,6 +227,7 @@ class DriftDetector:
             model=summary.model,
             version=summary.version,
             baseline_id=summary.baseline_id,
+            compared_with=describe_baseline(self.baseline, summary.middle_ns),
             index=summary.index,
             opened_at_ns=summary.opened_at_ns,
             closed_at_ns=summary.closed_at_ns,

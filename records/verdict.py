@@ -47,6 +47,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     version: str
     baseline_id: str
+    compared_with: str = ""
+    """Which baseline that is, in words: from where, of how many rows, made when; and where it has a cycle, which hour of it."""
     index: int
     opened_at_ns: int
     closed_at_ns: int

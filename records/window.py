@@ -66,3 +66,8 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     features: dict[str, FeatureSummary]
     pairs: PairSummary = NO_PAIRS
+
+    @property
+    def middle_ns(self) -> int:
+        """The middle of its time: a cycle is looked up there."""
+        return (self.opened_at_ns + self.closed_at_ns) // 2

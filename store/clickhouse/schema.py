@@ -367,6 +367,9 @@ _RECALCULATE_ONLY = tuple(
 # What goes with what among the numeric features of a window.
 _PAIRS = AddColumns("windows", ("pairs Tuple(sums Array(Int64), products Array(Int64)) CODEC(ZSTD(1))",))
 
+# Which baseline a verdict is against, in words.
+_COMPARED_WITH = AddColumns("verdicts", ("compared_with String CODEC(ZSTD(1))",))
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -375,6 +378,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_FEATURES, _STORED_AT, *_RECALCULATE_ONLY),
     _PRIVACY,
     (_PAIRS,),
+    (_COMPARED_WITH,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -28,6 +28,7 @@ def make_verdict():
             model=model,
             version=version,
             baseline_id="00ff00ff00ff00ff",
+            compared_with="baseline 00ff00ff00ff00ff (5,000 rows of fraud.csv, made 2025-11-01T09:00:00.000Z)",
             index=index,
             opened_at_ns=NOON_NS + index * MINUTE_NS,
             closed_at_ns=NOON_NS + (index + 1) * MINUTE_NS,

@@ -14,7 +14,7 @@ def test_a_firing_verdict_says_what_drifted_by_how_much_and_since_when(make_verd
         labels={"model": "fraud", "version": "3"},
         started_at_ns=noon_ns,
         summary="fraud (version 3): data drift in mean area, worst area",
-        description="The data of fraud (version 3) differ from baseline 00ff00ff00ff00ff since 2025-11-20T12:00:00.000Z.\n"
+        description="The data of fraud (version 3) differ from baseline 00ff00ff00ff00ff (5,000 rows of fraud.csv, made 2025-11-01T09:00:00.000Z) since 2025-11-20T12:00:00.000Z.\n"
         "Evidence 12,300, budget asks 4,320; 1,000 rows in the window that closed 2025-11-20T12:01:00.000Z.\n"
         "mean area: mean 654 → 752 (+0.28 sd), 62% of the evidence\n"
         "worst area: mean 654 → 752 (+0.28 sd), 36% of the evidence",

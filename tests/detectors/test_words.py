@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from detectors.baseline import build_baseline
+from detectors.cycle import Cycle, Timed, expected
 from detectors.summary import WindowAccumulator
-from detectors.words import describe
+from detectors.tally import Tally
+from detectors.words import describe, describe_baseline
 
 LEVELS = np.array(["a", "b"] * 100, dtype=object)
 NEW = np.array(["a"] * 160 + ["z"] * 40, dtype=object)
@@ -15,7 +17,7 @@ def described(before, now):
     accumulator = WindowAccumulator(baseline)
     accumulator.add({"f": now}, 0, len(now))
     summary = accumulator.summary(index=0, opened_at_ns=0, closed_at_ns=0)
-    return describe(baseline.features[0], 200, summary.features["f"], summary.rows)
+    return describe(baseline.features[0], Tally.of_baseline(baseline.features[0], 200), summary.features["f"], summary.rows)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,41 @@ def described(before, now):
 )
 def test_baseline_and_now_are_told_in_a_few_words(before, now, words):
     assert described(before, now) == words
+
+
+HOUR_NS = 3_600_000_000_000
+
+
+@pytest.fixture(scope="module")
+def tidal():
+    """Three days: numbers as large as the hour, levels and missing values that depend on it."""
+    times_ns = np.arange(0, 72 * HOUR_NS, HOUR_NS // 200)
+    hours = times_ns // HOUR_NS % 24
+    columns = {
+        "number": hours + np.random.default_rng(1).normal(size=len(hours)),
+        "level": np.where(hours < 12, "am", "pm").astype(object),
+        "gaps": np.where((hours < 12) & (np.arange(len(hours)) % 2 == 0), np.nan, 1.0),
+    }
+    return build_baseline(columns, model="m", source="tides.csv", created_at_ns=1_763_640_000_000_000_000, timed=Timed(times_ns, Cycle.DAY))
+
+
+def test_where_the_baseline_has_a_cycle_its_hour_is_what_is_compared_with(tidal):
+    accumulator = WindowAccumulator(tidal)
+    rng = np.random.default_rng(2)
+    accumulator.add({"number": 20 + rng.normal(size=500), "level": np.full(500, "pm", dtype=object), "gaps": np.ones(500)}, 0, 500)
+    at_ns = 100 * 24 * HOUR_NS + 20 * HOUR_NS + HOUR_NS // 2
+    summary = accumulator.summary(index=0, opened_at_ns=at_ns, closed_at_ns=at_ns)
+    words = {each.name: describe(each, expected(each, tidal.rows, at_ns), summary.features[each.name], 500) for each in tidal.features}
+    assert words["number"].startswith("mean 20.")
+    assert float(words["number"].split()[1]) == pytest.approx(20, abs=0.2)  # all of it would be 11.5
+    assert "sd)" in words["number"]
+    assert ", sd" not in words["number"]  # nor is the spread that of all hours
+    assert words["level"] == "'am' 0.0% → 0.0%"
+    assert words["gaps"] == "mean 1 → 1"
+
+
+def test_which_baseline_is_told_with_its_hour(tidal):
+    words = describe_baseline(tidal, 20 * HOUR_NS + 1)
+    assert words == f"baseline {tidal.baseline_id} (14,400 rows of tides.csv, made 2025-11-20T12:00:00.000Z), at 20:00–21:00 UTC"
+    without = build_baseline({"f": np.arange(200.0)}, model="m", source="t.csv", created_at_ns=0)
+    assert describe_baseline(without, 5).endswith("made 1970-01-01T00:00:00.000Z)")
