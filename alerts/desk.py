@@ -10,7 +10,7 @@ import msgspec
 
 from alerts.book import AlertBook, BookState, Links
 from alerts.catalogue import AlertKind
-from alerts.drift import DriftWatch
+from alerts.drift import DriftWatch, is_drift_of
 from alerts.observation import Observation
 from alerts.operation import DropState, observe_drops, observe_store
 from alerts.outbox import Outbox
@@ -56,6 +56,14 @@ class AlertDesk:
     def on_verdict(self, verdict: Verdict, now_ns: int) -> tuple[Alert, ...]:
         """Take one window's result; return the changes of which people will be told."""
         return self._tell([self._drift.observe(verdict)], now_ns)
+
+    def on_baseline(self, model: str, now_ns: int) -> tuple[Alert, ...]:
+        """A model is compared with another baseline from now on; return the changes of which people will be told."""
+        return self._tell([self._drift.forget(model)], now_ns)
+
+    def drift_began_ns(self, model: str) -> int | None:
+        """Return since when a model drifts, as the alert that fires says; None where none does."""
+        return next((alert.started_at_ns for alert in self._book.state.active if is_drift_of(alert, model)), None)
 
     def on_status(self, report: StatusReport) -> tuple[Alert, ...]:
         """Take a report, every few seconds; return the changes of which people will be told."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from alerts.catalogue import AlertKind
 from alerts.observation import Clear, Holds, Observation
+from records.alert import Alert
 from records.times import format_time
 from records.verdict import DriftState, FeatureVerdict, Verdict
 
@@ -47,12 +48,22 @@ class DriftWatch:
             path=f"/api/v1/models/{quote(verdict.model, safe='')}",
         )
 
+    def forget(self, model: str) -> Observation:
+        """Return that a model does not drift: what it drifted from is its baseline no more."""
+        self._onsets.pop(model, None)
+        return Clear(kind=_KIND, labels={"model": model})
+
     def _follow(self, verdict: Verdict) -> dict[str, int]:
         before = self._onsets.pop(verdict.model, {})
         now = {feature.feature: before.get(feature.feature, verdict.opened_at_ns) for feature in verdict.features if feature.effect_above_floor}
         if now:
             self._onsets[verdict.model] = now
         return now
+
+
+def is_drift_of(alert: Alert, model: str) -> bool:
+    """Return whether an alert tells of this model's drift."""
+    return alert.name == _KIND.value.name and alert.labels.get("model") == model
 
 
 def _subject(verdict: Verdict) -> str:

@@ -8,6 +8,7 @@ Everything is rendered from `records.ports.Views`, which driftline/topology.py i
 - `bodies`          labels and events that callers send
 - `command_socket`  what commands ask, on a unix socket that only the owner of the data directory can open
 - `forgetting`      what is to be deleted
+- `accepting`       traffic that is accepted as a model's new baseline
 - `audit`           puts on record who asks for what
 - `replies`         JSON replies and errors, the same for every endpoint
 - `threads`         a few threads that ask the store, so that a store that hangs leaves health and metrics alone

@@ -11,13 +11,14 @@ from typing import Final, NamedTuple, TypeAlias
 
 from aiohttp import web
 
+from console.accepting import AcceptDesk
 from console.audit import audited
 from console.bodies import BodyDesk
 from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
-from records.ports import Audit, EventIntake, LabelIntake, Views
+from records.ports import Accept, Audit, EventIntake, LabelIntake, Views
 from records.status import ModelStatus
 
 WINDOWS_BY_DEFAULT: Final = 20
@@ -37,10 +38,10 @@ class Endpoint(NamedTuple):
     method: str = "GET"
 
 
-def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, audit: Audit) -> web.Application:
-    """Return the application that shows `views`, and takes labels and events; who reads an exchange is put on record."""
+def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, audit: Audit) -> web.Application:
+    """Return the application that shows `views`, and takes labels, events and new baselines; who reads an exchange is put on record."""
     app = web.Application(middlewares=[errors_as_json, audited(audit)])
-    api = _Api(views, StoreThreads(app), take_labels, take_events)
+    api = _Api(views, StoreThreads(app), take_labels, take_events, accept)
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET":
             app.router.add_get(endpoint.path, _handler(api, endpoint))
@@ -60,12 +61,13 @@ def _handler(api: _Api, endpoint: Endpoint) -> Callable[[web.Request], Awaitable
 class _Api:
     """The answers. Views are asked on threads; those that ask the store, on threads of their own."""
 
-    def __init__(self, views: Views, store: StoreThreads, take_labels: LabelIntake, take_events: EventIntake) -> None:
+    def __init__(self, views: Views, store: StoreThreads, take_labels: LabelIntake, take_events: EventIntake, accept: Accept) -> None:
         self._views = views
         self._store = store
         self._take_labels = take_labels
         self._take_events = take_events
         self._bodies = BodyDesk()
+        self._accepting = AcceptDesk(accept, store)
         self._metrics = MetricsPage(views)
 
     async def index(self, _: web.Request) -> web.Response:
@@ -97,6 +99,11 @@ class _Api:
 
     async def model(self, request: web.Request) -> web.Response:
         return json_reply(model_document(await self._known_model(request.match_info["model"])))
+
+    async def accept(self, request: web.Request) -> web.Response:
+        name = request.match_info["model"]
+        await self._known_model(name)
+        return await self._accepting.take(request, model=name)
 
     async def windows(self, request: web.Request) -> web.Response:
         name, limit = request.match_info["model"], _limit(request)
@@ -132,6 +139,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", _Api.models),
     Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
     Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"limit"})),
+    Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", _Api.accept, method="POST"),
     Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
     Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
     Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", _Api.labels, method="POST"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from console.accepting import AcceptDesk
 from console.audit import audited
 from console.bodies import BodyDesk
 from console.forgetting import ForgetDesk
 from console.replies import ApiError, errors_as_json
 from console.threads import StoreThreads
-from records.ports import Audit, Forget, LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
+from records.ports import Accept, Audit, Forget, LabelIntake, QueryFailedError, QueryRefusedError, ReadOnlySql
 
 _EXAMPLE = '{"query": "SELECT count() FROM exchanges", "format": "JSONEachRow"}'
 
@@ -25,8 +26,8 @@ class SqlQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str
 
 
-def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake, forget: Forget, audit: Audit) -> web.Application:
-    """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels and POST /forget."""
+def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake, forget: Forget, accept: Accept, audit: Audit) -> web.Application:
+    """Return the application that answers POST /sql with the bytes that `ask` returns, and takes POST /labels, POST /forget and POST /accept."""
     app = web.Application(middlewares=[errors_as_json, audited(audit)])
     store = StoreThreads(app)
     bodies = BodyDesk()
@@ -48,6 +49,7 @@ def build_socket_app(ask: ReadOnlySql, take_labels: LabelIntake, forget: Forget,
 
     app.router.add_post("/labels", labels)
     app.router.add_post("/forget", ForgetDesk(forget, store).take)
+    app.router.add_post("/accept", AcceptDesk(accept, store).take)
     return app
 
 

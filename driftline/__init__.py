@@ -27,6 +27,7 @@
 - `decoding`           what exchanges say, by their routes
 - `redacted`           which features are not watched, because they are redacted
 - `archive`            what was made of the traffic goes to the store
+- `accepting`          a model's traffic becomes its baseline, by somebody's decision
 - `forgetting`         what is asked to be forgotten goes, and once more when all that was on its way has arrived
 - `forget_request`     such a request, from a command
 - `views`              what the operator's surface shows

@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "monitor": "the watching side alone: store, drift, metrics, alerts",
     "runtime": "serve ONNX models; convert, optimise, quantize, prune them and score with them",
     "baseline": "make a baseline from a table or from the store",
+    "accept": "make a model's traffic since a time its new baseline",
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",
     "forget": "delete everything about an exchange, a request or a subject",
@@ -37,6 +38,7 @@ _EXTRAS: Final = {
     "export": "monitor",
     "replay": "monitor",
     "reprocess": "monitor",
+    "accept": "monitor",
     "forget": "monitor",
     "demo": "demo",
 }

@@ -45,6 +45,8 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     detector: DetectorState
     rows: int
     last_verdict: Verdict | None
+    given_id: str = ""
+    """The baseline that had been given then; another one was accepted in its place where `baseline` is another one."""
 
 
 class ModelName(NamedTuple):
@@ -98,18 +100,26 @@ class ModelWatch:
         self.threshold = 1.0
         self.columns = ColumnBuffer(max_features=settings.max_features)
         self._origins = _Origins()
-        if baseline is not None:
-            self._begin(baseline)
+        self._given_id = self._begin(baseline).baseline_id if baseline else ""
 
     def resume(self, state: ModelState) -> None:
         """Go on from where a former process was; anew where another baseline was given since."""
-        if self._detector is None:
+        was_accepted = state.given_id == self._given_id != state.baseline.baseline_id
+        if self._detector is None or was_accepted:
             self._begin(state.baseline)
         assert self._detector is not None
         if self._detector.baseline.baseline_id == state.baseline.baseline_id:
             self._detector.restore(state.detector)
             self._rows = state.rows
             self._last_verdict = state.last_verdict
+
+    def replace_baseline(self, baseline: Baseline) -> Baseline:
+        """Compare with another baseline from now on; return what of it is watched. The rows of the open window are given up: their question is answered."""
+        watched = self._begin(baseline)
+        self._rows = 0
+        self._last_verdict = None
+        _log.info("model %s is compared with baseline %s (%s) from now on", self._name.model, watched.baseline_id, watched.source)
+        return watched
 
     def set_threshold(self, threshold: float) -> None:
         """Set the evidence at which an alert may be raised: it grows with the number of models that share the budget."""
@@ -145,7 +155,7 @@ class ModelWatch:
         detector = self._detector
         if detector is None:
             return None
-        return ModelState(baseline=detector.baseline, detector=detector.snapshot(), rows=self._rows, last_verdict=self._last_verdict)
+        return ModelState(baseline=detector.baseline, detector=detector.snapshot(), rows=self._rows, last_verdict=self._last_verdict, given_id=self._given_id)
 
     def status(self) -> ModelStatus:
         """Return what people are shown."""
@@ -185,7 +195,7 @@ class ModelWatch:
             _log.info("learned a baseline for model %s from its first %d rows: %d features", self._name.model, baseline.rows, len(baseline.features))
             self._begin(baseline)
 
-    def _begin(self, baseline: Baseline) -> None:
+    def _begin(self, baseline: Baseline) -> Baseline:
         inputs = tuple(feature.name for feature in baseline.features if not feature.name.startswith("output."))
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
@@ -193,3 +203,4 @@ class ModelWatch:
         self._detector = DriftDetector(
             watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics
         )
+        return self._detector.baseline

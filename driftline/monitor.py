@@ -33,6 +33,7 @@ from config.settings import Settings, SpoolSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
+from driftline.accepting import Accepting
 from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
 from driftline.decoding import Decoding
@@ -49,6 +50,7 @@ from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
 from driftline.watching import Watching
 from privacy.keys import hashers
+from records.acceptance import AcceptReport, AcceptRequest
 from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
 from records.ports import Notifier, StoreUnavailableError
@@ -140,6 +142,15 @@ class Monitor:
             _notifiers(settings, self._admin_url),
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
         )
+        self._accepting = Accepting(
+            self._watching,
+            ReadOnlyQueries(self._store),
+            decoding,
+            self._audit,
+            max_features=settings.drift.max_features,
+            drift_began_ns=self._desk.drift_began_ns,
+            on_accepted=self._on_accepted,
+        )
         self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "labels": self._labelling.run, "archive": self._archive.run})
         self._queries = StoreQueries(self._store)
         self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._labelling, self._desk, self._queries, self._threads.running)
@@ -156,8 +167,8 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._audit), self._admin))
-            commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._audit)
+            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._accept, self._audit), self._admin))
+            commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._accept, self._audit)
             await stack.enter_async_context(serving(commands, self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
             for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire(), self._make_room(), self._forget_again()):
@@ -179,6 +190,17 @@ class Monitor:
 
     def _forget(self, wanted: ForgetRequest, who: str) -> ForgetReport:
         return self._forgetting.forget(wanted, who, time.time_ns())
+
+    def _accept(self, wanted: AcceptRequest, who: str) -> AcceptReport:
+        return self._accepting(wanted, who, time.time_ns())
+
+    def _on_accepted(self, model: str) -> None:
+        """Called in a thread of the operator's surface."""
+        self._loop.call_soon_threadsafe(self._tell_of_baseline, model)
+
+    def _tell_of_baseline(self, model: str) -> None:
+        self._archive.put_alerts(self._desk.on_baseline(model, time.time_ns()))
+        self._save_desk()
 
     async def _forget_again(self) -> None:
         while True:

@@ -1,7 +1,9 @@
-"""A model's stored traffic as columns, for `driftline baseline --from-store`."""
+"""A model's stored traffic as columns, for baselines."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -11,10 +13,11 @@ from detectors.arrays import Column, Columns, Integers, joined
 from detectors.baseline import BaselineError
 from detectors.columns import ColumnBuffer
 from driftline.decoding import Decoding
-from driftline.stored_exchanges import Period, stored_exchanges
+from driftline.stored_exchanges import Period, StoredExchange, stored_exchanges
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 
 EXCHANGES_AT_MOST: Final = 1_000_000
+_BATCH_ROWS: Final = 10_000
 
 
 def columns_from_store(settings: Settings, period: Period) -> tuple[Columns, Integers]:
@@ -23,25 +26,34 @@ def columns_from_store(settings: Settings, period: Period) -> tuple[Columns, Int
     Raises `BaselineError` where the store cannot be asked, or holds nothing that can be decoded, and what `Decoding` raises.
     """
     try:
-        batches = _batches(settings, period)
+        columns, times_ns = columns_of(
+            _counted(stored_exchanges(settings, period)), Decoding(settings.routes), ColumnBuffer(max_features=settings.drift.max_features)
+        )
     except (QueryFailedError, QueryRefusedError, StoreUnavailableError, OSError) as error:
         raise BaselineError(str(error)) from error
-    if not batches:
+    if not len(times_ns):
         where = f"on {settings.store.clickhouse}" if settings.store.clickhouse else f"in {settings.data_dir}"
         raise BaselineError(f"the store {where} has no traffic of the model {period.model!r} that can be decoded, in this period")
+    return columns, times_ns
+
+
+def columns_of(exchanges: Iterable[StoredExchange], decode: Decoding, buffer: ColumnBuffer, rows_at_most: int | None = None) -> tuple[Columns, Integers]:
+    """Return the rows of exchanges, in their order, and the time of each row (Unix nanoseconds); of more than `rows_at_most` about the last ones."""
+    batches: deque[tuple[dict[str, Column], Integers]] = deque()
+    rows = 0
+    for stored in exchanges:
+        buffer.add(*decode(stored.exchange), stored.exchange.started_at_ns)
+        if buffer.is_full or len(buffer) >= _BATCH_ROWS:
+            batches.append(buffer.take())
+            rows += len(batches[-1][1])
+        while rows_at_most is not None and batches and rows - len(batches[0][1]) >= rows_at_most:
+            rows -= len(batches.popleft()[1])
+    batches.append(buffer.take())
     return joined([columns for columns, _ in batches]), np.concatenate([times_ns for _, times_ns in batches])
 
 
-def _batches(settings: Settings, period: Period) -> list[tuple[dict[str, Column], Integers]]:
-    decode = Decoding(settings.routes)
-    buffer = ColumnBuffer(max_features=settings.drift.max_features)
-    batches: list[tuple[dict[str, Column], Integers]] = []
-    for count, stored in enumerate(stored_exchanges(settings, period), start=1):
-        buffer.add(*decode(stored.exchange), stored.exchange.started_at_ns)
-        if buffer.is_full:
-            batches.append(buffer.take())
+def _counted(exchanges: Iterable[StoredExchange]) -> Iterator[StoredExchange]:
+    for count, stored in enumerate(exchanges, start=1):
         if count > EXCHANGES_AT_MOST:
             raise BaselineError(f"the period holds more than {EXCHANGES_AT_MOST:,} exchanges: choose a shorter one with --since and --until")
-    if len(buffer):
-        batches.append(buffer.take())
-    return batches
+        yield stored

@@ -93,21 +93,39 @@ def exported_exchanges(path: Path) -> Iterator[StoredExchange]:
 def stored_pages(settings: Settings, period: Period, after: Position | None = None, traffic: Traffic = Traffic.ALL) -> Iterator[pa.Table]:
     """Yield the exchanges of the period that stand behind `after` as tables: bodies are bytes, `started_at` is a timestamp."""
     with questions(settings) as ask:
-        rows = _FIRST_PAGE_ROWS
-        while True:
-            try:
-                page = _page(ask, " AND ".join(_conditions(period, after, traffic)), rows)
-            except QueryFailedError:
-                if rows == 1:
-                    raise
-                rows = max(1, rows // 8)  # it may have been too much at once
-                continue
-            if page.num_rows:
-                yield page
-            if page.num_rows < rows:
-                return
-            after = _last_position(page)
-            rows = min(_LAST_PAGE_ROWS, max(1, rows * _PAGE_BYTES // max(1, page.nbytes)), 4 * rows)
+        yield from _pages(ask, period, after, traffic)
+
+
+def latest(ask: Ask, period: Period, count: int) -> Period:
+    """Return the end of the period that holds its latest exchanges that were answered, so many and those of the same moment. Raises what `ask` raises."""
+    condition = " AND ".join(_conditions(period, None, Traffic.ANSWERED))
+    query = f"SELECT toUnixTimestamp64Nano(started_at) AS at FROM exchanges WHERE {condition} ORDER BY exchanges.started_at DESC LIMIT 1 OFFSET {count - 1}"  # noqa: S608 - values are quoted
+    found = ask(query, "TSV").strip()
+    return period._replace(since_ns=int(found)) if found else period
+
+
+def answered(ask: Ask, period: Period) -> Iterator[StoredExchange]:
+    """Yield the exchanges of the period that were answered, in the order of the traffic. Raises what `ask` raises."""
+    for page in _pages(ask, period, None, Traffic.ANSWERED):
+        yield from _exchanges(page)
+
+
+def _pages(ask: Ask, period: Period, after: Position | None, traffic: Traffic) -> Iterator[pa.Table]:
+    rows = _FIRST_PAGE_ROWS
+    while True:
+        try:
+            page = _page(ask, " AND ".join(_conditions(period, after, traffic)), rows)
+        except QueryFailedError:
+            if rows == 1:
+                raise
+            rows = max(1, rows // 8)  # it may have been too much at once
+            continue
+        if page.num_rows:
+            yield page
+        if page.num_rows < rows:
+            return
+        after = _last_position(page)
+        rows = min(_LAST_PAGE_ROWS, max(1, rows * _PAGE_BYTES // max(1, page.nbytes)), 4 * rows)
 
 
 def _conditions(period: Period, after: Position | None, traffic: Traffic) -> list[str]:

@@ -16,7 +16,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 import msgspec
@@ -31,6 +33,7 @@ from records.baseline import Baseline
 from records.exchange import Exchange, Role
 from records.metrics import DropReason, Metric
 from records.payload import Decoded, DecodeResult, Failed, Undecodable
+from records.ports import StoreUnavailableError
 from records.status import AgreementStatus, ModelStatus
 from store.spool.cipher import SpoolKeys
 from store.spool.cursor import Cursor
@@ -48,6 +51,8 @@ _IDLE_SECONDS: Final = 0.1
 _SAVE_SECONDS: Final = 1.0
 _RESULTS_KEPT: Final = 2_000
 """Windows that wait for the store at most; the oldest is forgotten first: it can be made again from the exchanges."""
+
+_PATIENCE_SECONDS: Final = 30.0
 
 _NOT_COUNTED: Final = frozenset({Undecodable.EMPTY, Undecodable.FEEDBACK})
 """What nobody would want to be decoded as a prediction."""
@@ -112,6 +117,7 @@ class Watching:
         self._results_lock = threading.Lock()
         self._watches: dict[str, ModelWatch] = {}
         self._next_save = 0.0
+        self._replacements: SimpleQueue[tuple[str, Baseline, Future[Baseline]]] = SimpleQueue()
         for model, baseline in baselines.items():
             self._watch(ModelName(model, baseline.version))
         for model, state in self.saved.models.items():
@@ -145,7 +151,8 @@ class Watching:
         now_ns = time.time_ns()
         for watch in self._watches.values():
             self._report(watch.step(now_ns))
-        if due:
+        replaced = self._replace_baselines()
+        if due and not replaced:
             self.save()
         return bool(batch.frames)
 
@@ -180,6 +187,29 @@ class Watching:
         with self._results_lock:
             self._unstored = [result for result in self._unstored if id(result) not in taken]
 
+    def baseline_of(self, model: str) -> Baseline | None:
+        """Return the baseline of a model; None where it has none yet."""
+        known = self.saved.models.get(model)
+        return known.baseline if known else None
+
+    def is_given(self, model: str) -> bool:
+        """Return whether somebody has made a baseline for this model; else it is learned."""
+        return model in self._baselines
+
+    def replace_baseline(self, model: str, baseline: Baseline) -> Baseline:
+        """Compare a model with another baseline; return what of it is watched, when that is written down. Called on another thread than this object's.
+
+        Raises `StoreUnavailableError` where the detectors do not get to it, KeyError for a model that is not watched.
+        """
+        done: Future[Baseline] = Future()
+        self._replacements.put((model, baseline, done))
+        try:
+            return done.result(_PATIENCE_SECONDS)
+        except TimeoutError:
+            if done.cancel():
+                raise StoreUnavailableError(f"the detectors have not taken the new baseline within {_PATIENCE_SECONDS:g} s: see the monitor's log") from None
+            return done.result()
+
     def baselines(self) -> list[Baseline]:
         """Return the baselines of all models that have one."""
         return [model.baseline for model in self.saved.models.values()]
@@ -196,6 +226,18 @@ class Watching:
     def close(self) -> None:
         """Close the spool's files."""
         self._reader.close()
+
+    def _replace_baselines(self) -> bool:
+        """Take the baselines that wait to replace others, and write them down; return whether there were any."""
+        replaced = False
+        while not self._replacements.empty():
+            model, baseline, done = self._replacements.get()
+            if done.set_running_or_notify_cancel():
+                watched = self._watches[model].replace_baseline(baseline)
+                self.save()
+                done.set_result(watched)
+                replaced = True
+        return replaced
 
     def _take(self, payload: bytes) -> None:
         try:

@@ -14,6 +14,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `status`     what the operator's surface shows
 - `audit`      who read or changed what
 - `forgetting` what is to be deleted, and what was
+- `acceptance` which traffic is accepted as a baseline, and what was made of it
 - `metrics`    every metric name, its labels, its unit and its help text, once
 - `ids`        identifiers that sort by time
 - `times`      times as text

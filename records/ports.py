@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert
 from records.exchange import Exchange
 from records.forgetting import ForgetReport, ForgetRequest
@@ -64,6 +65,18 @@ class Forget(Protocol):
         """Delete what is there, and see to it that what is still on its way goes too.
 
         Raises ValueError where it cannot be known what is meant, OSError where this cannot be put on record: then nothing was done.
+        """
+        ...
+
+
+class Accept(Protocol):
+    """Makes the traffic of a period a model's new baseline. Called on a thread."""
+
+    def __call__(self, wanted: AcceptRequest, who: str) -> AcceptReport:
+        """Return when the new baseline holds, and a restart would keep it.
+
+        Raises ValueError where none can be made of what was asked for, `StoreUnavailableError` where the store or the detectors cannot be asked now, OSError where
+        this cannot be put on record: then nothing was done.
         """
         ...
 

@@ -7,6 +7,7 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `monitor`   the watching side alone
 - `runtime`   ONNX models in a directory, served; and tools for them
 - `baseline`  a baseline from a table or from the store
+- `accept`    a model's traffic since a time becomes its baseline
 - `backtest`  the detectors over a table; `backtest_null` in shuffled order
 - `demo`      the product on real input, in a minute
 - `config`    check a configuration file

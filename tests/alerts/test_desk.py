@@ -101,3 +101,14 @@ async def test_alerts_and_notifications_are_counted(notifier, make_verdict, noon
     assert counters[Metric.ALERTS.metric_name, "ModelDataDrift", "page"] == 1
     assert counters[Metric.NOTIFICATIONS.metric_name, "log"] == 2
     assert counters[Metric.NOTIFICATION_FAILURES.metric_name, "log"] == 0
+
+
+async def test_another_baseline_ends_the_drift_of_its_model_alone(notifier, make_verdict, noon_ns):
+    desk = AlertDesk(LINKS, {"log": notifier}, DeskState())
+    for model in ("fraud", "other"):
+        desk.on_verdict(msgspec.structs.replace(make_verdict(), model=model), noon_ns)
+    assert desk.drift_began_ns("fraud") == desk.drift_began_ns("other")
+    [change] = desk.on_baseline("fraud", noon_ns + 1)
+    assert (change.state, change.labels["model"]) == (AlertState.RESOLVED, "fraud")
+    assert (desk.drift_began_ns("fraud"), desk.drift_began_ns("other") is None) == (None, False)
+    assert desk.on_baseline("fraud", noon_ns + 2) == ()

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from console.api import build_app
+from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert, AlertState, Severity
 from records.exchange import Body, Exchange, Role
 from records.ids import new_exchange_id
@@ -202,6 +203,25 @@ def take_events() -> MemoryEvents:
     return MemoryEvents()
 
 
+class MemoryAccept:
+    """Implements `records.ports.Accept`."""
+
+    def __init__(self) -> None:
+        self.wanted: list[tuple[str, AcceptRequest]] = []
+        self.error: Exception | None = None
+
+    def __call__(self, wanted: AcceptRequest, who: str) -> AcceptReport:
+        if self.error:
+            raise self.error
+        self.wanted.append((who, wanted))
+        return AcceptReport(model=wanted.model, baseline_id="11ff11ff11ff11ff", replaced="00ff00ff00ff00ff", rows=5000, features=3, source="traffic")
+
+
+@pytest.fixture
+def accept() -> MemoryAccept:
+    return MemoryAccept()
+
+
 class MemoryAudit:
     """Implements `records.ports.Audit`."""
 
@@ -222,9 +242,9 @@ def audit() -> MemoryAudit:
 
 @pytest.fixture
 async def client(
-    views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents, audit: MemoryAudit
+    views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents, accept: MemoryAccept, audit: MemoryAudit
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    async with TestClient(TestServer(build_app(views, take_labels, take_events, audit))) as client:
+    async with TestClient(TestServer(build_app(views, take_labels, take_events, accept, audit))) as client:
         yield client
 
 

@@ -191,3 +191,29 @@ async def test_who_reads_an_exchange_is_put_on_record_and_who_looks_at_counts_is
 async def test_an_exchange_is_not_shown_where_that_cannot_be_put_on_record(client, audit):
     audit.full = True
     assert (await client.get("/api/v1/exchanges/request-1")).status == 503
+
+
+async def test_traffic_is_accepted_as_the_new_baseline_of_a_model(client, accept):
+    reply = await client.post("/api/v1/models/fraud/baseline", json={"since": "2026-03-01T00:00:00Z"})
+    assert (await reply.json())["replaced"] == "00ff00ff00ff00ff"
+    [(who, wanted)] = accept.wanted
+    assert (who, wanted.model, wanted.since.isoformat()) == ("anonymous at 127.0.0.1", "fraud", "2026-03-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"no", b'{"since": "yesterday"}', b'{"from": "2026-03-01T00:00:00Z"}', b'{"since": 7}'])
+async def test_what_does_not_say_which_traffic_is_refused_with_an_example(client, accept, body):
+    reply = await client.post("/api/v1/models/fraud/baseline", data=body)
+    assert reply.status == 400
+    assert '{"since": "2026-03-01T00:00:00Z"}' in (await reply.json())["error"]
+    assert not accept.wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("too few rows"), 400), (StoreUnavailableError("the store is down"), 503), (OSError(28, "No space left on device"), 503)]
+)
+async def test_why_traffic_is_not_accepted_is_said(client, accept, error, status):
+    accept.error = error
+    reply = await client.post("/api/v1/models/fraud/baseline")
+    assert reply.status == status
+    assert (getattr(error, "strerror", None) or str(error)) in (await reply.json())["error"]
+    assert (await client.post("/api/v1/models/none/baseline")).status == 404

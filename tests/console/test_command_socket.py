@@ -8,11 +8,13 @@ import os
 import pwd
 import socket
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from console.command_socket import build_socket_app
 from console.listening import listen_unix, serving
+from records.acceptance import AcceptRequest
 from records.forgetting import ForgetReport, ForgetRequest
 from records.ports import QueryFailedError, QueryRefusedError
 
@@ -54,9 +56,9 @@ def forget(wanted: ForgetRequest, who: str) -> ForgetReport:
 
 
 @pytest.fixture
-async def ask(tmp_path, take_labels, audit):
+async def ask(tmp_path, take_labels, accept, audit):
     path = tmp_path / "monitor.sock"
-    async with serving(build_socket_app(answer, take_labels, forget, audit), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels, forget, accept, audit), listen_unix(path)):
         yield lambda *args, **kwargs: asyncio.to_thread(post, path, *args, **kwargs)
 
 
@@ -93,9 +95,9 @@ async def test_other_paths_and_methods_are_errors_in_json(ask):
     assert (await ask(None, method="GET"))[0] == 405
 
 
-async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path, take_labels, audit):
+async def test_the_socket_is_gone_when_nobody_serves_it(tmp_path, take_labels, accept, audit):
     path = tmp_path / "monitor.sock"
-    async with serving(build_socket_app(answer, take_labels, forget, audit), listen_unix(path)):
+    async with serving(build_socket_app(answer, take_labels, forget, accept, audit), listen_unix(path)):
         assert path.exists()
     assert not path.exists()
 
@@ -127,3 +129,10 @@ async def test_what_cannot_be_forgotten_is_said(ask):
     status, body = await ask(b'{"who": "ada"}', "/forget")
     assert status == 400
     assert b"Expected JSON such as" in body
+
+
+async def test_traffic_is_accepted_as_the_new_baseline_of_a_model_that_the_body_names(ask, accept):
+    status, reply = await ask(b'{"model": "fraud", "since": "2026-03-01T00:00:00Z"}', "/accept")
+    assert (status, json.loads(reply)["replaced"]) == (200, "00ff00ff00ff00ff")
+    assert accept.wanted == [(ME, AcceptRequest(model="fraud", since=datetime(2026, 3, 1, tzinfo=UTC)))]
+    assert (await ask(b'{"since": "2026-03-01T00:00:00Z"}', "/accept"))[0] == 400

@@ -13,11 +13,11 @@ from console.api import build_app
 from console.listening import listen_tcp, listen_unix, serving
 
 
-async def test_the_app_is_served_while_the_context_lasts(views, take_labels, take_events, audit):
+async def test_the_app_is_served_while_the_context_lasts(views, take_labels, take_events, accept, audit):
     listener = listen_tcp("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/healthz"
     async with aiohttp.ClientSession() as session:
-        async with serving(build_app(views, take_labels, take_events, audit), listener), session.get(url) as reply:
+        async with serving(build_app(views, take_labels, take_events, accept, audit), listener), session.get(url) as reply:
             assert reply.status == 200
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(url)
