@@ -11,4 +11,6 @@ Follow one verdict:
 - `outbox`      the queue before each notifier: keeps trying, bounded, never in anyone's way
 - `log`         notifies the log
 - `webhook`     notifies a URL, in the form of Alertmanager's webhook
+
+And where Prometheus and Alertmanager judge and tell instead: `prometheus`, files for them.
 """

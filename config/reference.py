@@ -32,6 +32,7 @@ How values are written:
 | url | `http://127.0.0.1:9000/prefix`, `unix:/run/model.sock` | http or https, the port defaults to the scheme's; or http over a unix socket. Several in a list, or with commas between |
 | place | `$.customer.id`, `$.rows[*].id`, `$..email`, `tensor:ssn`, `header:X-User`, `?token`, `form:email`, `client`, `principal` | where values stand in an exchange, or who asked; a JSON path has names, `['any name']`, indexes, `*` for all, and `..` for any depth |
 | name=source | `2026-11=file:/run/secrets/key`, `2026-11=env:HASH_KEY` | a secret, by a name and where it is |
+| hours | `mon-fri 09:00-17:00`, `sat 10:00-14:00 Europe/Berlin` | the same hours of days in a row, in an IANA time zone or in UTC |
 | budget | `1 per 30 days`, `1 per 1000 windows` | how often a false alert is acceptable |
 """
 

@@ -9,8 +9,9 @@ from typing import Final
 from config.addresses import Url
 from config.model import ModelSettings
 from config.redaction import Action, PlaceKind
-from config.settings import SERVED_ARM, HealthSettings, RouteSettings, Settings, StoreSettings, UpstreamTlsSettings
-from config.units import Bytes
+from config.settings import SERVED_ARM, AlertSettings, HealthSettings, RouteSettings, Settings, SloSettings, StoreSettings, UpstreamTlsSettings
+from config.units import Bytes, Seconds
+from records.metrics import DURATION_BUCKETS_SECONDS
 from records.payload import Format
 
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -38,6 +39,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     yield from _address_problems(settings)
     yield from _spool_problems(settings)
     yield from _store_problems(settings.store)
+    yield from _alert_problems(settings.alerts)
     rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
     if fewest > rows:
         yield "drift.window_min_rows", f"expected at most drift.window_rows ({rows}), found {fewest}; for example: window_min_rows: {rows}"
@@ -54,6 +56,31 @@ def model_problems(settings: ModelSettings) -> Iterator[tuple[str, str]]:
             yield f"labels[{i}]", f"expected letters, digits, - and _, the first one no digit, found {label!r}; for example: stable"
     if "/" in settings.samples or settings.samples.startswith("."):
         yield "samples", f"expected a file in the version's directory, found {settings.samples!r}; for example: samples: samples.json"
+
+
+def _alert_problems(alerts: AlertSettings) -> Iterator[tuple[str, str]]:
+    yield from _duplicates([(f"alerts.receivers[{i}].name", receiver.name) for i, receiver in enumerate(alerts.receivers)], "name: on-call")
+    for i, receiver in enumerate(alerts.receivers):
+        if len(receiver.services) != 1:
+            found = " and ".join(receiver.services) or "none"
+            yield (
+                f"alerts.receivers[{i}]",
+                f"expected one of pagerduty, opsgenie, slack, email and webhook, found {found}; for example: email: oncall@example.com",
+            )
+        if receiver.email and alerts.mail is None:
+            yield (
+                f"alerts.receivers[{i}].email",
+                "expected alerts.mail to send it with, found none; for example: mail: {server: smtp.example.com:587, sender: driftline@example.com}",
+            )
+
+
+def _slo_problems(slo: SloSettings, key: str) -> Iterator[tuple[str, str]]:
+    if slo.latency is not None and slo.latency not in DURATION_BUCKETS_SECONDS:
+        bounds = ", ".join(str(Seconds(bound)) for bound in DURATION_BUCKETS_SECONDS)
+        yield f"{key}.latency", f"expected one of the bounds that durations are counted by ({bounds}), found {slo.latency}; for example: latency: 250ms"
+    for name, share in (("availability", slo.availability), ("latency_share", slo.latency_share)):
+        if share >= 1:
+            yield f"{key}.{name}", f"expected less than 100%, which leaves no budget to alert on, found {share}; for example: {name}: 99.9%"
 
 
 def _store_problems(store: StoreSettings) -> Iterator[tuple[str, str]]:
@@ -75,6 +102,7 @@ def _route_problems(route: RouteSettings, key: str) -> Iterator[tuple[str, str]]
     arms = [(f"{key}.upstream", SERVED_ARM), *((f"{key}.shadows[{i}].name", shadow.name) for i, shadow in enumerate(route.shadows))]
     yield from _duplicates(arms, "name: candidate")
     yield from _upstream_problems(route.upstream, f"{key}.upstream")
+    yield from _slo_problems(route.slo, f"{key}.slo")
     yield from _health_problems(route.health, f"{key}.health")
     yield from _tls_problems(route.tls, route.upstream, f"{key}.tls")
     for i, shadow in enumerate(route.shadows):

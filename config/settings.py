@@ -8,10 +8,12 @@ from typing import Annotated, Final
 from config.addresses import Address, Endpoint, Url
 from config.choices import CategoricalStatistic, Device, NumericStatistic, WhenFull
 from config.declare import Section, setting
+from config.hours import Hours
 from config.redaction import Action, Capture, Place
 from config.secrets import Secret
 from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
+from records.alert import Severity
 from records.payload import Format
 
 SERVED_ARM: Final = "upstream"
@@ -94,6 +96,17 @@ class RedactionSettings(Section, frozen=True):
     ] = Action.DROP
 
 
+class SloSettings(Section, frozen=True):
+    """What a route promises over 30 days. Alerts tell when its error budget, what the promise leaves, is used up too fast."""
+
+    availability: Annotated[Share, setting("The share of requests that are to be answered whole and with no status from 500 on.")] = Share(0.999)
+    latency: Annotated[
+        Seconds | None,
+        setting("Replies are to be whole within this time: one of the bounds of `driftline_http_request_duration_seconds`; by default any.", example="250ms"),
+    ] = None
+    latency_share: Annotated[Share, setting("The share of requests of which `latency` must hold.")] = Share(0.99)
+
+
 class RouteSettings(Section, frozen=True):
     """Which requests go to which inference service, and who shadows it."""
 
@@ -151,6 +164,8 @@ class RouteSettings(Section, frozen=True):
             "Where your own name of an exchange stands in its request, by which labels find it (docs/labels.md); it is kept as it is.", example="$.order_id"
         ),
     ] = None
+    team: Annotated[str, setting("Who answers for it: the label `team` of its alerts, by which `alerts.receivers` are chosen.", example="risk")] = ""
+    slo: Annotated[SloSettings, setting("What it promises.")] = SloSettings()
     shadows: Annotated[tuple[ShadowSettings, ...], setting("Models that get a copy of the traffic.")] = ()
 
 
@@ -318,13 +333,53 @@ class LabelSettings(Section, frozen=True):
     wait: Annotated[Seconds, setting("How long a label that comes before its exchange waits for it.")] = Seconds(86_400)
 
 
+class ReceiverSettings(Section, frozen=True):
+    """Who is told of which alerts, and by what: one of the services below."""
+
+    name: Annotated[str, setting("Its name, in messages and in the log.", example="on-call")]
+    severity: Annotated[Severity | None, setting("Only pages, or only tickets; by default both.", example="page")] = None
+    team: Annotated[str, setting("Only alerts of this team's routes; by default those of every team that no receiver names.", example="risk")] = ""
+    pagerduty: Annotated[str, setting("PagerDuty: the integration's routing key (Events API v2).", unit="file", example="/etc/driftline/pagerduty.key")] = ""
+    opsgenie: Annotated[str, setting("Opsgenie: the API key.", unit="file", example="/etc/driftline/opsgenie.key")] = ""
+    slack: Annotated[str, setting("Slack: the URL of the incoming webhook, which is a secret.", unit="file", example="/etc/driftline/slack.url")] = ""
+    email: Annotated[str, setting("Mail to this address, by `alerts.mail`.", example="oncall@example.com")] = ""
+    webhook: Annotated[Endpoint | None, setting("A POST in the form of Alertmanager's webhook (version 4).", example="http://127.0.0.1:9095/hook")] = None
+
+    @property
+    def services(self) -> dict[str, str]:
+        """What it is told by: the names of settings, and their values."""
+        given = {"pagerduty": self.pagerduty, "opsgenie": self.opsgenie, "slack": self.slack, "email": self.email, "webhook": self.webhook}
+        return {name: str(value) for name, value in given.items() if value}
+
+
+class MailSettings(Section, frozen=True):
+    """The server that sends mail. It must speak TLS (STARTTLS), unless it is on this machine."""
+
+    server: Annotated[Address, setting("Where it takes mail.", example="smtp.example.com:587")]
+    sender: Annotated[str, setting("The address that mail comes from.", example="driftline@example.com")]
+    user: Annotated[str, setting("The name to log in with; by default without.", example="driftline")] = ""
+    password: Annotated[str, setting("The password to log in with.", unit="file", example="/etc/driftline/mail.password")] = ""
+
+
 class AlertSettings(Section, frozen=True):
     """Who is told."""
 
     webhook: Annotated[
         Endpoint | None, setting("Where alerts are sent, in the form of Alertmanager's webhook (version 4).", example="http://127.0.0.1:9095/hook")
     ] = None
+    receivers: Annotated[tuple[ReceiverSettings, ...], setting("Who is told of which alerts.")] = ()
+    mail: Annotated[MailSettings | None, setting("What sends the mail to receivers with `email`.")] = None
+    ticket_hours: Annotated[
+        Hours | None,
+        setting("When tickets are told; those of other times are told when these hours begin. By default at any time.", example="mon-fri 09:00-17:00"),
+    ] = None
+    watchdog: Annotated[
+        Endpoint | None,
+        setting("What misses an alert that always fires, when Prometheus or Alertmanager do not work any more.", example="https://hc-ping.com/your-uuid"),
+    ] = None
+    shadow_agreement: Annotated[Share, setting("A ticket when fewer of a shadow's replies than this agree with the served ones.")] = Share(0.9)
     runbook_base: Annotated[str, setting("Alerts link to this page's headings.", unit="url or path")] = "docs/runbooks/README.md"
+    grafana: Annotated[str, setting("Where Grafana is: alerts link to dashboards there.", unit="url", example="https://grafana.example.com")] = ""
 
 
 class PrivacySettings(Section, frozen=True):

@@ -128,12 +128,15 @@ def _report_samples(report: StatusReport) -> Iterator[_Sample]:
     for reason, dropped in (dict.fromkeys(DropReason, 0) | counts.dropped).items():
         yield Metric.DROPPED, (reason,), dropped
     yield Metric.SPOOL_BYTES, (), report.spool_bytes
+    yield Metric.SPOOL_LIMIT_BYTES, (), report.spool_limit_bytes
     yield Metric.STORE_UP, (), report.store.up
     yield Metric.LABELS_UNSTORED, (), report.labels.unstored
     yield Metric.LABELS_WAITING, (), report.labels.waiting
     for consumer in report.consumers:
         yield Metric.UP, (consumer.consumer,), consumer.running
         yield Metric.CONSUMER_LAG, (consumer.consumer,), consumer.lag_records
+    for file, seconds in report.certificates_end.items():
+        yield Metric.CERTIFICATE_EXPIRY, (file,), seconds
     for pair in report.agreement:
         yield Metric.SHADOW_COMPARED, (pair.route, pair.arm), pair.compared
         yield Metric.SHADOW_AGREED, (pair.route, pair.arm), pair.agreed

@@ -30,6 +30,7 @@
 - `accepting`          a model's traffic becomes its baseline, by somebody's decision
 - `forgetting`         what is asked to be forgotten goes, and once more when all that was on its way has arrived
 - `forget_request`     such a request, from a command
+- `certificate_expiry` when the certificates that the settings name end
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command
 - `stored_exchanges`   stored traffic, exchange by exchange

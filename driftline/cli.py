@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "demo": "the product on real input, in a minute",
     "forget": "delete everything about an exchange, a request or a subject",
     "config": "check a configuration file",
+    "alerts": "files of rules and routes for Prometheus and Alertmanager",
     "labels": "what turned out to be true of predictions, from a table",
     "export": "stored traffic as a Parquet file",
     "replay": "send stored traffic to a service, and compare the replies",

@@ -153,7 +153,7 @@ class Monitor:
         )
         self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "labels": self._labelling.run, "archive": self._archive.run})
         self._queries = StoreQueries(self._store)
-        self._views = MonitorViews(spool, settings.routes, self._loader, self._watching, self._labelling, self._desk, self._queries, self._threads.running)
+        self._views = MonitorViews(spool, settings, self._loader, self._watching, self._labelling, self._desk, self._queries, self._threads.running)
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
 
     def heard(self, word: bytes) -> None:

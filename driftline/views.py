@@ -9,7 +9,8 @@ from pathlib import Path
 
 from alerts.desk import AlertDesk
 from config.addresses import written
-from config.settings import RouteSettings
+from config.settings import RouteSettings, Settings
+from driftline.certificate_expiry import CertificateExpiry
 from driftline.labelling import Labelling
 from driftline.watching import Watching
 from records.alert import Alert
@@ -29,7 +30,7 @@ class MonitorViews:
     def __init__(
         self,
         spool: Path,
-        routes: Sequence[RouteSettings],
+        settings: Settings,
         loader: Loader,
         watching: Watching,
         labelling: Labelling,
@@ -41,7 +42,9 @@ class MonitorViews:
         self.stopping = False
         """The service is going to stop, and wants no new clients."""
         self._spool = spool
-        self._routes = tuple(_route_status(route) for route in routes)
+        self._spool_limit_bytes = int(settings.spool.max_size)
+        self._routes = tuple(_route_status(route) for route in settings.routes)
+        self._certificates = CertificateExpiry(settings)
         self._loader = loader
         self._watching = watching
         self._labelling = labelling
@@ -92,6 +95,7 @@ class MonitorViews:
             reported_at_ns=time.time_ns(),
             counts=stock.counts,
             spool_bytes=spool_bytes(self._spool),
+            spool_limit_bytes=self._spool_limit_bytes,
             writers=stock.writers,
             damages=tuple(self._loader.reader.damages),
             consumers=(
@@ -102,6 +106,7 @@ class MonitorViews:
             labels=self._labelling.status(),
             routes=self._routes,
             agreement=self._watching.agreement,
+            certificates_end=dict(self._certificates.timestamps()),
         )
 
     def _loader_counters(self) -> dict[tuple[str, ...], int]:

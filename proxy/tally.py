@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _BUCKETS_NS: Final = tuple(int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS)
 
+_CUTS: Final = frozenset({ErrorKind.REPLY_IDLE_TIMEOUT, ErrorKind.TOTAL_TIMEOUT, ErrorKind.UPSTREAM_CLOSED, ErrorKind.BAD_REPLY})
+"""Faults of an upstream that may come when its status is already on its way to the client."""
+
 
 class Tally:
     """Counts the exchanges of one arm."""
@@ -39,6 +42,8 @@ class Tally:
         values[self._sum] += total_ns
         if error:
             values[self._counters.slot(Metric.EXCHANGE_ERRORS.metric_name, *self._labels, error.value)] += 1
+            if error in _CUTS and status < 500:
+                values[self._counters.slot(Metric.REPLIES_CUT.metric_name, *self._labels)] += 1
 
     def retried(self) -> None:
         """Count one request that was sent again."""

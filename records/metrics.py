@@ -53,6 +53,9 @@ class Metric(Enum):
     EXCHANGE_ERRORS = MetricSpec(
         "driftline_exchange_errors_total", _COUNTER, "Exchanges that did not end in an ordinary reply.", ("route", "arm", "role", "kind")
     )
+    REPLIES_CUT = MetricSpec(
+        "driftline_http_replies_cut_total", _COUNTER, "Replies that began well, and were cut short by the upstream's fault.", ("route", "arm", "role")
+    )
     MIRROR_DUE = MetricSpec("driftline_mirror_due_total", _COUNTER, "Requests that a shadow was to get.", ("route", "arm"))
     MIRRORED = MetricSpec("driftline_mirrored_total", _COUNTER, "Requests whose whole copy was sent to a shadow, counted when it has ended.", ("route", "arm"))
     MIRROR_SKIPPED = MetricSpec("driftline_mirror_skipped_total", _COUNTER, "Requests that were due and not sent, or not wholly.", ("route", "arm", "reason"))
@@ -89,6 +92,7 @@ class Metric(Enum):
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
     # the watching side
     SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")
+    SPOOL_LIMIT_BYTES = MetricSpec("driftline_spool_limit_bytes", _GAUGE, "Disk space that they may take (`spool.max_size`).")
     SPOOL_DAMAGES = MetricSpec("driftline_spool_damages_total", _COUNTER, "Places where the spool could not be read, by what was found there.", ("kind",))
     SPOOL_SYNCS_FAILED = MetricSpec("driftline_spool_syncs_failed_total", _COUNTER, "Times that the spool could not be brought to the disk (`spool.fsync`).")
     CONSUMER_LAG = MetricSpec("driftline_consumer_lag_records", _GAUGE, "Records that a consumer has yet to read.", ("consumer",))
@@ -148,6 +152,9 @@ class Metric(Enum):
         "driftline_runtime_load_failures_total", _COUNTER, "Times that a version was found and not taken into service.", ("model",)
     )
     # about ourselves
+    CERTIFICATE_EXPIRY = MetricSpec(
+        "driftline_certificate_expiry_timestamp_seconds", _GAUGE, "When a certificate that the settings name ends; the first of a file to do so.", ("file",)
+    )
     UP = MetricSpec("driftline_up", _GAUGE, "1 while the component runs.", ("component",))
     BUILD_INFO = MetricSpec("driftline_build_info", _GAUGE, "Always 1; the version is in the labels.", ("version", "python"))
     SCRAPE_DURATION = MetricSpec("driftline_scrape_duration_seconds", _GAUGE, "Time that the previous scrape took to render.")

@@ -175,6 +175,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     reported_at_ns: int
     counts: Counts
     spool_bytes: int
+    spool_limit_bytes: int = 0
     writers: tuple[WriterStatus, ...] = ()
     damages: tuple[SpoolDamage, ...] = ()
     """Found since the monitor started, the latest ones, oldest first."""
@@ -184,3 +185,5 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[RouteStatus, ...] = ()
     """Empty where the monitor runs alone and was not told."""
     agreement: tuple[AgreementStatus, ...] = ()
+    certificates_end: dict[str, float] = {}
+    """By file, when the first of its certificates ends, in Unix seconds."""

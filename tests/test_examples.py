@@ -13,7 +13,7 @@ from config.settings import Settings
 
 EXAMPLE = Path(__file__).parent.parent / "examples/driftline.yaml"
 MODEL_EXAMPLE = EXAMPLE.with_name("model.yaml")
-COMMENTED_SETTING = re.compile(r"^( *)# (\w+: \S.*)$", re.MULTILINE)
+COMMENTED_SETTING = re.compile(r"^( *)# (\w+: \S.*|- \{.*)$", re.MULTILINE)
 
 
 def written_keys(section: type[Section]) -> set[str]:
@@ -33,11 +33,12 @@ def test_the_example_loads_with_every_comment_taken_up(tmp_path: Path) -> None:
     assert taken_up > 15
     assert settings.store.clickhouse is not None
     assert settings.alerts.webhook is not None
+    assert len(settings.alerts.receivers) == 5
 
 
 @pytest.mark.parametrize("key", sorted(written_keys(Settings)))
 def test_the_example_shows_every_setting(key: str) -> None:
-    assert re.search(rf"^[ #-]*{key}:", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(rf"^[ #-]*({{[^}}]*)?\b{key}:", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("section", ["spool", "store", "drift", "labels", "alerts"])

@@ -99,6 +99,28 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:2: drift.window_rows: expected at least 10, found '9'; for example: window_rows: 1000",
         ),
         (
+            "routes:\n- upstream: http://127.0.0.1:9000\n  slo: {latency: 200ms}",
+            (
+                "driftline.yaml:3: routes[0].slo.latency: expected one of the bounds that durations are counted by "
+                "(5ms, 10ms, 25ms, 50ms, 75ms, 100ms, 250ms, 500ms, 750ms, 1s, 2500ms, 5s, 7500ms, 10s), found 200ms; for example: latency: 250ms"
+            ),
+        ),
+        (
+            "routes:\n- upstream: http://127.0.0.1:9000\n  slo: {availability: 100%}",
+            "driftline.yaml:3: routes[0].slo.availability: expected less than 100%, which leaves no budget to alert on, found 100%; for example: availability: 99.9%",
+        ),
+        (
+            ROUTE + "alerts: {receivers: [{name: a, pagerduty: /k, slack: /s}]}",
+            "driftline.yaml:2: alerts.receivers[0]: expected one of pagerduty, opsgenie, slack, email and webhook, found pagerduty and slack; for example: email: oncall@example.com",
+        ),
+        (
+            ROUTE + "alerts: {receivers: [{name: a, email: me@example.com}]}",
+            (
+                "driftline.yaml:2: alerts.receivers[0].email: expected alerts.mail to send it with, found none; "
+                "for example: mail: {server: smtp.example.com:587, sender: driftline@example.com}"
+            ),
+        ),
+        (
             ROUTE + "proxy: {connect_timeout: 5}",
             "driftline.yaml:2: proxy.connect_timeout: expected a duration with its unit (ms, s, m, h or days), found '5'; for example: connect_timeout: 5s",
         ),

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from records.exchange import ErrorKind
+from records.metrics import Metric
 
 from .conftest import answering, deaf_client, fill, gone, read_request
 
@@ -104,6 +105,7 @@ async def test_a_reply_that_goes_silent_is_cut_off_and_never_ended_cleanly(bench
     assert b"0\r\n\r\n" not in reply
     (exchange,) = await proxy.tap.recorded(1)
     assert (exchange.status, exchange.error, exchange.response.content) == (200, ErrorKind.REPLY_IDLE_TIMEOUT, b"abc")
+    assert proxy.counters[Metric.REPLIES_CUT.metric_name, "default", "upstream", "served"] == 1
 
 
 async def test_a_client_of_http_1_0_sees_a_reply_that_was_cut_off_by_the_reset(bench):
