@@ -26,6 +26,7 @@ class AlertKind(Enum):
     """The member is what code names; its value is what people see."""
 
     MODEL_DATA_DRIFT = AlertSpec("ModelDataDrift", Severity.PAGE, "{subject}: data drift in {features}", identity=("model",))
+    MODEL_PERFORMANCE_DROP = AlertSpec("ModelPerformanceDrop", Severity.PAGE, "{subject}: predictions are worse by their labels", identity=("model",))
     # Serving goes on in both cases, hence no page.
     EXCHANGES_DROPPED = AlertSpec("ExchangesDropped", Severity.TICKET, "{lost} exchange records lost: {reasons}")
     STORE_UNREACHABLE = AlertSpec("StoreUnreachable", Severity.TICKET, "ClickHouse ({kind}) takes no records", pending_seconds=300)

@@ -18,7 +18,7 @@ from records.alert import Alert, AlertState
 from records.metrics import Metric
 from records.ports import Notifier
 from records.status import StatusReport
-from records.verdict import Verdict
+from records.verdict import Verdict, VerdictKind
 
 
 class DeskState(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +26,7 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
 
     book: BookState = BookState()
     onsets: dict[str, dict[str, int]] = {}
+    risk_onsets: dict[str, dict[str, int]] = {}
     drops: DropState = DropState()
     undelivered: dict[str, tuple[Alert, ...]] = {}
     """By the notifier's name."""
@@ -36,7 +37,10 @@ class AlertDesk:
 
     def __init__(self, links: Links, notifiers: Mapping[str, Notifier], state: DeskState) -> None:
         self._book = AlertBook(links, state.book)
-        self._drift = DriftWatch(state.onsets)
+        self._watches = {
+            VerdictKind.DATA_DRIFT: DriftWatch(state.onsets),
+            VerdictKind.RISK: DriftWatch(state.risk_onsets, AlertKind.MODEL_PERFORMANCE_DROP),
+        }
         self._drops = state.drops
         self._outboxes = {name: Outbox(name, notifier, waiting=state.undelivered.get(name, ())) for name, notifier in notifiers.items()}
         self._fired: Counter[AlertKind] = Counter()
@@ -45,7 +49,8 @@ class AlertDesk:
     def state(self) -> DeskState:
         """The desk as it is."""
         undelivered = {name: outbox.waiting for name, outbox in self._outboxes.items()}
-        return DeskState(book=self._book.state, onsets=self._drift.onsets, drops=self._drops, undelivered=undelivered)
+        drift, risk = (self._watches[kind].onsets for kind in (VerdictKind.DATA_DRIFT, VerdictKind.RISK))
+        return DeskState(book=self._book.state, onsets=drift, risk_onsets=risk, drops=self._drops, undelivered=undelivered)
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -55,11 +60,11 @@ class AlertDesk:
 
     def on_verdict(self, verdict: Verdict, now_ns: int) -> tuple[Alert, ...]:
         """Take one window's result; return the changes of which people will be told."""
-        return self._tell([self._drift.observe(verdict)], now_ns)
+        return self._tell([self._watches[verdict.kind].observe(verdict)], now_ns)
 
     def on_baseline(self, model: str, now_ns: int) -> tuple[Alert, ...]:
         """A model is compared with another baseline from now on; return the changes of which people will be told."""
-        return self._tell([self._drift.forget(model)], now_ns)
+        return self._tell([self._watches[VerdictKind.DATA_DRIFT].forget(model)], now_ns)
 
     def drift_began_ns(self, model: str) -> int | None:
         """Return since when a model drifts, as the alert that fires says; None where none does."""

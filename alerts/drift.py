@@ -1,4 +1,4 @@
-"""Verdicts on windows to observations of `ModelDataDrift`."""
+"""Verdicts on windows to observations of `ModelDataDrift` and `ModelPerformanceDrop`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from records.alert import Alert
 from records.times import format_time
 from records.verdict import DriftState, FeatureVerdict, Verdict
 
-_KIND: Final = AlertKind.MODEL_DATA_DRIFT
+_FINDINGS: Final = {
+    AlertKind.MODEL_DATA_DRIFT: "The data of {subject} differ from {against} since {since}.",
+    AlertKind.MODEL_PERFORMANCE_DROP: "By their labels, predictions of {subject} are worse than in {against} since {since}.",
+}
 _NAMES_AT_MOST: Final = 3
 _LINES_AT_MOST: Final = 10
 
@@ -21,9 +24,10 @@ Onsets: TypeAlias = dict[str, dict[str, int]]
 
 
 class DriftWatch:
-    """Observes verdicts, in the order of each model's windows, and remembers since when each feature has shown an effect."""
+    """Observes verdicts of one kind, in the order of each model's windows, and remembers since when each feature has shown an effect."""
 
-    def __init__(self, onsets: Onsets) -> None:
+    def __init__(self, onsets: Onsets, kind: AlertKind = AlertKind.MODEL_DATA_DRIFT) -> None:
+        self._kind = kind
         self._onsets = dict(onsets)
 
     @property
@@ -32,18 +36,18 @@ class DriftWatch:
         return dict(self._onsets)
 
     def observe(self, verdict: Verdict) -> Observation:
-        """Return whether the model's drift is past its budget, and what it looks like."""
+        """Return whether the evidence about the model is past its budget, and what it looks like."""
         onsets = self._follow(verdict)
         labels = {"model": verdict.model, "version": verdict.version}
         if verdict.state is not DriftState.FIRING:
-            return Clear(kind=_KIND, labels=labels)
+            return Clear(kind=self._kind, labels=labels)
         started_at_ns = min((onsets[name] for name in verdict.carriers), default=verdict.opened_at_ns)
         return Holds(
-            kind=_KIND,
+            kind=self._kind,
             labels=labels,
             started_at_ns=started_at_ns,
-            summary=_KIND.value.summary.format(subject=_subject(verdict), features=_names(verdict.carriers)),
-            description=_description(verdict, started_at_ns),
+            summary=self._kind.value.summary.format(subject=_subject(verdict), features=_names(verdict.carriers)),
+            description=_description(_FINDINGS[self._kind], verdict, started_at_ns),
             features=verdict.carriers,
             path=f"/api/v1/models/{quote(verdict.model, safe='')}",
         )
@@ -51,7 +55,7 @@ class DriftWatch:
     def forget(self, model: str) -> Observation:
         """Return that a model does not drift: what it drifted from is its baseline no more."""
         self._onsets.pop(model, None)
-        return Clear(kind=_KIND, labels={"model": model})
+        return Clear(kind=self._kind, labels={"model": model})
 
     def _follow(self, verdict: Verdict) -> dict[str, int]:
         before = self._onsets.pop(verdict.model, {})
@@ -63,7 +67,7 @@ class DriftWatch:
 
 def is_drift_of(alert: Alert, model: str) -> bool:
     """Return whether an alert tells of this model's drift."""
-    return alert.name == _KIND.value.name and alert.labels.get("model") == model
+    return alert.name == AlertKind.MODEL_DATA_DRIFT.value.name and alert.labels.get("model") == model
 
 
 def _subject(verdict: Verdict) -> str:
@@ -76,11 +80,11 @@ def _names(features: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _description(verdict: Verdict, started_at_ns: int) -> str:
+def _description(finding: str, verdict: Verdict, started_at_ns: int) -> str:
     carriers = [feature for feature in verdict.features if feature.feature in verdict.carriers]
     against = verdict.compared_with or f"baseline {verdict.baseline_id}"
     lines = [
-        f"The data of {_subject(verdict)} differ from {against} since {format_time(started_at_ns)}.",
+        finding.format(subject=_subject(verdict), against=against, since=format_time(started_at_ns)),
         f"Evidence {verdict.evidence:,.0f}, budget asks {verdict.threshold:,.0f}; {verdict.rows:,} rows in the window that closed {format_time(verdict.closed_at_ns)}.",
         *map(_line, carriers[:_LINES_AT_MOST]),
     ]

@@ -331,6 +331,12 @@ class LabelSettings(Section, frozen=True):
         int, setting("Stored labels that may wait for their exchange; beyond it the oldest is given up and counted.", unit="labels", at_least="1")
     ] = 1_000_000
     wait: Annotated[Seconds, setting("How long a label that comes before its exchange waits for it.")] = Seconds(86_400)
+    baseline_rows: Annotated[
+        int, setting("First labelled rows of a model from which its risk is learned, where its baseline has none.", unit="rows", at_least="500")
+    ] = 1_000
+    risk_tolerance: Annotated[
+        Share, setting("How far the risk (for classes the error rate) may rise above the baseline's before an alert: `1%` is one point.")
+    ] = Share(0.01)
 
 
 class ReceiverSettings(Section, frozen=True):

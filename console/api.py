@@ -20,6 +20,7 @@ from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
 from records.ports import Accept, Audit, EventIntake, LabelIntake, Views
 from records.status import ModelStatus
+from records.verdict import VerdictKind
 
 WINDOWS_BY_DEFAULT: Final = 20
 WINDOWS_AT_MOST: Final = 500
@@ -106,8 +107,8 @@ class _Api:
         return await self._accepting.take(request, model=name)
 
     async def windows(self, request: web.Request) -> web.Response:
-        name, limit = request.match_info["model"], _limit(request)
-        verdicts = await self._store.ask(self._views.windows, name, limit)
+        name, kind, limit = request.match_info["model"], _kind(request), _limit(request)
+        verdicts = await self._store.ask(self._views.windows, name, kind, limit)
         if not verdicts:
             await self._known_model(name)
         return json_reply({"model": name, "windows": [verdict_document(verdict) for verdict in verdicts]})
@@ -138,7 +139,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/status", "Counts, lag, writers, store, routes, shadow agreement.", _Api.status),
     Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", _Api.models),
     Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
-    Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"limit"})),
+    Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"kind", "limit"})),
     Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", _Api.accept, method="POST"),
     Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
     Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
@@ -151,6 +152,14 @@ def _refuse_unknown(request: web.Request, known: frozenset[str]) -> None:
     unknown = sorted(request.query.keys() - known)
     if unknown:
         raise ApiError(400, f"Unknown query parameter {unknown[0]!r}; {request.path} understands {', '.join(sorted(known)) or 'none'}.")
+
+
+def _kind(request: web.Request) -> VerdictKind:
+    text = request.query.get("kind", VerdictKind.DATA_DRIFT)
+    try:
+        return VerdictKind(text)
+    except ValueError:
+        raise ApiError(400, f"kind: expected {' or '.join(VerdictKind)}, found {text!r}.") from None
 
 
 def _limit(request: web.Request) -> int:

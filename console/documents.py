@@ -39,8 +39,12 @@ def identity(counts: Counts) -> str:
 
 def model_summary(model: ModelStatus) -> Document:
     """Return a model without its features, but with the names of those that carry the evidence."""
-    document = _document(msgspec.structs.replace(model, last_verdict=None))
+    risk = msgspec.structs.replace(model.risk, last_verdict=None) if model.risk else None
+    document = _document(msgspec.structs.replace(model, last_verdict=None, risk=risk))
     del document["last_verdict"]
+    if model.risk:
+        del document["risk"]["last_verdict"]
+        document["risk"]["evidence_ratio"] = model.risk.evidence_ratio
     document["evidence_ratio"] = model.evidence_ratio
     document["carriers"] = model.last_verdict.carriers if model.last_verdict else ()
     return document
@@ -48,8 +52,11 @@ def model_summary(model: ModelStatus) -> Document:
 
 def model_document(model: ModelStatus) -> Document:
     """Return all about a model: the verdict on its latest window with every feature."""
-    last = model.last_verdict
-    return model_summary(model) | {"last_verdict": verdict_document(last) if last else None}
+    last, risk = model.last_verdict, model.risk
+    document = model_summary(model) | {"last_verdict": verdict_document(last) if last else None}
+    if risk:
+        document["risk"]["last_verdict"] = verdict_document(risk.last_verdict) if risk.last_verdict else None
+    return document
 
 
 def verdict_document(verdict: Verdict) -> Document:

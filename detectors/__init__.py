@@ -26,6 +26,11 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `budget`         "1 per 30 days" to the evidence that an alert needs
 - `drift`          all of it for one model: `update` with rows, or `test` a merged summary; a verdict per window
 
+And with labels, how wrong predictions are:
+
+- `betting`        bets on the mean of losses: evidence that it has risen, a bound on it
+- `risk`           losses of labelled predictions against the baseline's: a verdict per window
+
 What is compared with:
 
 - `baseline`       made from columns; read and written as JSON (I/O)

@@ -107,6 +107,12 @@ def curves_of_levels(codes: Integers, present: npt.NDArray[np.bool_], slices: In
     return Curves(location, np.ones_like(location), _curve_of_missing(present, slices))
 
 
+def curves_of_losses(losses: Floats) -> Curves:
+    """Return the curves of numbers whose mean alone matters, from rows in order of which none is missing."""
+    location = _curve(losses - losses.mean())
+    return Curves(location, np.ones_like(location), np.ones_like(location))
+
+
 def lengths(rows: int) -> Integers:
     """Return the lengths of chunks, in rows, that a baseline of so many rows has enough of."""
     longest = rows // _FEWEST_CHUNKS

@@ -21,6 +21,7 @@
 - `feature_shelf`      decoded rows on their way to the store
 - `event_intake`       events of payload loggers become exchanges
 - `labelling`          the way of a label, to the predictions that it is about
+- `risk_watching`      on to the detector of risk: baselines, windows, verdicts
 - `label_keys`         by which names labels find an exchange, and the labels in feedback
 - `label_import`       labels from a file, through the monitor that holds the store or without one
 - `naming`             which model an exchange was for

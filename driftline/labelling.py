@@ -24,13 +24,13 @@ from labels.reading import Record, read_labels, records_of
 from labels.settling import Held, Settlement, held_by, settle
 from payloads.feedback import is_feedback
 from records.exchange import Exchange, Role
-from records.label import NO_EXCHANGE, Label, Labelled, LabelSource, LabelTiming, Subject
+from records.label import MAX_TEXT_CHARACTERS, NO_EXCHANGE, Compared, Label, Labelled, LabelSource, LabelTiming, Subject
 from records.metrics import Metric
 from records.payload import DecodeResult
 from records.ports import LabelsNotKeptError, StoreUnavailableError, UnreadableLabelsError
 from records.receipt import Receipt, Refusal
 from records.status import LabelStatus
-from store.clickhouse.labels import LabelTable
+from store.clickhouse.labels import LabelTable, identity_of, stored_as
 
 JOURNAL_NAME: Final = "labels.sqlite"
 JOURNAL_LOCK_NAME: Final = "labels.lock"
@@ -63,7 +63,7 @@ class Labelling:
         prompt_seconds: float,
     ) -> None:
         """`name` tells the model and version of an exchange, `decode` what its bodies say; a label within `prompt_seconds` of its exchange is not late."""
-        self._journal = Journal(directory / JOURNAL_NAME, max_received=settings.max_unstored, max_waiting=settings.max_waiting)
+        self.journal: Final = Journal(directory / JOURNAL_NAME, max_received=settings.max_unstored, max_waiting=settings.max_waiting)
         self._settings = settings
         self._table = table
         self._name = name
@@ -94,7 +94,7 @@ class Labelling:
 
     def _keep(self, labels: Sequence[Label], counts: Mapping[tuple[str, ...], float]) -> None:
         try:
-            kept = self._journal.accept(labels, counts)
+            kept = self.journal.accept(labels, counts)
         except JournalError as error:
             raise LabelsNotKeptError(str(error)) from error
         if not kept:
@@ -106,9 +106,9 @@ class Labelling:
             if exchange.role is Role.SERVED and is_feedback(exchange.path):
                 labels = list(feedback_labels(exchange, time.time_ns()))
                 try:
-                    kept = self._journal.accept(labels, {(Metric.LABELS_RECEIVED.metric_name, LabelSource.FEEDBACK): len(labels)})
+                    kept = self.journal.accept(labels, {(Metric.LABELS_RECEIVED.metric_name, LabelSource.FEEDBACK): len(labels)})
                     if not kept or not labels:
-                        self._journal.count({(Metric.LABELS_REFUSED.metric_name, LabelSource.FEEDBACK): 1})
+                        self.journal.count({(Metric.LABELS_REFUSED.metric_name, LabelSource.FEEDBACK): 1})
                 except JournalError as error:
                     self._failed(str(error))
 
@@ -132,7 +132,7 @@ class Labelling:
     def status(self) -> LabelStatus:
         """Return how many labels are on their way."""
         try:
-            unstored, waiting = self._journal.sizes()
+            unstored, waiting = self.journal.sizes()
         except JournalError as error:
             return LabelStatus(error=str(error))
         return LabelStatus(unstored=unstored, waiting=waiting, error=self._error)
@@ -140,7 +140,7 @@ class Labelling:
     def counters(self) -> dict[tuple[str, ...], float]:
         """Return what was counted, as the metrics page takes it; nothing while the journal cannot be read."""
         try:
-            return self._journal.counts()
+            return self.journal.counts()
         except JournalError:
             return {}
 
@@ -148,19 +148,23 @@ class Labelling:
         """Delete the labels that are on their way to exchanges with these names: `exchange_id`, `request_id`, `key`. Raises JournalError."""
         ids = {UUID(name).bytes for name in names.get("exchange_id", ())}
         requests, keys = set(names.get("request_id", ())), set(names.get("key", ()))
-        return self._journal.forget(lambda label: label.subject.exchange_id in ids or label.subject.request_id in requests or label.subject.key in keys)
+
+        def is_meant(label: Label) -> bool:
+            return label.subject.exchange_id in ids or label.subject.request_id in requests or label.subject.key in keys
+
+        return self.journal.forget(is_meant, [*ids])
 
     def close(self) -> None:
         """Close the journal."""
-        self._journal.close()
+        self.journal.close()
 
     def _store(self, now_ns: int) -> bool:
-        number, labels = self._journal.received(_STORED_AT_ONCE)
+        number, labels = self.journal.received(_STORED_AT_ONCE)
         if not labels:
             return False
         kept, counts = self._settled(labels)
         self._table.insert(kept)
-        self._journal.stored(number, kept, now_ns, counts)
+        self.journal.stored(number, kept, now_ns, counts)
         return True
 
     def _settled(self, labels: Sequence[Label]) -> tuple[list[Label], dict[tuple[str, ...], float]]:
@@ -180,20 +184,33 @@ class Labelling:
         return kept, dict(counts)
 
     def _look(self, now_ns: int) -> bool:
-        due = self._journal.due(now_ns, _LOOKED_FOR_AT_ONCE)
+        due = self.journal.due(now_ns, _LOOKED_FOR_AT_ONCE)
         if not due:
             return False
         exchanges = _by_subject(self._table.exchanges({each.label.subject for each in due}))
-        look = _Look(self._name, self._decode)
+        look = _Look(self._name, self._decode, now_ns)
         for each in due:
             found = exchanges.get(each.label.subject._replace(row=0), [])
             if found:
                 look.join(each, found, self._timing(each, found[0]))
             else:
                 self._wait_on(each, look, now_ns)
+        met, corrected = self._told_apart(look.compared)
         self._table.insert_labelled(look.joined)
-        self._journal.looked(look.finished, look.postponed, look.counts)
+        self.journal.looked(look.finished, look.postponed, look.counts, met, corrected)
         return len(due) == _LOOKED_FOR_AT_ONCE
+
+    def _told_apart(self, served: Sequence[tuple[Waiting, Compared]]) -> tuple[list[Compared], list[Compared]]:
+        """Return which of these rows have their first label, and which another one than before, as by another name of their exchange.
+
+        Where the store has the very same label, it is from a look that a kill broke off.
+        """
+        before = self._table.labelled([row for _, row in served])
+        corrects = [waiting.corrects or before.get(identity_of(row), stored_as(row)) != stored_as(row) for waiting, row in served]
+        if any(corrects):
+            self.journal.note_corrections([waiting.number for (waiting, _), each in zip(served, corrects, strict=True) if each])
+        rows = [(row, each) for (_, row), each in zip(served, corrects, strict=True)]
+        return [row for row, each in rows if not each], [row for row, each in rows if each]
 
     def _wait_on(self, waiting: Waiting, look: _Look, now_ns: int) -> None:
         """Have another look at an exchange that is not there: the longer it has been waited for, the later."""
@@ -218,13 +235,16 @@ class Labelling:
 class _Look:
     """What one look at the store for exchanges of labels gave."""
 
-    def __init__(self, name: Callable[[Exchange], tuple[str, str]], decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]]) -> None:
+    def __init__(self, name: Callable[[Exchange], tuple[str, str]], decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]], now_ns: int) -> None:
+        self.compared: list[tuple[Waiting, Compared]] = []
+        """What was served as a prediction, for the detector of risk."""
         self.finished: list[int] = []
         self.postponed: dict[int, int] = {}
         self.joined: list[Labelled] = []
         self.counts: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._name = name
         self._decode = decode
+        self._now_ns = now_ns
         self._replies: dict[tuple[bytes, str], DecodeResult] = {}
 
     def join(self, waiting: Waiting, exchanges: Sequence[Exchange], timing: LabelTiming) -> None:
@@ -235,9 +255,26 @@ class _Look:
             joined = self._joined(waiting.label, exchange)
             self.joined.append(joined)
             if joined.prediction is not None:
+                if exchange.role is Role.SERVED:
+                    self.compared.append((waiting, self._compared(joined, joined.prediction)))
                 self.counts[Metric.LABELLED_ROWS.metric_name, joined.model, exchange.arm] += 1
                 self.counts[Metric.LABELLED_CORRECT.metric_name, joined.model, exchange.arm] += joined.correct
                 self.counts[Metric.LABELLED_ABSOLUTE_ERROR.metric_name, joined.model, exchange.arm] += joined.absolute_error or 0.0
+
+    def _compared(self, joined: Labelled, predicted: str) -> Compared:
+        label, exchange = joined.label, joined.exchange
+        return Compared(
+            model=joined.model,
+            version=joined.version,
+            exchange_id=exchange.exchange_id,
+            row=label.subject.row,
+            prediction=predicted[: MAX_TEXT_CHARACTERS + 1],  # enough to tell it from any label
+            label=label.label,
+            labelled_at_ns=label.labelled_at_ns,
+            received_at_ns=label.received_at_ns,
+            started_at_ns=exchange.started_at_ns,
+            met_at_ns=self._now_ns,
+        )
 
     def _joined(self, label: Label, exchange: Exchange) -> Labelled:
         predicted = prediction(self._reply(exchange), label.subject.row)

@@ -3,6 +3,7 @@
 thread store       spool → ClickHouse
 thread detectors   spool → verdicts ─▶ alerts
 thread labels      journal → ClickHouse, beside the predictions
+thread risk        labels beside predictions → verdicts ─▶ alerts
 thread archive     windows, verdicts, baselines, alerts → ClickHouse
 event loop         admin API, metrics, events of payload loggers, queries over a unix socket; notifications; deletion of what was read
 """
@@ -33,6 +34,7 @@ from config.settings import Settings, SpoolSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
+from detectors.budget import SharedBudget
 from driftline.accepting import Accepting
 from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
@@ -45,6 +47,7 @@ from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.redacted import unwatched
+from driftline.risk_watching import RiskWatching
 from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
 from driftline.views import MonitorViews
@@ -55,6 +58,7 @@ from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
 from records.ports import Notifier, StoreUnavailableError
 from records.receipt import Receipt
+from records.verdict import Verdict
 from store.audit import AuditLog, AuditReader
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
@@ -104,20 +108,25 @@ class Monitor:
             tempfile.tempdir = str((self._data_directory / TEMPORARY_NAME).resolve())
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         spool_keys = keys_of(settings.spool)
+        by_model = {baseline.model: baseline for baseline in baselines.values()}
+        budget = SharedBudget(settings.drift.budget, settings.drift.window_time)
         self._watching = Watching(
             spool,
             settings.drift,
             naming,
             decoding,
-            {baseline.model: baseline for baseline in baselines.values()},
+            by_model,
             self._on_result,
             shadowed={route.name for route in settings.routes if route.shadows},
             max_lag_bytes=settings.spool.max_size // 2,
             redacted=unwatched(settings.routes),
             keys=spool_keys,
+            budget=budget,
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
+        results = ResultWriter(self._store)
+        self._risk = RiskWatching(self._labelling.journal, settings.drift, settings.labels, by_model, budget, results.write_verdicts, self._on_verdict)
         self._loader = Loader(
             spool,
             spool / LOADER_STATE_NAME,
@@ -134,7 +143,7 @@ class Monitor:
         keys = hashers(settings.privacy.hash_keys)
         self._forgetting = Forgetting(spool, Forgetter(self._store, self._labelling.forget), lambda: self._loader.state.cursors, keys, self._audit)
         self._bounds = _bounds(settings.spool)
-        self._archive = Archive(self._watching, ResultWriter(self._store), AuditReader(self._data_directory))
+        self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
         self._desk = AlertDesk(
@@ -151,9 +160,17 @@ class Monitor:
             drift_began_ns=self._desk.drift_began_ns,
             on_accepted=self._on_accepted,
         )
-        self._threads = _Threads({"store": self._loader.run, "detectors": self._watching.run, "labels": self._labelling.run, "archive": self._archive.run})
+        self._threads = _Threads(
+            {
+                "store": self._loader.run,
+                "detectors": self._watching.run,
+                "labels": self._labelling.run,
+                "risk": self._risk.run,
+                "archive": self._archive.run,
+            }
+        )
         self._queries = StoreQueries(self._store)
-        self._views = MonitorViews(spool, settings, self._loader, self._watching, self._labelling, self._desk, self._queries, self._threads.running)
+        self._views = MonitorViews(spool, settings, self._loader, self._watching, self._labelling, self._risk, self._desk, self._queries, self._threads.running)
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
 
     def heard(self, word: bytes) -> None:
@@ -211,11 +228,14 @@ class Monitor:
                 _log.warning("what is to be forgotten waits: %s", error)
 
     def _on_result(self, result: WindowResult) -> None:
-        """Called in the detectors' thread."""
-        self._loop.call_soon_threadsafe(self._tell, result)
+        self._on_verdict(result.verdict)
 
-    def _tell(self, result: WindowResult) -> None:
-        self._archive.put_alerts(self._desk.on_verdict(result.verdict, time.time_ns()))
+    def _on_verdict(self, verdict: Verdict) -> None:
+        """Called in the detectors' threads."""
+        self._loop.call_soon_threadsafe(self._tell, verdict)
+
+    def _tell(self, verdict: Verdict) -> None:
+        self._archive.put_alerts(self._desk.on_verdict(verdict, time.time_ns()))
         self._save_desk()
 
     async def _look_at_status(self) -> None:

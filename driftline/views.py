@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from alerts.desk import AlertDesk
 from config.addresses import written
 from config.settings import RouteSettings, Settings
 from driftline.certificate_expiry import CertificateExpiry
 from driftline.labelling import Labelling
+from driftline.risk_watching import RiskWatching
 from driftline.watching import Watching
 from records.alert import Alert
 from records.exchange import Exchange
 from records.metrics import Metric
-from records.status import ConsumerStatus, ModelStatus, RouteStatus, ShadowStatus, StatusReport
-from records.verdict import Verdict
+from records.status import ConsumerStatus, ModelStatus, RiskStatus, RouteStatus, ShadowStatus, StatusReport
+from records.verdict import DriftState, Verdict, VerdictKind
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
 from store.spool.counts import Stock, take_stock
@@ -34,6 +37,7 @@ class MonitorViews:
         loader: Loader,
         watching: Watching,
         labelling: Labelling,
+        risk: RiskWatching,
         desk: AlertDesk,
         queries: StoreQueries,
         running: Callable[[str], bool],
@@ -48,6 +52,7 @@ class MonitorViews:
         self._loader = loader
         self._watching = watching
         self._labelling = labelling
+        self._risk = risk
         self._desk = desk
         self._queries = queries
         self._running = running
@@ -69,20 +74,29 @@ class MonitorViews:
     def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], float]]:
         """Return the status, and what is counted where it happens, of one look at the spool."""
         stock = take_stock(self._spool, self._loader.state)
-        counted = {**stock.counters, **self._watching.counters(), **self._desk.counters(), **self._loader_counters(), **self._labelling.counters()}
+        counted = {
+            **stock.counters,
+            **self._watching.counters(),
+            **self._desk.counters(),
+            **self._loader_counters(),
+            **self._labelling.counters(),
+            **self._risk.counters(),
+        }
         return self._report(stock), counted
 
     def models(self) -> Sequence[ModelStatus]:
         """Return the watched models."""
-        return self._watching.models
+        risks = dict(self._risk.statuses)
+        watched = [msgspec.structs.replace(model, risk=risks.pop(model.model, None)) for model in self._watching.models]
+        return [*watched, *(_known_by_labels(model, risk) for model, risk in risks.items())]
 
     def alerts(self) -> Sequence[Alert]:
         """Return pending and firing alerts, then those resolved lately."""
         return self._desk.alerts
 
-    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
-        """Return the verdicts on the latest windows of a model, newest first."""
-        return self._queries.verdicts(model, limit)
+    def windows(self, model: str, kind: VerdictKind, limit: int) -> Sequence[Verdict]:
+        """Return the verdicts of this kind on the latest windows of a model, newest first."""
+        return self._queries.verdicts(model, kind, limit)
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         """Return the stored exchanges with this exchange id or request id."""
@@ -115,6 +129,22 @@ class MonitorViews:
             (Metric.STORE_ERRORS.metric_name,): self._loader.failures,
             **{(Metric.SPOOL_DAMAGES.metric_name, kind): count for kind, count in damages.items()},
         }
+
+
+def _known_by_labels(model: str, risk: RiskStatus) -> ModelStatus:
+    """Return the status of a model of whose traffic nothing was seen since the start."""
+    return ModelStatus(
+        model=model,
+        version="",
+        state=DriftState.LEARNING,
+        baseline_rows=0,
+        baseline_rows_wanted=0,
+        rows=0,
+        windows=0,
+        evidence=0.0,
+        threshold=0.0,
+        risk=risk,
+    )
 
 
 def _route_status(route: RouteSettings) -> RouteStatus:

@@ -25,7 +25,7 @@ import msgspec
 
 from config.settings import DriftSettings
 from detectors.agreement import Agreement
-from detectors.budget import evidence_threshold
+from detectors.budget import SharedBudget
 from driftline.feature_shelf import FeatureShelf
 from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
 from driftline.redacted import NOTHING
@@ -89,9 +89,10 @@ class Watching:
         max_lag_bytes: int,
         redacted: re.Pattern[str] = NOTHING,
         keys: SpoolKeys | None = None,
+        budget: SharedBudget | None = None,
     ) -> None:
         """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows;
-        `redacted` matches the names of features that are not watched.
+        `redacted` matches the names of features that are not watched; by default the settings' budget is for this alone.
 
         Raises DamagedStateError.
         """
@@ -100,6 +101,7 @@ class Watching:
         self.agreement: tuple[AgreementStatus, ...] = ()
         self._state_file = spool / STATE_NAME
         self._settings = settings
+        self._budget = budget or SharedBudget(settings.budget, settings.window_time)
         self._name = name
         self._decode = decode
         self._baselines = baselines
@@ -142,6 +144,7 @@ class Watching:
         due = time.monotonic() >= self._next_save
         if due:  # before reading, so that the cursors saved are those behind what was skipped
             self._skipped += self._reader.skip_to_bound(self._max_lag_bytes)
+            self._share_budget()
         batch = self._reader.read(_FRAMES_PER_READ, _BYTES_PER_READ)
         for frame in batch.frames:
             if frame.kind == FrameKind.RECORD:
@@ -273,7 +276,7 @@ class Watching:
         return watch
 
     def _share_budget(self) -> None:
-        threshold = evidence_threshold(self._settings.budget, window_seconds=self._settings.window_time, models=len(self._watches))
+        threshold = self._budget.threshold("features", len(self._watches))
         for watch in self._watches.values():
             watch.set_threshold(threshold)
 

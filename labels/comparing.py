@@ -10,8 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from records.baseline import Loss
 from records.payload import Decoded, DecodeResult, Tensor
 
+_CLASSES_AT_MOST: Final = 50
 _TRUTH: Final = {"true": 1.0, "false": 0.0}
 
 
@@ -22,6 +24,19 @@ def prediction(reply: DecodeResult, row: int) -> str | None:
     if single is not None:
         return text(single.values[row])
     return _largest(outputs[0], row) if outputs else None
+
+
+def loss_of(pairs: Sequence[tuple[str, str]]) -> Loss:
+    """Return how wrong such predictions are, by these pairs of prediction and label: numbers by their distance, unless they are few whole ones, as classes are.
+
+    >>> loss_of([("cat", "dog")]), loss_of([("1", "0"), ("0", "0")]), loss_of([("0.75", "1")])
+    (<Loss.ERROR_RATE: 'error_rate'>, <Loss.ERROR_RATE: 'error_rate'>, <Loss.ABSOLUTE_ERROR: 'absolute_error'>)
+    """
+    numbers = [(one, other) for predicted, label in pairs if (one := number_of(predicted)) is not None and (other := number_of(label)) is not None]
+    if len(numbers) < len(pairs) / 2:
+        return Loss.ERROR_RATE
+    values = {value for pair in numbers for value in pair}
+    return Loss.ERROR_RATE if len(values) <= _CLASSES_AT_MOST and all(value.is_integer() for value in values) else Loss.ABSOLUTE_ERROR
 
 
 def same(one: str, other: str) -> bool:

@@ -3,7 +3,10 @@
 A label goes from `received` to `waiting` when it is stored, and leaves that when its exchange was found or is waited for no longer. Each step changes
 labels and counts in one transaction: so no kill loses a label, and none is counted twice.
 
-    received = duplicate + outdated + joined + unknown + those in the two tables
+    received = duplicate + outdated + joined + unknown + those in `received` and `waiting`
+
+A label that was joined goes on to the detector of risk in the same transaction (`compared`). One that corrects a label which went there before is noted as such
+before the store is told of it: after a kill the store could no longer tell.
 
 What was accepted is on the platter (`synchronous=FULL`), for labels are few and dear.
 """
@@ -19,7 +22,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from records.label import Label
+from labels import compared
+from labels.compared import Open
+from records.label import Compared, Label
 from records.metrics import Metric
 
 Counts: TypeAlias = Mapping[tuple[str, ...], float]
@@ -29,6 +34,7 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL, looks INTEGER NOT NULL, due_at_ns INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS waiting_due ON waiting (due_at_ns);
+CREATE TABLE IF NOT EXISTS corrections (number INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
 _BUSY_SECONDS: Final = 10.0
@@ -48,6 +54,8 @@ class Waiting(NamedTuple):
     label: Label
     looks: int
     """How often the store was asked for its exchange in vain."""
+    corrects: bool = False
+    """Whether it is noted that a label of its row went to the detector of risk before."""
 
 
 class Journal:
@@ -62,7 +70,7 @@ class Journal:
             self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(_TABLES)
+            self._database.executescript(_TABLES + compared.TABLES)
             path.chmod(0o600)
 
     def accept(self, labels: Sequence[Label], counts: Counts) -> bool:
@@ -95,21 +103,62 @@ class Journal:
     def due(self, now_ns: int, at_most: int) -> list[Waiting]:
         """Return the waiting labels whose exchanges are to be looked for now."""
         with self._reading() as database:
-            query = "SELECT number, label, looks FROM waiting WHERE due_at_ns <= ? ORDER BY due_at_ns LIMIT ?"
+            query = "SELECT number, label, looks, number IN corrections FROM waiting WHERE due_at_ns <= ? ORDER BY due_at_ns LIMIT ?"
             rows = database.execute(query, (now_ns, at_most)).fetchall()
-        return [Waiting(number, _decode(label), looks) for number, label, looks in rows]
+        return [Waiting(number, _decode(label), looks, bool(corrects)) for number, label, looks, corrects in rows]
 
-    def looked(self, finished: Iterable[int], postponed: Mapping[int, int], counts: Counts) -> None:
-        """These waiting labels are waited for no longer, and those are looked for again when they are due (number to Unix nanoseconds)."""
+    def note_corrections(self, numbers: Iterable[int]) -> None:
+        """These waiting labels correct some that went to the detector of risk."""
         with self._transaction() as database:
-            database.executemany("DELETE FROM waiting WHERE number = ?", [(number,) for number in finished])
+            database.executemany("INSERT OR IGNORE INTO corrections VALUES (?)", [(number,) for number in numbers])
+
+    def looked(
+        self, finished: Sequence[int], postponed: Mapping[int, int], counts: Counts, met: Sequence[Compared] = (), corrected: Sequence[Compared] = ()
+    ) -> None:
+        """These waiting labels are waited for no longer, and those are looked for again when they are due (number to Unix nanoseconds).
+
+        `met` were compared with what was served for the first time, and `corrected` once more.
+        """
+        with self._transaction() as database:
+            for table in ("waiting", "corrections"):
+                database.executemany(f"DELETE FROM {table} WHERE number = ?", [(number,) for number in finished])  # noqa: S608 - one of two names
+            compared.add(database, met)
+            compared.correct(database, corrected)
+            skipped = compared.drop_oldest(database, self._max_waiting) if met else 0
+            _add(database, {(Metric.RISK_SKIPPED.metric_name,): skipped} if skipped else {})
             postponements = [(due_at_ns, number) for number, due_at_ns in postponed.items()]
             database.executemany("UPDATE waiting SET looks = looks + 1, due_at_ns = ? WHERE number = ?", postponements)
             _add(database, counts)
 
-    def forget(self, is_meant: Callable[[Label], bool]) -> int:
-        """Delete the labels that are meant, and count them as unknown; return how many there were."""
+    def open_rows(self) -> dict[str, Open]:
+        """Return what waits for the detector of risk, by model."""
+        with self._reading() as database:
+            return compared.open_rows(database)
+
+    def oldest(self, model: str, at_most: int) -> tuple[int, list[Compared]]:
+        """Return the oldest of a model's rows that wait for the detector of risk, and the number of the last of them."""
+        with self._reading() as database:
+            return compared.oldest(database, model, at_most)
+
+    def take(self, model: str, number: int, state: bytes) -> None:
+        """The detector of risk has taken a model's rows up to this number, and this is what it made of them."""
         with self._transaction() as database:
+            compared.take(database, model, number, state)
+
+    def refuse(self, model: str) -> None:
+        """No detector of risk takes a model's rows: they are deleted, and counted."""
+        with self._transaction() as database:
+            _add(database, {(Metric.RISK_SKIPPED.metric_name,): compared.refuse(database, model)})
+
+    def risk_states(self) -> dict[str, bytes]:
+        """Return what the detector of risk made of what it took, by model."""
+        with self._reading() as database:
+            return compared.states(database)
+
+    def forget(self, is_meant: Callable[[Label], bool], exchange_ids: Sequence[bytes] = ()) -> int:
+        """Delete the labels that are meant, and count them as unknown; return how many there were. What was compared of these exchanges goes too."""
+        with self._transaction() as database:
+            compared.drop(database, exchange_ids)
             meant = {table: self._numbers(table, is_meant) for table in ("received", "waiting")}
             for table, numbers in meant.items():
                 database.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - one of two names

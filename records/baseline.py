@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -77,6 +78,33 @@ class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """Of one row's part in the correlation that is noisiest."""
 
 
+class Loss(StrEnum):
+    """How wrong a prediction was, by its label: the name of the test in verdicts on risk."""
+
+    ERROR_RATE = "error_rate"  # classes: 0 where both say the same, else 1
+    ABSOLUTE_ERROR = "absolute_error"  # numbers: their distance in units of the bound, 1 at most
+
+
+class RiskBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's risk, the mean loss of its predictions, as it was when it was trusted."""
+
+    baseline_id: str
+    """The first 16 hexadecimal digits of the SHA-256 of the losses: equal content, equal id."""
+    source: str
+    """Where the labelled rows came from: a file's name, `labels`, or `store`."""
+    created_at_ns: int
+    loss: Loss
+    bound: float = 1.0
+    """Of numbers, the distance that counts as a loss of 1, as larger ones do."""
+    rows: int
+    risk: float
+    """Mean loss of the rows, 0 to 1."""
+    upper: float
+    """What the risk of the traffic behind these rows is not above, with high probability (`detectors.betting`)."""
+    memories: tuple[tuple[float, float], ...] = ()
+    """How alike the losses of neighbouring rows are, as in `NumericBaseline`."""
+
+
 FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
 
 
@@ -97,3 +125,5 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[FeatureBaseline, ...]
     pairs: PairBaseline | None = None
     """None where there are not two numeric features, or too few rows."""
+    risk: RiskBaseline | None = None
+    """None where no labels of the rows were given; it is then learned from the first labels."""

@@ -58,6 +58,23 @@ class Label(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A `LabelSource`."""
 
 
+class Compared(NamedTuple):
+    """What was served as a prediction for one row of an exchange, and its label, until the detector of risk has taken them."""
+
+    model: str
+    version: str
+    exchange_id: bytes
+    row: int
+    prediction: str
+    label: str
+    labelled_at_ns: int
+    received_at_ns: int
+    started_at_ns: int
+    """When the exchange was asked for."""
+    met_at_ns: int
+    """When the label met the prediction."""
+
+
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
     """A label and one arm's prediction that it is about."""
 

@@ -133,6 +133,18 @@ class Metric(Enum):
     LABELLED_ABSOLUTE_ERROR = MetricSpec(
         "driftline_labelled_absolute_error_total", _COUNTER, "Sum of their distances from the label, where both are numbers.", ("model", "arm")
     )
+    RISK = MetricSpec("driftline_risk_ratio", _GAUGE, "Mean loss of the latest window of labelled rows; of classes, the error rate.", ("model",))
+    RISK_BASELINE = MetricSpec("driftline_risk_baseline_ratio", _GAUGE, "The mean loss that a model's is compared with.", ("model",))
+    RISK_BASELINE_ROWS = MetricSpec("driftline_risk_baseline_rows", _GAUGE, "Labelled rows in that baseline; while it is learned, rows so far.", ("model",))
+    RISK_ROWS = MetricSpec("driftline_risk_rows_total", _COUNTER, "Labelled rows that entered a window.", ("model",))
+    RISK_WINDOWS = MetricSpec("driftline_risk_windows_total", _COUNTER, "Windows of labelled rows tested against the baseline.", ("model",))
+    RISK_EVIDENCE = MetricSpec(
+        "driftline_risk_evidence_ratio", _GAUGE, "Evidence of a risen risk relative to what the budget asks for; 1 is the line.", ("model",)
+    )
+    RISK_FIRING = MetricSpec("driftline_risk_firing", _GAUGE, "1 while the alert on the model's risk fires.", ("model",))
+    RISK_SKIPPED = MetricSpec(
+        "driftline_risk_skipped_total", _COUNTER, "Labelled rows that no window took: more waited than `labels.max_waiting`, or of more than 200 models."
+    )
     ALERTS = MetricSpec("driftline_alerts_total", _COUNTER, "Alerts that began to fire.", ("alert", "severity"))
     NOTIFICATIONS = MetricSpec("driftline_notifications_total", _COUNTER, "Notifications sent.", ("notifier",))
     NOTIFICATION_FAILURES = MetricSpec("driftline_notification_failures_total", _COUNTER, "Notifications given up.", ("notifier",))

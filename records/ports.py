@@ -12,7 +12,7 @@ from records.forgetting import ForgetReport, ForgetRequest
 from records.outcome import Outcome
 from records.receipt import Receipt
 from records.status import ModelStatus, StatusReport
-from records.verdict import Verdict
+from records.verdict import Verdict, VerdictKind
 
 
 class Tap(Protocol):
@@ -104,8 +104,8 @@ class Views(Protocol):
         """Return pending and firing alerts, then those resolved lately."""
         ...
 
-    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
-        """Return the verdicts on the latest windows of a model, newest first. Raises `StoreUnavailableError`."""
+    def windows(self, model: str, kind: VerdictKind, limit: int) -> Sequence[Verdict]:
+        """Return the verdicts of this kind on the latest windows of a model, newest first. Raises `StoreUnavailableError`."""
         ...
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:

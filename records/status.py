@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from records.baseline import RiskBaseline
 from records.metrics import DamageKind
 from records.verdict import DriftState, Verdict
 
@@ -135,6 +136,32 @@ class AgreementStatus(msgspec.Struct, frozen=True, kw_only=True):
         return self.agreed / self.compared if self.compared else None
 
 
+class RiskStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How wrong one model's predictions are, by their labels."""
+
+    state: DriftState
+    baseline: RiskBaseline | None = None
+    """None while it is learned."""
+    baseline_rows: int
+    """Labelled rows in the baseline; while one is learned, rows so far."""
+    baseline_rows_wanted: int
+    """Rows at which a learned baseline is complete; for a finished one the same as `baseline_rows`."""
+    rows: int = 0
+    """Labelled rows that entered a window, since the baseline."""
+    windows: int = 0
+    open_rows: int = 0
+    """Labelled rows that wait for their window to close."""
+    evidence: float = 0.0
+    threshold: float = 0.0
+    """The evidence at which the budget allows an alert; 0 while the baseline is learned."""
+    last_verdict: Verdict | None = None
+
+    @property
+    def evidence_ratio(self) -> float:
+        """Evidence relative to the threshold: 1 is the line."""
+        return self.evidence / self.threshold if self.threshold else 0.0
+
+
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One watched model."""
 
@@ -160,6 +187,8 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence at which the budget allows an alert; 0 while the baseline is learned."""
     last_verdict: Verdict | None = None
     """On the latest window."""
+    risk: RiskStatus | None = None
+    """None before the first label."""
 
     @property
     def evidence_ratio(self) -> float:

@@ -15,6 +15,13 @@ class DriftState(StrEnum):
     FIRING = "firing"
 
 
+class VerdictKind(StrEnum):
+    """What a verdict is about. Each kind counts windows of its own."""
+
+    DATA_DRIFT = "data_drift"  # how features and outputs are distributed
+    RISK = "risk"  # how wrong predictions are, by their labels
+
+
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     """One statistic of one feature in one window."""
 
@@ -31,7 +38,7 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     feature: str
     tests: dict[str, TestResult]
-    """By the statistic's name, for example `ks`, `chi_squared`, `missing_rate` (`detectors.univariate` has them all)."""
+    """By the statistic's name, for example `ks`, `chi_squared`, `missing_rate` (`detectors.univariate` has them all); of risk `error_rate` or `absolute_error`."""
     log_evidence: float
     """Natural logarithm of this feature's e-detector M."""
     share: float
@@ -44,6 +51,7 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One window of one model. `state` after the window; `alert` and `resolved` are true in the window of the change."""
 
+    kind: VerdictKind = VerdictKind.DATA_DRIFT
     model: str
     version: str
     baseline_id: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 
 from records.exchange import Exchange
-from records.label import NO_EXCHANGE, Label, Labelled, Subject
+from records.label import NO_EXCHANGE, Compared, Label, Labelled, Subject
 from store.clickhouse.client import Connection, Store
 from store.clickhouse.columns import arrow_stream
 from store.clickhouse.queries import BODIES_AS_BYTES, EXCHANGE_COLUMNS, exchange_of
@@ -31,6 +31,20 @@ class StoredLabel(msgspec.Struct, frozen=True):
     label: str
     labelled_at_ns: int
     received_at_ns: int
+
+
+LabelledIdentity: TypeAlias = tuple[str, bytes, int]
+"""Model, exchange id and row of what was served."""
+
+
+def identity_of(row: Compared) -> LabelledIdentity:
+    """Return which row of `labelled` this is."""
+    return row.model, row.exchange_id, row.row
+
+
+def stored_as(row: Compared) -> StoredLabel:
+    """Return the label of this row as the store has it."""
+    return StoredLabel(row.label, row.labelled_at_ns, row.received_at_ns)
 
 
 class LabelTable:
@@ -97,6 +111,20 @@ class LabelTable:
                 },
             )
 
+    def labelled(self, rows: Sequence[Compared]) -> dict[LabelledIdentity, StoredLabel]:
+        """Return the labels that are beside what was served for these rows, as far as there are any."""
+        if not rows:
+            return {}
+        asked_ns = [row.started_at_ns for row in rows]
+        statement = (
+            "SELECT model, exchange_id, row, label, toUnixTimestamp64Nano(labelled_at), toUnixTimestamp64Nano(received_at) FROM labelled FINAL"  # noqa: S608 - numbers
+            f" WHERE model IN %(models)s AND {_between(min(asked_ns), max(asked_ns))} AND exchange_id IN %(ids)s AND role = 'served'"
+        )
+        names = {"models": [*{row.model for row in rows}], "ids": [*{str(UUID(bytes=row.exchange_id)) for row in rows}]}
+        with self._connection() as client:
+            found = client.query(statement, names, _LONG_QUERY).result_rows
+        return {(model, exchange_id.bytes, row): StoredLabel(*label) for model, exchange_id, row, *label in found}
+
     def _exchanges_where(self, column: str, names: Sequence[str], period: str = "1") -> list[tuple[Exchange, str]]:
         if not names:
             return []
@@ -118,8 +146,11 @@ def _around(exchange_ids: Collection[bytes]) -> str:
     if any(each[6] >> 4 != 7 for each in exchange_ids):
         return "1"
     times_ns = [int.from_bytes(each[:6], "big") * 1_000_000 for each in exchange_ids]
-    first, last = min(times_ns, default=0) - _AROUND_NS, max(times_ns, default=0) + _AROUND_NS
-    return f"started_at BETWEEN fromUnixTimestamp64Nano({max(0, first)}) AND fromUnixTimestamp64Nano({min(last, 2**63 - 1)})"
+    return _between(min(times_ns, default=0) - _AROUND_NS, max(times_ns, default=0) + _AROUND_NS)
+
+
+def _between(first_ns: int, last_ns: int) -> str:
+    return f"started_at BETWEEN fromUnixTimestamp64Nano({max(0, first_ns)}) AND fromUnixTimestamp64Nano({min(last_ns, 2**63 - 1)})"
 
 
 def _label_columns(labels: Sequence[Label]) -> dict[str, Any]:

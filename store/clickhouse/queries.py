@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from records.exchange import Body, ErrorKind, Exchange, Redaction, Role
-from records.verdict import Verdict
+from records.verdict import Verdict, VerdictKind
 from records.window import WindowSummary
 from store.clickhouse.client import Connection, Store
 from store.clickhouse.rows import results, selected
@@ -45,9 +45,9 @@ class StoreQueries:
         found = self._exchanges_where("exchange_id = {identifier:UUID}", identifier) if _is_uuid(identifier) else []
         return found or self._exchanges_where("request_id = {identifier:String}", identifier)
 
-    def verdicts(self, model: str, limit: int) -> list[Verdict]:
-        """Return the verdicts on a model's latest windows, newest first."""
-        return self._latest("verdicts", Verdict, model, limit)
+    def verdicts(self, model: str, kind: VerdictKind, limit: int) -> list[Verdict]:
+        """Return the verdicts of this kind on a model's latest windows, newest first."""
+        return self._latest("verdicts", Verdict, model, limit, f"kind = '{kind}'")
 
     def windows(self, model: str, limit: int) -> list[WindowSummary]:
         """Return the summaries of a model's latest windows, newest first."""
@@ -59,8 +59,8 @@ class StoreQueries:
             rows = client.query(statement, {"identifier": identifier}, column_formats=BODIES_AS_BYTES).result_rows
         return [exchange_of(row) for row in rows]
 
-    def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int) -> list[_ResultT]:
-        statement = f"SELECT {selected(kind)} FROM {table} FINAL WHERE model = {{model:String}} ORDER BY closed_at DESC, window_index DESC LIMIT {limit:d}"  # noqa: S608
+    def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int, condition: str = "1") -> list[_ResultT]:
+        statement = f"SELECT {selected(kind)} FROM {table} FINAL WHERE model = {{model:String}} AND {condition} ORDER BY closed_at DESC, window_index DESC LIMIT {limit:d}"  # noqa: S608
         with self._connection() as client:
             lines = client.raw_query(statement, {"model": model}, {"output_format_json_quote_denormals": 1}, "JSONEachRow")
         return results(lines, kind)

@@ -370,6 +370,9 @@ _PAIRS = AddColumns("windows", ("pairs Tuple(sums Array(Int64), products Array(I
 # Which baseline a verdict is against, in words.
 _COMPARED_WITH = AddColumns("verdicts", ("compared_with String CODEC(ZSTD(1))",))
 
+# Verdicts on data drift and on risk, each kind with windows of its own.
+_KIND = AddColumns("verdicts", ("kind LowCardinality(String) DEFAULT 'data_drift'",))
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -379,6 +382,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     _PRIVACY,
     (_PAIRS,),
     (_COMPARED_WITH,),
+    (_KIND,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -17,7 +17,7 @@ from records.ids import new_exchange_id
 from records.metrics import BUCKET_LABELS, Metric
 from records.receipt import Receipt
 from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, WriterStatus
-from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
+from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
 
 NOON_NS = 1_763_640_000_000_000_000  # 2025-11-20T12:00:00Z
 DURATION = Metric.HTTP_REQUEST_DURATION.metric_name
@@ -119,10 +119,10 @@ class MemoryViews:
             )
         ]
 
-    def windows(self, model: str, limit: int) -> Sequence[Verdict]:
+    def windows(self, model: str, kind: VerdictKind, limit: int) -> Sequence[Verdict]:
         if self.failure:
             raise self.failure
-        return [verdict for verdict in self.verdicts if verdict.model == model][:limit]
+        return [verdict for verdict in self.verdicts if (verdict.model, verdict.kind) == (model, kind)][:limit]
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         return [exchange for exchange in self.stored if exchange.request_id == identifier]

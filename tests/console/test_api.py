@@ -12,6 +12,8 @@ from console.api import ENDPOINTS, WINDOWS_AT_MOST
 from records.ids import format_uuid
 from records.ports import StoreUnavailableError
 from records.status import Counts
+from records.verdict import VerdictKind
+from tests.console.conftest import make_verdict
 
 DOCS = Path(__file__).parents[2] / "docs/api.md"
 
@@ -103,6 +105,14 @@ async def test_windows_are_limited_and_newest_first(client):
     assert [window["index"] for window in document["windows"]] == [7, 6]
 
 
+async def test_windows_of_another_kind_are_asked_for_by_name(client, views):
+    views.verdicts.append(msgspec.structs.replace(make_verdict(index=3), kind=VerdictKind.RISK))
+    document = await (await client.get("/api/v1/models/fraud/windows?kind=risk")).json()
+    assert [(window["kind"], window["index"]) for window in document["windows"]] == [("risk", 3)]
+    refused = await client.get("/api/v1/models/fraud/windows?kind=riks")
+    assert (refused.status, (await refused.json())["error"]) == (400, "kind: expected data_drift or risk, found 'riks'.")
+
+
 async def test_windows_of_a_model_that_is_no_longer_watched_are_shown(client, views):
     views.watched = []
     assert len((await (await client.get("/api/v1/models/fraud/windows")).json())["windows"]) == 2
@@ -168,7 +178,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_errors_in_json(client):
 
 async def test_a_store_that_hangs_leaves_everything_else_answering_and_is_not_asked_without_a_bound(client, views):
     release = threading.Event()
-    views.windows = lambda model, limit: release.wait(30) and []
+    views.windows = lambda model, kind, limit: release.wait(30) and []
     try:
         hanging = [asyncio.create_task(client.get("/api/v1/models/fraud/windows")) for _ in range(20)]
         refused = [task.result() for task in (await asyncio.wait(hanging, return_when=asyncio.FIRST_COMPLETED))[0]]

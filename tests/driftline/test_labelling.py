@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from uuid import UUID
 
 import pytest
@@ -100,7 +101,7 @@ class Setting:
 
 
 def _latest(labelling):
-    journal = labelling._journal
+    journal = labelling.journal
     labels = [*journal.received(10**6)[1], *(each.label for each in journal.due(2**62, 10**6))]
     return max((label.received_at_ns for label in labels), default=0)
 
@@ -250,3 +251,74 @@ def test_labels_on_their_way_to_what_is_forgotten_go_by_whatever_name(setting):
     setting.settle()
     assert setting.labelling.status().waiting == 1
     setting.require_conserved()
+
+
+def handed_on(setting):
+    """Return what the detector of risk would take: prediction and label, in order."""
+    return [(row.prediction, row.label) for row in setting.labelling.journal.oldest("m", 100)[1]]
+
+
+def test_what_was_served_is_handed_to_the_detector_of_risk_with_its_label(setting):
+    served = make_exchange("r-1", 1, 0)
+    shadow = make_exchange("r-1", 0, 0, arm="shadow-1", role=Role.SHADOW, exchange_id=served.exchange_id)
+    setting.store_exchanges(served, shadow, make_exchange("r-2"))
+    setting.accept({"request_id": "r-1", "label": [1, 1]}, {"request_id": "r-2", "label": 1})
+    setting.settle()
+    assert handed_on(setting) == [("1", "1"), ("0", "1")]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_row_is_handed_on_once_by_whatever_names_it_was_labelled(setting, together):
+    exchange = make_exchange("r-1", 1, started_at_ns=time.time_ns())
+    setting.store_exchanges(exchange)
+    records = [{"request_id": "r-1", "label": 1, "labelled_at": 5}, {"exchange_id": format_uuid(exchange.exchange_id), "label": 0, "labelled_at": 9}]
+    for batch in [records] if together else [[each] for each in records]:
+        setting.accept(*batch)
+        setting.settle()
+    assert handed_on(setting) == [("1", "0")]
+
+
+def test_a_label_that_corrects_one_that_was_taken_is_not_handed_on_again(setting):
+    exchange = make_exchange("r-1", 1)
+    setting.store_exchanges(exchange)
+    setting.accept({"request_id": "r-1", "label": 1, "labelled_at": 5})
+    setting.settle()
+    setting.labelling.journal.take("m", *_taken(setting))
+    setting.accept({"request_id": "r-1", "label": 0, "labelled_at": 9}, {"exchange_id": format_uuid(exchange.exchange_id), "label": 0, "labelled_at": 10})
+    setting.settle()
+    assert handed_on(setting) == []
+    assert setting.labelled() == [("r-1", 0, "1", "0")]
+
+
+def _taken(setting):
+    return setting.labelling.journal.oldest("m", 100)[0], b""
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_death_after_the_store_has_a_correction_hands_it_on_no_second_time(setting, monkeypatch, is_taken):
+    """The store then has the correction, and no trace of the label before it."""
+    setting.store_exchanges(make_exchange("r-1", 1))
+    setting.accept({"request_id": "r-1", "label": 1, "labelled_at": 5})
+    setting.settle()
+    if is_taken:
+        setting.labelling.journal.take("m", *_taken(setting))
+    setting.accept({"request_id": "r-1", "label": 0, "labelled_at": 9})
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "looked", lambda *_: (_ for _ in ()).throw(JournalError("killed")))
+        with pytest.raises(JournalError):
+            setting.settle()
+    setting.restart()
+    setting.settle()
+    assert handed_on(setting) == ([] if is_taken else [("1", "0")])
+
+
+def test_a_death_after_the_store_has_a_first_label_loses_it_to_no_detector(setting, monkeypatch):
+    setting.store_exchanges(make_exchange("r-1", 1))
+    setting.accept({"request_id": "r-1", "label": 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "looked", lambda *_: (_ for _ in ()).throw(JournalError("killed")))
+        with pytest.raises(JournalError):
+            setting.settle()
+    setting.restart()
+    setting.settle()
+    assert handed_on(setting) == [("1", "1")]

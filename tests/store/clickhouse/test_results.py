@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from records.alert import Alert, AlertState, Severity
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.ports import StoreUnavailableError
-from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
+from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
 from records.window import CategoricalSummary, NumericSummary, WindowSummary
 from store.clickhouse.migrate import NewerStoreError
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.results import ResultWriter
 from store.clickhouse.rows import results, row
 from tests.store.clickhouse.parts import STARTED_AT_NS
+
+DRIFT, RISK = VerdictKind.DATA_DRIFT, VerdictKind.RISK
 
 
 def make_verdict(index=0, **changes):
@@ -60,9 +62,15 @@ def queries(store, client):
 
 def test_verdicts_come_back_as_they_were_newest_first(writer, queries):
     writer.write_verdicts([make_verdict(0), make_verdict(1), make_verdict(2, model="other")])
-    assert queries.verdicts("fraud", 10) == [make_verdict(1), make_verdict(0)]
-    assert queries.verdicts("fraud", 1) == [make_verdict(1)]
-    assert queries.verdicts("none", 10) == []
+    assert queries.verdicts("fraud", DRIFT, 10) == [make_verdict(1), make_verdict(0)]
+    assert queries.verdicts("fraud", DRIFT, 1) == [make_verdict(1)]
+    assert queries.verdicts("none", DRIFT, 10) == []
+
+
+def test_each_kind_of_verdict_has_windows_of_its_own(writer, queries):
+    risk = make_verdict(0, kind=RISK, baseline_id="r1")
+    writer.write_verdicts([make_verdict(0), risk])
+    assert (queries.verdicts("fraud", DRIFT, 10), queries.verdicts("fraud", RISK, 10)) == ([make_verdict(0)], [risk])
 
 
 def test_windows_come_back_as_they_were(writer, queries):
@@ -75,7 +83,7 @@ def test_a_result_that_is_written_again_is_there_once_and_the_last_one_counts(wr
     writer.write_verdicts([make_verdict(0, rows=2)])
     writer.write_windows([make_window(0)] * 2)
     writer.write_windows([make_window(0)])
-    assert [verdict.rows for verdict in queries.verdicts("fraud", 10)] == [2]
+    assert [verdict.rows for verdict in queries.verdicts("fraud", DRIFT, 10)] == [2]
     assert queries.windows("fraud", 10) == [make_window(0)]
 
 
@@ -131,7 +139,7 @@ def test_a_store_that_cannot_be_used_says_so_and_is_asked_anew(store, monkeypatc
         writer.write_verdicts([make_verdict()])
     monkeypatch.undo()
     writer.write_verdicts([make_verdict()])
-    assert StoreQueries(store).verdicts("fraud", 1) == [make_verdict()]
+    assert StoreQueries(store).verdicts("fraud", DRIFT, 1) == [make_verdict()]
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
