@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bench.report import machine_sentence, markdown_table, write_json
-from store.clickhouse.columns import arrow_stream
+from store.clickhouse.columns import insert_columns
 
 NUMBERS: Final = 33
 ROWS: Final = 10_000
@@ -120,7 +120,7 @@ def _figure(client: Any, layout: Layout, batches: Sequence[_Matrix]) -> Figure:
     for number, matrix in enumerate(batches):
         times = pa.array(np.arange(ROWS) + number * ROWS, pa.timestamp("ns", "UTC"))
         table = pa.table({"started_at": times, **layout.arrays(matrix)})
-        client.raw_insert("t", table.column_names, arrow_stream(table), fmt="ArrowStream")
+        insert_columns(client, "t", table)
     client.command("OPTIMIZE TABLE t FINAL")
     cpu_ns = time.process_time_ns() - began_ns
     size = client.command("SELECT sum(data_compressed_bytes) FROM system.parts WHERE active AND table = 't'")

@@ -1,16 +1,19 @@
 """Exchanges and outcomes as Arrow, the form in which they are inserted: columns cost half of what rows cost.
 
+Most values of a batch are like the one before, or empty: columns that are so as a whole are made without looking at each.
+
 The functions raise one of `UNFIT` where a value has no place in its column, for example a status above 65,535.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from clickhouse_connect.driver.client import Client
 
 from records.exchange import Body, Exchange
 from records.outcome import Outcome
@@ -18,6 +21,8 @@ from records.outcome import Outcome
 UNFIT: Final = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 _FIELDS: Final = pa.map_(pa.string(), pa.string())
+_AT_ONCE: Final = 4_000
+"""Exchanges made into columns at a time: more would leave the processor's cache between one column and the next."""
 
 
 class StoredExchange(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +46,11 @@ class StoredOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
-    """Return the columns of table `exchanges`."""
+    """Return the columns of table `exchanges`, of at least one row."""
+    return pa.concat_tables([_exchange_columns(rows[first : first + _AT_ONCE]) for first in range(0, len(rows), _AT_ONCE)]).unify_dictionaries()
+
+
+def _exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
     exchanges = [row.exchange for row in rows]
     return pa.table(
         {
@@ -71,9 +80,9 @@ def exchange_columns(rows: Sequence[StoredExchange]) -> pa.Table:
             "sampling_rate": pa.array([e.sampling_rate for e in exchanges], pa.float64()),
             **_body_columns("request", [e.request for e in exchanges]),
             **_body_columns("response", [e.response for e in exchanges]),
-            "response_chunk_ends": pa.array([e.response.chunk_ends for e in exchanges], pa.list_(pa.uint64())),
-            "response_chunk_ns": pa.array([e.response.chunk_ns for e in exchanges], pa.list_(pa.int64())),
-            "subjects": pa.array([e.subjects for e in exchanges], pa.list_(pa.string())),
+            "response_chunk_ends": _lists([e.response.chunk_ends for e in exchanges], pa.uint64()),
+            "response_chunk_ns": _lists([e.response.chunk_ns for e in exchanges], pa.int64()),
+            "subjects": _lists([e.subjects for e in exchanges], pa.string()),
         }
     )
 
@@ -94,13 +103,17 @@ def outcome_columns(rows: Sequence[StoredOutcome]) -> pa.Table:
     )
 
 
-def arrow_stream(table: pa.Table) -> bytes:
-    """Return the table as ClickHouse's input format `ArrowStream`."""
+def insert_columns(client: Client, table: str, columns: pa.Table, settings: Mapping[str, str] | None = None) -> None:
+    """Insert these columns into the table's of the same names."""
+    client.raw_insert(table, columns.column_names, arrow_stream(columns), dict(settings or {}), "ArrowStream")  # type: ignore[arg-type] # any buffer will do
+
+
+def arrow_stream(table: pa.Table) -> memoryview:
+    """Return the table as ClickHouse's input format `ArrowStream`, without another copy of it."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    stream: bytes = sink.getvalue().to_pybytes()
-    return stream
+    return memoryview(sink.getvalue())
 
 
 def _body_columns(prefix: str, bodies: Sequence[Body]) -> dict[str, Any]:
@@ -111,13 +124,27 @@ def _body_columns(prefix: str, bodies: Sequence[Body]) -> dict[str, Any]:
         f"{prefix}_content_type": _levels([b.content_type for b in bodies]),
         f"{prefix}_content_encoding": _levels([b.content_encoding for b in bodies]),
         f"{prefix}_redaction": _levels([b.redaction for b in bodies]),
-        f"{prefix}_fields": pa.array([list(b.fields.items()) if b.fields else () for b in bodies], _FIELDS),
+        f"{prefix}_fields": _maps([b.fields for b in bodies]),
     }
 
 
 def _levels(values: Sequence[str]) -> Any:
     """Few distinct values: sent once each, as ClickHouse's LowCardinality keeps them."""
+    if values.count(values[0]) == len(values):
+        return pa.DictionaryArray.from_arrays(np.zeros(len(values), np.int32), pa.array(values[:1], pa.string()))
     return pa.array(values, pa.string()).dictionary_encode()
+
+
+def _lists(values: Sequence[Sequence[Any]], kind: Any) -> Any:
+    if any(values):
+        return pa.array(values, pa.list_(kind))
+    return pa.ListArray.from_arrays(np.zeros(len(values) + 1, np.int32), pa.array([], kind))
+
+
+def _maps(values: Sequence[Mapping[str, str]]) -> Any:
+    if any(values):
+        return pa.array([list(value.items()) for value in values], _FIELDS)
+    return pa.MapArray.from_arrays(np.zeros(len(values) + 1, np.int32), pa.array([], pa.string()), pa.array([], pa.string()))
 
 
 def _durations(values: Sequence[int]) -> Any:

@@ -6,7 +6,7 @@ A missing number is NaN, so that a mean over it is not quietly wrong; a missing 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,10 +38,13 @@ class FeatureRows(msgspec.Struct, frozen=True):
 
 def feature_columns(batches: Sequence[FeatureRows]) -> pa.Table:
     """Return the columns of the table."""
-    return pa.concat_tables([_columns(batch) for batch in batches])
+    names = list(dict.fromkeys(name for batch in batches for name in batch.columns))
+    keys = {name: position for position, name in enumerate(names)}
+    dictionary = _strings(names)
+    return pa.concat_tables([_columns(batch, keys, dictionary) for batch in batches]).unify_dictionaries()
 
 
-def _columns(batch: FeatureRows) -> pa.Table:
+def _columns(batch: FeatureRows, keys: Mapping[str, int], dictionary: Any) -> pa.Table:
     numbers = {name: column for name, column in batch.columns.items() if column.dtype == np.float64}
     texts = {name: column for name, column in batch.columns.items() if column.dtype != np.float64}
     for name, column in texts.items():
@@ -49,35 +52,48 @@ def _columns(batch: FeatureRows) -> pa.Table:
         if float in set(map(type, values)):
             numbers[name] = np.array([value if type(value) is float else np.nan for value in values])
             texts[name] = np.array([value if type(value) is str else None for value in values], dtype=np.object_)
+    rows = len(batch)
     return pa.table(
         {
-            "model": pa.array([batch.model] * len(batch), pa.string()),
-            "version": pa.array(batch.versions, pa.string()),
+            "model": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), _strings([batch.model])),
+            "version": _strings(batch.versions).dictionary_encode(),
             "exchange_id": pa.array(batch.exchange_ids, pa.binary(16)),
             "row": pa.array(batch.rows, pa.uint32()),
             "started_at": pa.array(batch.times_ns, pa.timestamp("ns", "UTC")),
-            "numbers": _numbers(numbers, len(batch)),
-            "texts": _texts(texts, len(batch)),
+            "numbers": _maps(_numbers(numbers, rows), [keys[name] for name in numbers], dictionary),
+            "texts": _maps(_texts(texts, rows), [keys[name] for name in texts], dictionary),
         }
     )
 
 
-def _numbers(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> Any:
+class _Entries(NamedTuple):
+    """The entries of maps, one map after the other."""
+
+    offsets: npt.NDArray[np.int32]
+    """Where each map begins, and where the last one ends."""
+    columns: npt.NDArray[np.int64]
+    """Of each entry: which of the batch's columns it is of."""
+    values: Any
+
+
+def _numbers(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> _Entries:
+    matrix = np.empty((rows, len(columns)), np.float32)
     with np.errstate(over="ignore"):  # to infinity
-        matrix = np.column_stack([column.astype(np.float32) for column in columns.values()]) if columns else np.empty((rows, 0), np.float32)
-    offsets = np.arange(rows + 1, dtype=np.int32) * len(columns)
-    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.tile(np.arange(len(columns)), rows)), pa.array(matrix.ravel()))
+        for index, column in enumerate(columns.values()):
+            matrix[:, index] = column
+    return _Entries(np.arange(rows + 1, dtype=np.int32) * len(columns), np.tile(np.arange(len(columns)), rows), pa.array(matrix.ravel()))
 
 
-def _texts(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> Any:
+def _texts(columns: Mapping[str, npt.NDArray[Any]], rows: int) -> _Entries:
     matrix = np.column_stack(list(columns.values())) if columns else np.empty((rows, 0), np.object_)
     there = matrix != None  # noqa: E711 - entry by entry
-    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-    return pa.MapArray.from_arrays(pa.array(offsets), _names(columns, np.nonzero(there)[1]), _strings(matrix[there]))
+    return _Entries(np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32), np.nonzero(there)[1], _strings(matrix[there]))
 
 
-def _names(columns: Mapping[str, npt.NDArray[Any]], indexes: npt.NDArray[np.int64]) -> Any:
-    return _strings(list(columns)).take(pa.array(indexes))
+def _maps(entries: _Entries, keys: Sequence[int], dictionary: Any) -> Any:
+    """Return maps whose keys are sent once each, as ClickHouse keeps them; `keys` are those of the batch's columns in the dictionary."""
+    codes = np.array(keys, np.int32)[entries.columns]
+    return pa.MapArray.from_arrays(pa.array(entries.offsets), pa.DictionaryArray.from_arrays(codes, dictionary), entries.values)
 
 
 def _strings(values: Sequence[str]) -> Any:

@@ -21,7 +21,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from store.clickhouse.client import one_line
-from store.clickhouse.columns import UNFIT, StoredExchange, StoredOutcome, arrow_stream, exchange_columns, outcome_columns
+from store.clickhouse.columns import UNFIT, StoredExchange, StoredOutcome, arrow_stream, exchange_columns, insert_columns, outcome_columns
 
 Ranges: TypeAlias = Mapping[str, tuple[int, int]]
 """First and last sequence, by writer."""
@@ -104,7 +104,7 @@ class Inserter:
             return one_line(error)
         settings = {"insert_deduplication_token": _token(table.name, columns, salt)}
         try:
-            self._client.raw_insert(table.name, columns.column_names, arrow_stream(columns), settings, "ArrowStream")
+            insert_columns(self._client, table.name, columns, settings)
         except DatabaseError as error:
             if error.code not in _REFUSALS:
                 raise

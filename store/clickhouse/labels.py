@@ -12,7 +12,7 @@ import pyarrow as pa
 from records.exchange import Exchange
 from records.label import NO_EXCHANGE, Compared, Label, Labelled, Subject
 from store.clickhouse.client import Connection, Store
-from store.clickhouse.columns import arrow_stream
+from store.clickhouse.columns import insert_columns
 from store.clickhouse.queries import BODIES_AS_BYTES, EXCHANGE_COLUMNS, exchange_of
 
 _COLUMNS: Final = EXCHANGE_COLUMNS.replace("request_body,", "'' AS request_body,") + ", label_key"
@@ -138,7 +138,7 @@ class LabelTable:
 
     def _insert(self, table: str, columns: dict[str, Any]) -> None:
         with self._connection() as client:
-            client.raw_insert(table, list(columns), arrow_stream(pa.table(columns)), fmt="ArrowStream")
+            insert_columns(client, table, pa.table(columns))
 
 
 def _around(exchange_ids: Collection[bytes]) -> str:

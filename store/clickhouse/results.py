@@ -12,7 +12,7 @@ from records.baseline import Baseline
 from records.verdict import Verdict
 from records.window import WindowSummary
 from store.clickhouse.client import Connection, Store
-from store.clickhouse.columns import arrow_stream
+from store.clickhouse.columns import insert_columns
 from store.clickhouse.features import FeatureRows, feature_columns
 from store.clickhouse.rows import row
 
@@ -32,7 +32,7 @@ class ResultWriter:
         if batches:
             columns = feature_columns(batches)
             with self._connection() as client:
-                client.raw_insert("features", columns.column_names, arrow_stream(columns), fmt="ArrowStream")
+                insert_columns(client, "features", columns)
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Keep what the detectors said."""

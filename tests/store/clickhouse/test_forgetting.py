@@ -8,7 +8,7 @@ import pytest
 
 from records.exchange import Body, Exchange, Role
 from records.forgetting import Forgettable
-from store.clickhouse.columns import StoredExchange, arrow_stream, exchange_columns
+from store.clickhouse.columns import StoredExchange, exchange_columns, insert_columns
 from store.clickhouse.forgetting import ON_THEIR_WAY, Forgetter
 from store.clickhouse.inserter import DeadLetter, Inserter
 from store.clickhouse.schema import TABLES
@@ -27,7 +27,7 @@ def keep(client, number: int, exchange: Exchange) -> None:
     shadow = make_exchange(number, exchange_id=exchange.exchange_id, role=Role.SHADOW, arm="candidate", request_id=exchange.request_id)
     key = f"key-{number}"
     columns = exchange_columns([StoredExchange("w1", 2 * number + place, each, "fraud", "", label_key=key) for place, each in enumerate((exchange, shadow))])
-    client.raw_insert("exchanges", columns.column_names, arrow_stream(columns), fmt="ArrowStream")
+    insert_columns(client, "exchanges", columns)
     client.command(f"INSERT INTO outcomes (writer, sequence, exchange_id) VALUES ('w1', {number}, '{uuid(exchange)}')")
     client.command(f"INSERT INTO features (model, exchange_id, started_at) VALUES ('fraud', '{uuid(exchange)}', now())")
     client.command(f"INSERT INTO labelled (model, exchange_id, request_id, started_at) VALUES ('fraud', '{uuid(exchange)}', '{exchange.request_id}', now())")
