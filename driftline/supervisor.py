@@ -14,13 +14,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
+from config.load import ConfigError
 from driftline.children import STOPPING, SUCCEEDED
-from driftline.handover import Handover, handover_of, rehearse, replace_self
+from driftline.handover import Handover, handover_of, received, rehearse, replace_self
 from driftline.keeping import Child, ChildPlan, StartError
 from driftline.process import Process
 
@@ -236,3 +237,20 @@ class Supervisor:
 
 def _descriptors(children: Iterable[Child]) -> set[int]:
     return {fd for child in children for fd in child.plan.pass_fds}
+
+
+def run_site(make: Callable[[Handover | None], Site]) -> int:
+    """Run a site until it is told to stop; return the exit status. `make` returns it, or raises ConfigError, OSError or ValueError."""
+    try:
+        handover = received()
+        site = make(handover)
+    except (ConfigError, OSError, ValueError) as error:
+        sys.stderr.write(f"driftline: {error}\n")
+        return 2
+    if handover is not None and handover.rehearsal:
+        return 0
+
+    async def run() -> int:
+        return await Supervisor(site, handover).run()
+
+    return asyncio.run(run())

@@ -11,7 +11,6 @@ client ──▶ proxy worker ──▶ upstream            (proxy/, one process
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import socket
@@ -27,7 +26,7 @@ from config.addresses import written
 from config.load import ConfigError
 from config.settings import ProxySettings, RuntimeSettings, Settings
 from driftline.children import write_task
-from driftline.handover import Handover, received
+from driftline.handover import Handover
 from driftline.keeping import ChildPlan
 from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
@@ -35,7 +34,7 @@ from driftline.process import Process
 from driftline.runtime_site import require_models
 from driftline.runtime_task import runtime_plan
 from driftline.spooling import keys_of
-from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, Site, Supervisor
+from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, run_site
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
 from proxy.certificates import Stamp, stamp_of
@@ -52,23 +51,6 @@ _Told: TypeAlias = tuple[Settings, Stamp]
 def supervise(read: Callable[[], Settings], *, monitored: bool) -> int:
     """Run what the settings ask for until it is told to stop; return the exit status. `read` returns the settings, each time anew, or raises ConfigError."""
     return run_site(lambda handover: Topology(read, handover, monitored=monitored))
-
-
-def run_site(make: Callable[[Handover | None], Site]) -> int:
-    """Run a site until it is told to stop; return the exit status. `make` returns it, or raises ConfigError, OSError or ValueError."""
-    try:
-        handover = received()
-        site = make(handover)
-    except (ConfigError, OSError, ValueError) as error:
-        sys.stderr.write(f"driftline: {error}\n")
-        return 2
-    if handover is not None and handover.rehearsal:
-        return 0
-
-    async def run() -> int:
-        return await Supervisor(site, handover).run()
-
-    return asyncio.run(run())
 
 
 WORKER_MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": "4194304", "MALLOC_TOP_PAD_": "1048576", "MALLOC_MMAP_THRESHOLD_": "4194304"}

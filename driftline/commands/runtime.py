@@ -9,8 +9,8 @@ from typing import Final
 from config.options import add_config_option, add_option, settings_of
 from driftline.children import log_to_stderr
 from driftline.runtime_site import RuntimeSite
+from driftline.supervisor import run_site
 from driftline.tools.arguments import add_tools
-from driftline.topology import run_site
 
 _NEEDED: Final = ("numpy", "onnxruntime", "orjson", "prometheus_client")
 
