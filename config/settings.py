@@ -414,6 +414,14 @@ class RuntimeSettings(Section, frozen=True):
             example="0.0.0.0:8000",
         ),
     ] = None
+    admin: Annotated[
+        Address | None,
+        setting(
+            "Where it answers operators: metrics, and the repository API. By default where it serves for `driftline runtime`; for `driftline up` `unix:` with "
+            "`runtime-admin.sock` in the data directory, where the monitor asks for the metrics.",
+            example="127.0.0.1:8002",
+        ),
+    ] = None
     device: Annotated[Device, setting("Where models are computed: `auto` is CUDA where there is such a device.", example="cpu")] = Device.AUTO
     poll_interval: Annotated[Seconds, setting("How often the directory is looked at for new versions.", at_least="10ms")] = Seconds(2)
     max_body: Annotated[Bytes, setting("The largest request body that is accepted (413).", at_least="1 KiB")] = Bytes.parse("64 MiB")
@@ -444,6 +452,11 @@ class Settings(Section, frozen=True):
     def runtime_address(self) -> Address:
         """Where the runtime serves behind the proxy, its default resolved."""
         return self.runtime.listen or Address(str((Path(self.data_dir) / "runtime.sock").resolve()), 0)
+
+    @property
+    def runtime_admin(self) -> Address:
+        """Where the runtime answers operators behind the proxy, its default resolved."""
+        return self.runtime.admin or Address(str((Path(self.data_dir) / "runtime-admin.sock").resolve()), 0)
 
     @property
     def spool_directory(self) -> Path:

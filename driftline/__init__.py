@@ -13,6 +13,7 @@
 - `runtime`            the process that serves models
 - `runtime_task`       what a supervisor hands to it
 - `runtime_site`       the runtime alone
+- `runtime_figures`    what the runtime counts, for the monitor to show
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
 - `check`              looks whether a monitor could work by new settings
@@ -34,6 +35,7 @@
 - `certificate_expiry` when the certificates that the settings name end
 - `views`              what the operator's surface shows
 - `store_access`       questions to the store from a command
+- `unix_connection`    HTTP over a unix socket, for these and for the runtime's figures
 - `stored_exchanges`   stored traffic, exchange by exchange
 - `periods`            how commands ask for stored traffic
 - `time_argument`      times on the command line

@@ -29,7 +29,9 @@ async def _serve(task: RuntimeTask) -> int:
     except ModelError as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT
-    await server.serve(socket.socket(fileno=task.listening_fd), stop, say_ready)
+    clients, operators = (None if fd is None else socket.socket(fileno=fd) for fd in task.sockets)
+    assert clients is not None
+    await server.serve(clients, stop, say_ready, operators)
     return 0
 
 

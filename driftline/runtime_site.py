@@ -1,4 +1,4 @@
-"""The runtime alone: one process that serves models, and a supervisor that holds its socket."""
+"""The runtime alone: one process that serves models, and a supervisor that holds its sockets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from config.load import ConfigError
 from config.settings import Settings
 from driftline.handover import Handover
 from driftline.listening import address_of, listen
-from driftline.runtime_task import runtime_plan
+from driftline.runtime_task import RuntimeSockets, inherited, runtime_plan
 from driftline.supervisor import WORKER_STAGE, Plans, RefusedError
 
 DEFAULT_ADDRESS: Final = Address("127.0.0.1", 8000)
+_NEEDS_A_RESTART: Final = "runtime.listen and runtime.admin can change only by stopping and starting again"
 
 
 class RuntimeSite:
@@ -27,16 +28,17 @@ class RuntimeSite:
         self._read = read
         self._settings = settings = read()
         require_models(settings)
-        self.fixed = {"runtime.listen": str(_address(settings))}
+        self.fixed = _fixed(settings)
         if handover is not None and handover.fixed != self.fixed:
-            raise ValueError("runtime.listen can change only by stopping and starting again")
+            raise ValueError(_NEEDS_A_RESTART)
         listening = listen(_address(settings)) if handover is None else socket.socket(fileno=handover.listening_fd)
         self._address = address_of(listening)
         self.listening_fd = listening.detach()
+        self._sockets = RuntimeSockets(self.listening_fd, _operators_fd(settings.runtime.admin, handover))
 
     def plans(self) -> Plans:
         """See Site."""
-        return Plans((runtime_plan(self._settings.runtime, self.listening_fd, WORKER_STAGE),))
+        return Plans((runtime_plan(self._settings.runtime, self._sockets, WORKER_STAGE),))
 
     async def reload(self) -> Plans:
         """See Site."""
@@ -45,8 +47,8 @@ class RuntimeSite:
             require_models(settings)
         except (ConfigError, OSError) as error:
             raise RefusedError(str(error)) from None
-        if str(_address(settings)) != self.fixed["runtime.listen"]:
-            raise RefusedError("runtime.listen can change only by stopping and starting again")
+        if _fixed(settings) != self.fixed:
+            raise RefusedError(_NEEDS_A_RESTART)
         self._settings = settings
         return self.plans()
 
@@ -60,10 +62,24 @@ class RuntimeSite:
 
     def close(self) -> None:
         """See Site."""
-        if self._address.is_unix:
-            with suppress(OSError):  # somebody has removed it already
-                Path(self._address.host).unlink()
-        os.close(self.listening_fd)
+        for address in (self._address, self._settings.runtime.admin):
+            if address is not None and address.is_unix:
+                with suppress(OSError):  # somebody has removed it already
+                    Path(address.host).unlink()
+        os.close(self.listening_fd)  # the operators' stays open, as long as somebody answers there
+
+
+def _fixed(settings: Settings) -> dict[str, str]:
+    """Return the settings that hold for as long as the process lives."""
+    return {"runtime.listen": str(_address(settings)), "runtime.admin": str(settings.runtime.admin or "")}
+
+
+def _operators_fd(address: Address | None, handover: Handover | None) -> int | None:
+    """Return the socket for operators: a former self's, where that had one; None where they have no address of their own. Raises OSError."""
+    if address is None:
+        return None
+    fds = inherited(handover, WORKER_STAGE)
+    return fds[1] if len(fds) > 1 else listen(address, "runtime.admin in the settings").detach()
 
 
 def _address(settings: Settings) -> Address:

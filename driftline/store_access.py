@@ -8,15 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from config.addresses import socket_name
 from config.settings import Settings
+from driftline.unix_connection import UnixConnection
 from records.audit import user_name
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 from store.audit import AuditLog
@@ -35,19 +34,11 @@ Ask: TypeAlias = Callable[[str, str], bytes]
 """Takes a query and an output format; raises what `ask` raises."""
 
 
-class MonitorConnection(http.client.HTTPConnection):
-    """HTTP over a monitor's unix socket."""
+class MonitorConnection(UnixConnection):
+    """To a monitor."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("monitor", timeout=_TIMEOUT_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect. Raises OSError."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        with socket_name(self._path) as name:
-            self.sock.connect(name)
+        super().__init__(path, _TIMEOUT_SECONDS)
 
 
 def connect_to_monitor(settings: Settings) -> MonitorConnection | None:

@@ -32,7 +32,7 @@ from driftline.listening import address_of, listen
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.process import Process
 from driftline.runtime_site import require_models
-from driftline.runtime_task import runtime_plan
+from driftline.runtime_task import RuntimeSockets, inherited, runtime_plan
 from driftline.spooling import keys_of
 from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, run_site
 from driftline.worker_task import WorkerTask
@@ -78,7 +78,7 @@ class Topology:
             listening = socket.socket(fileno=handover.listening_fd)
         self._address = address_of(listening)
         self.listening_fd = listening.detach()
-        self._runtime_fd = _runtime_socket(settings, handover) if settings.runtime.models else None
+        self._runtime_sockets = _runtime_sockets(settings, handover) if settings.runtime.models else None
 
     def plans(self) -> Plans:
         """See Site."""
@@ -122,8 +122,12 @@ class Topology:
         os.close(self.listening_fd)  # the runtime's stays open: workers finish what they have
 
     def _plans(self, settings: Settings, *, monitor: bool) -> Plans:
-        runtime = () if self._runtime_fd is None or not settings.runtime.models else (runtime_plan(settings.runtime, self._runtime_fd, RUNTIME_STAGE),)
-        return Plans((*self._worker_plans(settings), *runtime), _monitor_plan(settings) if monitor else None)
+        return Plans((*self._worker_plans(settings), *self._runtime_plans(settings)), _monitor_plan(settings) if monitor else None)
+
+    def _runtime_plans(self, settings: Settings) -> tuple[ChildPlan, ...]:
+        if self._runtime_sockets is None:
+            return ()
+        return (runtime_plan(_for_runtime(settings), self._runtime_sockets, RUNTIME_STAGE),)
 
     def _worker_plans(self, settings: Settings) -> tuple[ChildPlan, ...]:
         workers = settings.proxy.workers
@@ -154,15 +158,21 @@ def _put_on_record(before: Settings, after: Settings) -> None:
         sys.stderr.write(f"driftline: the change of settings cannot be put on record: {error.strerror}\n")
 
 
-def _runtime_socket(settings: Settings, handover: Handover | None) -> int:
-    """Return the socket that the runtime listens on: a former self's, where that had one. Raises ConfigError, OSError or ValueError."""
+def _runtime_sockets(settings: Settings, handover: Handover | None) -> RuntimeSockets:
+    """Return the sockets that the runtime listens on: a former self's, where that had some. Raises ConfigError, OSError or ValueError."""
     require_models(settings)
     if importlib.util.find_spec("onnxruntime") is None:
         raise ValueError("runtime.models needs the package onnxruntime; install it with: pip install 'driftline[runtime]'")
-    for child in handover.children if handover else ():
-        if child.plan.stage == RUNTIME_STAGE:
-            return child.plan.pass_fds[0]
-    return listen(settings.runtime_address, "runtime.listen in the settings").detach()
+    fds = inherited(handover, RUNTIME_STAGE)
+    return RuntimeSockets(
+        fds[0] if fds else listen(settings.runtime_address, "runtime.listen in the settings").detach(),
+        fds[1] if len(fds) > 1 else listen(settings.runtime_admin, "runtime.admin in the settings").detach(),
+    )
+
+
+def _for_runtime(settings: Settings) -> RuntimeSettings:
+    """Return what the runtime is told: clients come through the proxy, and operators have an address of their own."""
+    return replace(settings.runtime, admin=settings.runtime_admin)
 
 
 def _monitor_plan(settings: Settings) -> ChildPlan:
@@ -172,7 +182,8 @@ def _monitor_plan(settings: Settings) -> ChildPlan:
 
 def _for_monitor(settings: Settings) -> Settings:
     """Return what the monitor is told: it need not start anew for what only the data plane heeds."""
-    return replace(settings, proxy=ProxySettings(), runtime=RuntimeSettings())
+    runtime = RuntimeSettings(models=settings.runtime.models, admin=settings.runtime_admin) if settings.runtime.models else RuntimeSettings()
+    return replace(settings, proxy=ProxySettings(), runtime=runtime)
 
 
 def _told(settings: Settings) -> _Told:
@@ -181,16 +192,23 @@ def _told(settings: Settings) -> _Told:
 
 
 def _fixed(settings: Settings) -> dict[str, str]:
-    """Return the settings that hold for as long as the process lives."""
-    runtime = {"runtime.listen": str(settings.runtime_address)} if settings.runtime.models else {}
-    return {**runtime, "proxy.listen": str(settings.proxy.listen), "data_dir": settings.data_dir, "spool.directory": str(settings.spool_directory)}
+    """Return the settings that hold for as long as the process lives; the runtime's are empty where there is none."""
+    runtime = settings.runtime.models
+    return {
+        "runtime.listen": str(settings.runtime_address) if runtime else "",
+        "runtime.admin": str(settings.runtime_admin) if runtime else "",
+        "proxy.listen": str(settings.proxy.listen),
+        "data_dir": settings.data_dir,
+        "spool.directory": str(settings.spool_directory),
+    }
 
 
 def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
     """Raise ValueError where settings differ that cannot."""
-    differing = [f"{key} (running with {running[key]}, found {value})" for key, value in asked.items() if running.get(key) != value]
+    differing = [key for key in asked if running.get(key, "") != asked[key]]
     if differing:
-        raise ValueError(f"{' and '.join(differing)} can change only by stopping and starting again")
+        told = " and ".join(f"{key} (running with {running.get(key) or 'none'}, found {asked[key] or 'none'})" for key in differing)
+        raise ValueError(f"{told} can change only by stopping and starting again")
 
 
 def _require_secrets(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from config.settings import RouteSettings, Settings
 from driftline.certificate_expiry import CertificateExpiry
 from driftline.labelling import Labelling
 from driftline.risk_watching import RiskWatching
+from driftline.runtime_figures import runtime_figures
 from driftline.watching import Watching
 from records.alert import Alert
 from records.exchange import Exchange
@@ -56,6 +57,7 @@ class MonitorViews:
         self._desk = desk
         self._queries = queries
         self._running = running
+        self._runtime = settings.runtime.admin
         self._started_at_ns = time.time_ns()
 
     def unready(self) -> Sequence[str]:
@@ -81,6 +83,7 @@ class MonitorViews:
             **self._loader_counters(),
             **self._labelling.counters(),
             **self._risk.counters(),
+            **(runtime_figures(self._runtime) if self._runtime else {}),
         }
         return self._report(stock), counted
 

@@ -27,7 +27,12 @@ class Action(StrEnum):
     MLFLOW_PING = "mlflow_ping"
     MLFLOW_VERSION = "mlflow_version"
     METRICS = "metrics"
+    SAMPLES = "samples"
     UNKNOWN = "unknown"
+
+
+FOR_OPERATORS: Final = frozenset({Action.METRICS, Action.SAMPLES, Action.V2_INDEX, Action.V2_LOAD, Action.V2_UNLOAD})
+"""What shows how the models are run, or changes which of them serve."""
 
 
 class Target(NamedTuple):
@@ -60,6 +65,7 @@ _ROUTES: Final = tuple(
         (Action.MLFLOW_PING, "GET", r"/ping|/health"),
         (Action.MLFLOW_VERSION, "GET", r"/version"),
         (Action.METRICS, "GET", r"/metrics"),
+        (Action.SAMPLES, "GET", r"/samples"),
     )
 )
 

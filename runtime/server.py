@@ -1,4 +1,4 @@
-"""One process of the runtime: a listening socket, the models, the ticks, and the drain."""
+"""One process of the runtime: a listening socket for clients and perhaps one for operators, the models, the ticks, and the drain."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Server:
-    """Serves a directory of models on one socket."""
+    """Serves a directory of models."""
 
     def __init__(self, settings: RuntimeSettings, render_metrics: RenderMetrics) -> None:
         """Raises ModelError, with a sentence for the user, where ONNX Runtime cannot be used."""
@@ -40,14 +40,22 @@ class Server:
         self._settings = settings
         crowd = Crowd()
         self._catalogue = Catalogue(Repository(Path(settings.models)), settings.device, crowd)
-        self._service = Service(self._catalogue, render_metrics)
+        self._service = Service(self._catalogue, render_metrics, for_operators=settings.admin is None)
         self._shared = Shared(self._service.handle, crowd, settings.max_body)
+        self._operators = Shared(Service(self._catalogue, render_metrics, for_operators=True).handle, Crowd(), settings.max_body)
 
-    async def serve(self, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Answer from when everything in the directory has been tried, and `on_ready` is called, until `stop` is set; then finish what is in flight."""
+    async def serve(
+        self, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None, admin: socket.socket | None = None
+    ) -> None:
+        """Answer from when everything in the directory has been tried, and `on_ready` is called, until `stop` is set; then finish what is in flight.
+
+        `admin` is the socket for operators, where the settings have an address for them.
+        """
         loop = asyncio.get_running_loop()
         await self._catalogue.look()
-        server = await loop.create_server(self._new_protocol, sock=listening, backlog=_BACKLOG)
+        server = await loop.create_server(lambda: _protocol(self._shared), sock=listening, backlog=_BACKLOG)
+        if admin is not None:
+            await loop.create_server(lambda: _protocol(self._operators), sock=admin, backlog=_BACKLOG)
         gc.freeze()  # nothing on a request's path makes reference cycles: the collector need not look at what start-up left
         on_ready()
         tasks = [
@@ -62,15 +70,13 @@ class Server:
             task.cancel()
         self._catalogue.close()
 
-    def _new_protocol(self) -> asyncio.Protocol:
-        return cast("asyncio.Protocol", Connection(self._shared))  # one by its methods
-
     def _sweep(self) -> None:
         self._catalogue.sweep(time.perf_counter_ns())
 
     def _each_second(self, stop: asyncio.Event) -> None:
-        self._shared.tick(time.time())
-        self._shared.sweep(asyncio.get_running_loop().time())
+        for shared in (self._shared, self._operators):
+            shared.tick(time.time())
+            shared.sweep(asyncio.get_running_loop().time())
         self._catalogue.scale(_SECOND)
         limit = self._settings.max_memory
         if limit is not None and _resident_bytes() > limit and not stop.is_set():
@@ -92,6 +98,10 @@ class Server:
     async def _connections_gone(self, deadline: float) -> None:
         while self._shared.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - ends for two reasons, once in a process
             await asyncio.sleep(0.01)
+
+
+def _protocol(shared: Shared) -> asyncio.Protocol:
+    return cast("asyncio.Protocol", Connection(shared))  # one by its methods
 
 
 async def _every(seconds: float, act: Callable[[], None]) -> None:

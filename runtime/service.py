@@ -27,7 +27,7 @@ from runtime.lane import Lane
 from runtime.open_inference import JSON_LENGTH, Asked
 from runtime.refusal import Refused
 from runtime.reply import BINARY, JSON, Recipient, Reply
-from runtime.routes import Action, Target, target_of
+from runtime.routes import FOR_OPERATORS, Action, Target, target_of
 from runtime.tally import Samples
 
 RenderMetrics: TypeAlias = Callable[[Samples, str], tuple[bytes, str]]
@@ -42,8 +42,10 @@ _MLFLOW_CODES: Final = {404: "RESOURCE_DOES_NOT_EXIST", 503: "TEMPORARILY_UNAVAI
 class Service:
     """Answers requests. Only what loads, unloads or renders is answered later than `handle` returns, beside what is computed."""
 
-    def __init__(self, catalogue: Catalogue, render_metrics: RenderMetrics) -> None:
+    def __init__(self, catalogue: Catalogue, render_metrics: RenderMetrics, *, for_operators: bool) -> None:
+        """`for_operators` says whether what is for them (`routes.FOR_OPERATORS`) is answered too."""
         self.draining = False
+        self._for_operators = for_operators
         self._catalogue = catalogue
         self._render_metrics = render_metrics
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,6 +72,8 @@ class Service:
 
     def _handle(self, target: Target, head: RequestHead, body: bytes, recipient: Recipient) -> Inference | None:
         action = target.action
+        if action in FOR_OPERATORS and not self._for_operators:
+            raise Refused(404, "expected a path for clients: metrics and the model repository are answered at the address runtime.admin")
         if action is Action.V1_PREDICT:
             return self._predict(target, head, body, recipient)
         if action is Action.MLFLOW_PREDICT:
@@ -103,9 +107,8 @@ class Service:
         """Answer what is asked about the server and its models."""
         match target.action:
             case Action.V2_SERVER:
-                return _json(
-                    {"name": "driftline", "version": metadata.version("driftline"), "extensions": ["binary_tensor_data", "model_repository", "schedule_policy"]}
-                )
+                extensions = ["binary_tensor_data", *(["model_repository"] if self._for_operators else []), "schedule_policy"]
+                return _json({"name": "driftline", "version": metadata.version("driftline"), "extensions": extensions})
             case Action.V2_LIVE:
                 return _json({"live": True})
             case Action.V2_READY | Action.MLFLOW_PING:
@@ -117,6 +120,8 @@ class Service:
                 return _json({"name": target.model, "ready": not lane.fault}, 503 if lane.fault else 200)
             case Action.V2_INDEX:
                 return _json([_listed(each) for each in self._catalogue.index()])
+            case Action.SAMPLES:
+                return _json(list(self._catalogue.samples()))
             case Action.V1_STATUS:
                 return _json(self._v1_status(target))
             case Action.MLFLOW_VERSION:

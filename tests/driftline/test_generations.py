@@ -105,9 +105,10 @@ async def test_a_reload_takes_a_baseline_that_was_made_anew_in_the_same_file(up,
     [
         ("proxy:\n  workers: many\nroutes:\n- upstream: {upstream}\n", "driftline.yaml:2: proxy.workers: expected a whole number"),
         ("spool:\n  directory: elsewhere\nroutes:\n- upstream: {upstream}\n", "can change only by stopping and starting again"),
+        ("runtime:\n  models: /tmp\nroutes:\n- upstream: {upstream}\n", "runtime.listen (running with none, found unix:"),
         ("routes:\n- upstream: {upstream}\n  baseline: absent.json\n", "absent.json"),
     ],
-    ids=["mistaken", "fixed", "of no use to the monitor"],
+    ids=["mistaken", "fixed", "another process", "of no use to the monitor"],
 )
 async def test_bad_settings_are_refused_and_the_old_ones_stay(up, upstream, clients_of, tmp_path, settings, complaint):
     config = settings_file(tmp_path, f"routes:\n- upstream: {upstream.url}\n")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, UnixConnector
 
 from tests.runtime.graphs import WEIGHTS, linear
 
@@ -41,6 +41,49 @@ async def test_a_directory_of_models_is_all_that_up_needs_and_a_killed_runtime_c
     assert counts["captured"] == counts["stored"] == 11
     assert set(await service.rows("model, status")) == {("m", "200")}
     assert await service.stop() == 0
+
+
+async def test_what_is_for_operators_is_not_for_clients_of_the_proxy(up, models: Path) -> None:
+    service = await up("--models", str(models))
+    async with ClientSession() as session:
+        await ask(session, service.url)
+        for method, path in (("GET", "/metrics"), ("GET", "/samples"), ("POST", "/v2/repository/index"), ("POST", "/v2/repository/models/m/unload")):
+            async with session.request(method, service.url + path) as reply:
+                assert (reply.status, "runtime.admin" in await reply.text()) == (404, True), path
+        async with session.get(f"{service.admin}/metrics") as reply:
+            page = await reply.text()
+        assert 'driftline_runtime_requests_total{model="m",version="1"} 1.0' in page
+        assert 'driftline_up{component="runtime"} 1.0' in page
+    async with ClientSession(connector=UnixConnector(str(service.data_dir / "runtime-admin.sock"))) as session:
+        async with session.post("http://x/v2/repository/models/m/unload") as reply:
+            assert reply.status == 200
+        async with session.post("http://x/v2/models/m/infer", data=BODY) as reply:
+            assert reply.status == 503
+
+
+async def test_operators_may_have_an_address_of_their_own_when_the_runtime_is_alone(models: Path, tmp_path: Path, free_address) -> None:
+    listen, admin = free_address(), free_address()
+    (tmp_path / "driftline.yaml").write_text(f"runtime:\n  admin: {admin}\n")
+    command = ("driftline", "runtime", "--config", str(tmp_path / "driftline.yaml"), "--models", str(models), "--listen", listen)
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=environment())
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(40), ClientSession() as session:
+            while b"serving the models in" not in (line := await process.stderr.readline()):
+                assert line
+            for change in (b"", b"again"):
+                async with session.get(f"http://{listen}/metrics") as reply:
+                    assert reply.status == 404
+                async with session.get(f"http://{admin}/metrics") as reply:
+                    assert reply.status == 200
+                if not change:
+                    process.send_signal(signal.SIGUSR2)
+                    while b"serving the models in" not in (line := await process.stderr.readline()):
+                        assert line
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+    assert process.returncode == 0
 
 
 async def test_reloading_settings_drops_no_request(up, models: Path) -> None:
