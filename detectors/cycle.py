@@ -89,26 +89,29 @@ def hour_in_words(cycle_seconds: int, at_ns: int) -> str:
     return hours if cycle_seconds == Cycle.DAY.seconds else f"{_DAYS[moment.weekday()]} {hours}"
 
 
-def expected(baseline: FeatureBaseline, rows: int, at_ns: int) -> Tally:
-    """Return what a feature's baseline of so many rows lets expect at a time: all of it, where it has no cycle."""
-    whole = Tally.of_baseline(baseline, rows)
-    return Season(whole, Tally.of_slices(baseline)).expected(at_ns) if baseline.slices else whole
-
-
 class Season:
     """What one feature is expected to be at each time."""
 
     def __init__(self, baseline: Tally, slices: Sequence[Tally]) -> None:
-        """`slices` are the baseline's rows by hour of the cycle."""
+        """`slices` are the baseline's rows by hour of the cycle; none where nothing repeats."""
         self._baseline = baseline
         self._differences: Final = np.array([each.frequencies() - baseline.frequencies() for each in slices])
 
+    @classmethod
+    def of(cls, baseline: FeatureBaseline, rows: int) -> Season:
+        """Return that of a feature's baseline of so many rows."""
+        return cls(Tally.of_baseline(baseline, rows), Tally.of_slices(baseline))
+
     def expected(self, at_ns: int) -> Tally:
         """Return what the baseline would be if all of it were of this time."""
+        if not len(self._differences):
+            return self._baseline
         return Tally.from_frequencies(self._baseline.frequencies() + self._difference(at_ns), self._baseline.rows)
 
     def without(self, tally: Tally, at_ns: int) -> Tally:
         """Return a window's tally as it would be without the cycle; `at_ns` is the middle of its time."""
+        if not len(self._differences):
+            return tally
         seen = tally.frequencies() - self._difference(at_ns)
         return Tally.from_frequencies(seen, tally.rows) if tally.present else tally
 

@@ -34,18 +34,17 @@ class FeatureWatch(Watch[Tally]):
         tests, effects = feature_tests(baseline, rows, risk, statistics)
         self._tests = {test.name: test for test in tests}
         dependence, counts = Dependence(baseline.memories), Tally.of_baseline(baseline, rows)
-        self._counts = counts
-        self._season = Season(counts, Tally.of_slices(baseline)) if baseline.slices else None
+        self._season = Season.of(baseline, rows)
         self._wandering = Wandering(counts, dependence)
         super().__init__(baseline.name, self._tests, effects, dependence.worth, POOLED_ROWS * dependence.design_effect(POOLED_ROWS))
 
     def without_cycle(self, tally: Tally, at_ns: int) -> Tally:
         """Return a window as it would be without the baseline's cycle; `at_ns` is the middle of its time."""
-        return tally if self._season is None else self._season.without(tally, at_ns)
+        return self._season.without(tally, at_ns)
 
     def expected(self, at_ns: int) -> Tally:
         """Return what the baseline lets expect of a window; `at_ns` is the middle of its time."""
-        return self._counts if self._season is None else self._season.expected(at_ns)
+        return self._season.expected(at_ns)
 
     def news(self, tally: Tally) -> News:
         """Return what is new in the next window."""

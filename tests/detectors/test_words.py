@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from detectors.baseline import build_baseline
-from detectors.cycle import Cycle, Timed, expected
+from detectors.cycle import Cycle, Season, Timed
 from detectors.summary import WindowAccumulator
 from detectors.tally import Tally
 from detectors.words import describe, describe_baseline
@@ -61,7 +61,7 @@ def test_where_the_baseline_has_a_cycle_its_hour_is_what_is_compared_with(tidal)
     accumulator.add({"number": 20 + rng.normal(size=500), "level": np.full(500, "pm", dtype=object), "gaps": np.ones(500)}, 0, 500)
     at_ns = 100 * 24 * HOUR_NS + 20 * HOUR_NS + HOUR_NS // 2
     summary = accumulator.summary(index=0, opened_at_ns=at_ns, closed_at_ns=at_ns)
-    words = {each.name: describe(each, expected(each, tidal.rows, at_ns), summary.features[each.name], 500) for each in tidal.features}
+    words = {each.name: describe(each, Season.of(each, tidal.rows).expected(at_ns), summary.features[each.name], 500) for each in tidal.features}
     assert words["number"].startswith("mean 20.")
     assert float(words["number"].split()[1]) == pytest.approx(20, abs=0.2)  # all of it would be 11.5
     assert "sd)" in words["number"]
