@@ -317,7 +317,7 @@ class DriftSettings(Section, frozen=True):
     categorical_statistics: Annotated[
         tuple[CategoricalStatistic, ...],
         setting("What gives evidence of drift in features with levels, beside the rates of what is wrong with them; likewise."),
-    ] = (CategoricalStatistic.CHI_SQUARED,)
+    ] = (CategoricalStatistic.CHI_SQUARED, CategoricalStatistic.PSI)
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
 
 

@@ -3,7 +3,9 @@
 Everything is rendered from `records.ports.Views`, which driftline/topology.py implements; nothing here knows where it comes from.
 
 - `api`             the JSON API, the health checks and the metrics page: one table of endpoints
-- `picture`         a feature of an explained window as SVG
+- `explaining`      why a verdict is what it is
+- `report`          that as a page for people
+- `picture`         one of its features as SVG
 - `documents`       records as the JSON API shows them
 - `metrics`         the same views in Prometheus's exposition format
 - `bodies`          labels and events that callers send

@@ -15,6 +15,7 @@ from console.accepting import AcceptDesk
 from console.audit import audited
 from console.bodies import BodyDesk
 from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
+from console.explaining import ExplainDesk
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
@@ -69,6 +70,7 @@ class _Api:
         self._take_events = take_events
         self._bodies = BodyDesk()
         self._accepting = AcceptDesk(accept, store)
+        self._explaining = ExplainDesk(views, store)
         self._metrics = MetricsPage(views)
 
     async def index(self, _: web.Request) -> web.Response:
@@ -113,6 +115,15 @@ class _Api:
             await self._known_model(name)
         return json_reply({"model": name, "windows": [verdict_document(verdict) for verdict in verdicts]})
 
+    async def explanation(self, request: web.Request) -> web.Response:
+        return await self._explaining.document(request)
+
+    async def report(self, request: web.Request) -> web.Response:
+        return await self._explaining.report(request)
+
+    async def picture(self, request: web.Request) -> web.Response:
+        return await self._explaining.picture(request)
+
     async def alerts(self, _: web.Request) -> web.Response:
         alerts = await asyncio.to_thread(self._views.alerts)
         return json_reply({"alerts": [alert_document(alert) for alert in alerts]})
@@ -141,6 +152,19 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
     Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"kind", "limit"})),
     Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", _Api.accept, method="POST"),
+    Endpoint(
+        "/api/v1/models/{model}/windows/{window}/explanation",
+        "Why the verdict on a window, by its index or `latest`, is what it is: baseline against now, since when, examples.",
+        _Api.explanation,
+        frozenset({"baseline"}),
+    ),
+    Endpoint("/api/v1/models/{model}/windows/{window}/report", "The same as a page for people, with pictures.", _Api.report, frozenset({"baseline"})),
+    Endpoint(
+        "/api/v1/models/{model}/windows/{window}/picture",
+        "One feature of it as SVG, the heaviest where none is named.",
+        _Api.picture,
+        frozenset({"baseline", "feature"}),
+    ),
     Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
     Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
     Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", _Api.labels, method="POST"),

@@ -13,6 +13,7 @@ import msgspec
 
 from records.alert import Alert
 from records.exchange import Body, Exchange
+from records.explanation import Explanation
 from records.ids import format_uuid
 from records.status import Counts, ModelStatus, StatusReport
 from records.times import format_time
@@ -62,6 +63,11 @@ def model_document(model: ModelStatus) -> Document:
 def verdict_document(verdict: Verdict) -> Document:
     """Return one window's verdict."""
     return _document(verdict) | {"carriers": verdict.carriers}
+
+
+def explanation_document(explanation: Explanation) -> Document:
+    """Return why a verdict is what it is, by numbers."""
+    return _document(explanation)
 
 
 def alert_document(alert: Alert) -> Document:

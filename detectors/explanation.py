@@ -39,13 +39,17 @@ class Shown(NamedTuple):
     rows: int
     features: frozenset[str]
 
+    @classmethod
+    def of(cls, verdict: Verdict) -> Shown:
+        """Return what a verdict says of them."""
+        return cls(verdict.opened_at_ns, verdict.rows, frozenset(each.feature for each in verdict.features if each.effect_above_floor))
+
 
 def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before: Sequence[Shown]) -> Explanation:
     """Explain a window by its verdict, its counts and its baseline; `before` are the windows before it against the same baseline, the latest first."""
     wanted = [feature for feature in verdict.features if feature.feature in verdict.carriers] or [each for each in verdict.features if each.share > 0]
     features = {feature.name: feature for feature in baseline.features}
-    this = Shown(summary.opened_at_ns, summary.rows, frozenset(each.feature for each in verdict.features if each.effect_above_floor))
-    windows = [this, *before]
+    windows = [Shown.of(verdict), *before]
     explained = [_explained(each, features.get(each.feature), baseline.rows, summary, _since(each.feature, windows)) for each in wanted[:FEATURES_AT_MOST]]
     since_at_ns = min((_since(name, windows) for name in verdict.carriers), default=0)
     inside = [each for each in windows if since_at_ns and each.opened_at_ns >= since_at_ns]
@@ -77,7 +81,7 @@ def _since(feature: str, windows: Sequence[Shown]) -> int:
 
 def _explained(verdict: FeatureVerdict, baseline: FeatureBaseline | None, rows: int, summary: WindowSummary, since_at_ns: int) -> FeatureExplanation:
     told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=since_at_ns, summary=verdict.summary, tests=verdict.tests)
-    if baseline is None:  # correlations
+    if not isinstance(baseline, NumericBaseline | CategoricalBaseline):  # correlations have none
         return told
     season, seen = Season.of(baseline, rows), summary.features[baseline.name]
     before, now = season.expected(summary.middle_ns), Tally.of(seen)

@@ -34,6 +34,7 @@
 - `forget_request`     such a request, from a command
 - `certificate_expiry` when the certificates that the settings name end
 - `views`              what the operator's surface shows
+- `explaining`         why verdicts are what they are
 - `store_access`       questions to the store from a command
 - `unix_connection`    HTTP over a unix socket, for these and for the runtime's figures
 - `stored_exchanges`   stored traffic, exchange by exchange

@@ -40,6 +40,7 @@ from driftline.archive import Archive
 from driftline.children import BAD_INPUT, STOPPING, SUCCEEDED, log_to_stderr, read_task, say_ready, stop_event
 from driftline.decoding import Decoding
 from driftline.event_intake import EventIntake
+from driftline.explaining import Explaining
 from driftline.forgetting import Forgetting
 from driftline.label_keys import LabelKeys
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
@@ -62,6 +63,7 @@ from records.verdict import Verdict
 from store.audit import AuditLog, AuditReader
 from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
+from store.clickhouse.explaining import ExplanationQueries
 from store.clickhouse.forgetting import Forgetter
 from store.clickhouse.labels import LabelTable
 from store.clickhouse.loader import Loader
@@ -170,7 +172,18 @@ class Monitor:
             }
         )
         self._queries = StoreQueries(self._store)
-        self._views = MonitorViews(spool, settings, self._loader, self._watching, self._labelling, self._risk, self._desk, self._queries, self._threads.running)
+        self._views = MonitorViews(
+            spool,
+            settings,
+            self._loader,
+            self._watching,
+            self._labelling,
+            self._risk,
+            self._desk,
+            self._queries,
+            Explaining(self._watching, ExplanationQueries(self._store)),
+            self._threads.running,
+        )
         self._socket = listen_unix(self._data_directory / SOCKET_NAME)
 
     def heard(self, word: bytes) -> None:

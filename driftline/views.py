@@ -13,12 +13,14 @@ from alerts.desk import AlertDesk
 from config.addresses import written
 from config.settings import RouteSettings, Settings
 from driftline.certificate_expiry import CertificateExpiry
+from driftline.explaining import Explaining
 from driftline.labelling import Labelling
 from driftline.risk_watching import RiskWatching
 from driftline.runtime_figures import runtime_figures
 from driftline.watching import Watching
 from records.alert import Alert
 from records.exchange import Exchange
+from records.explanation import Explanation
 from records.metrics import Metric
 from records.status import ConsumerStatus, ModelStatus, RiskStatus, RouteStatus, ShadowStatus, StatusReport
 from records.verdict import DriftState, Verdict, VerdictKind
@@ -41,6 +43,7 @@ class MonitorViews:
         risk: RiskWatching,
         desk: AlertDesk,
         queries: StoreQueries,
+        explain: Explaining,
         running: Callable[[str], bool],
     ) -> None:
         """`running` says whether a consumer's thread is alive, by its name: `store` or `detectors`."""
@@ -56,6 +59,7 @@ class MonitorViews:
         self._risk = risk
         self._desk = desk
         self._queries = queries
+        self._explain = explain
         self._running = running
         self._runtime = settings.runtime.admin
         self._started_at_ns = time.time_ns()
@@ -100,6 +104,10 @@ class MonitorViews:
     def windows(self, model: str, kind: VerdictKind, limit: int) -> Sequence[Verdict]:
         """Return the verdicts of this kind on the latest windows of a model, newest first."""
         return self._queries.verdicts(model, kind, limit)
+
+    def explanation(self, model: str, index: int | None, baseline_id: str | None) -> Explanation | None:
+        """Return why the verdict on a window is what it is."""
+        return self._explain(model, index, baseline_id)
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         """Return the stored exchanges with this exchange id or request id."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert
 from records.exchange import Exchange
+from records.explanation import Explanation
 from records.forgetting import ForgetReport, ForgetRequest
 from records.outcome import Outcome
 from records.receipt import Receipt
@@ -106,6 +107,13 @@ class Views(Protocol):
 
     def windows(self, model: str, kind: VerdictKind, limit: int) -> Sequence[Verdict]:
         """Return the verdicts of this kind on the latest windows of a model, newest first. Raises `StoreUnavailableError`."""
+        ...
+
+    def explanation(self, model: str, index: int | None, baseline_id: str | None) -> Explanation | None:
+        """Return why the verdict on a model's window, the latest where there is no index, is what it is; None where there is no such window.
+
+        Of several windows with one index, of different baselines, the latest. Raises `StoreUnavailableError`.
+        """
         ...
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:

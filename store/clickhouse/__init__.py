@@ -17,5 +17,6 @@ In the order in which an exchange gets there:
 - `labels`     labels, and beside them the predictions that they are about
 - `forgetting` deletes everything about an exchange, a request or a subject
 - `queries`    what the console and `driftline baseline` ask
+- `explaining` what an explanation of a verdict asks
 - `readonly`   a user's own SQL, which can read these tables and do nothing else
 """

@@ -144,7 +144,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             ROUTE + "drift: {categorical_statistics: ks}",
             (
                 "driftline.yaml:2: drift.categorical_statistics: expected psi, jensen_shannon, hellinger, chi_squared or g_test, found 'ks';"
-                " for example: categorical_statistics: chi_squared"
+                " for example: categorical_statistics: chi_squared, psi"
             ),
         ),
         (

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from console.api import build_app
 from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert, AlertState, Severity
 from records.exchange import Body, Exchange, Role
+from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, Performance, Quality
 from records.ids import new_exchange_id
 from records.metrics import BUCKET_LABELS, Metric
 from records.receipt import Receipt
@@ -80,6 +82,38 @@ def make_exchange(role: Role = Role.SERVED, content: bytes = b'{"outputs": []}')
     )
 
 
+def make_explanation() -> Explanation:
+    ends = [None, 0.0, 1.0, 2.0, None]
+    places = [Numbers(low=low, high=high) for low, high in pairwise(ends)]
+    numbers = tuple(Cell(place=place, before=0.25, now=now) for place, now in zip(places, (0.1, 0.2, 0.3, 0.4), strict=True))
+    levels = (Cell(place=Level("a"), before=1.0, now=0.9), Cell(place=Missing(), before=0.0, now=0.1))
+    gain = Gain(place=places[-1], before=0.25, now=0.4, exchange_ids=("019a9f00-0000-7000-8000-000000000001",))
+    tests = {"ks": TestResult(statistic=0.2, p_value=0.002, effect=0.2)}
+    verdict = make_verdict()
+    return Explanation(
+        **{
+            name: getattr(verdict, name)
+            for name in ("model", "version", "baseline_id", "index", "opened_at_ns", "closed_at_ns", "rows", "state", "evidence", "threshold")
+        },
+        compared_with="baseline 00ff00ff00ff00ff (5,000 rows of fraud.csv, made 2025-11-01T09:00:00.000Z)",
+        since_at_ns=NOON_NS,
+        windows_since=3,
+        rows_since=3000,
+        features=(
+            FeatureExplanation(
+                feature="mean area", share=0.6, since_at_ns=NOON_NS, summary="mean 1 → 2", tests=tests, effects={"psi": 0.3}, cells=numbers, gain=gain
+            ),
+            FeatureExplanation(feature="country & <co>", share=0.4, since_at_ns=0, summary="'a' 100.0% → 90.0%", tests=tests, cells=levels),
+        ),
+        features_left_out=0,
+        performance=Performance(
+            before=Quality(rows=400, correct_ratio=0.9, mean_absolute_error=None),
+            since=Quality(rows=40, correct_ratio=0.5, mean_absolute_error=None),
+            words="Of 40 labelled predictions since then 50.0% were right.",
+        ),
+    )
+
+
 @dataclass
 class MemoryViews:
     """Implements `records.ports.Views`; a test changes what it needs."""
@@ -91,6 +125,8 @@ class MemoryViews:
     verdicts: list[Verdict] = field(default_factory=list)
     stored: list[Exchange] = field(default_factory=list)
     failure: Exception | None = None
+    explained: Explanation | None = field(default_factory=make_explanation)
+    asked: tuple[str, int | None, str | None] | None = None
 
     def unready(self) -> Sequence[str]:
         return self.reasons
@@ -123,6 +159,12 @@ class MemoryViews:
         if self.failure:
             raise self.failure
         return [verdict for verdict in self.verdicts if (verdict.model, verdict.kind) == (model, kind)][:limit]
+
+    def explanation(self, model: str, index: int | None, baseline_id: str | None) -> Explanation | None:
+        if self.failure:
+            raise self.failure
+        self.asked = (model, index, baseline_id)
+        return self.explained
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         return [exchange for exchange in self.stored if exchange.request_id == identifier]
@@ -246,6 +288,11 @@ async def client(
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     async with TestClient(TestServer(build_app(views, take_labels, take_events, accept, audit))) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def explanation() -> Explanation:
+    return make_explanation()
 
 
 @pytest.fixture(name="make_model")

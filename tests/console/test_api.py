@@ -25,7 +25,7 @@ async def test_the_index_lists_every_endpoint(client):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 async def test_every_endpoint_answers_and_is_in_the_docs(client, endpoint):
-    reply = await client.request(endpoint.method, endpoint.path.format(model="fraud", identifier="request-1"))
+    reply = await client.request(endpoint.method, endpoint.path.format(model="fraud", identifier="request-1", window="latest"))
     assert reply.status == 200
     assert f"`{endpoint.path}`" in DOCS.read_text()
 
@@ -127,7 +127,7 @@ async def test_a_bad_limit_is_refused_with_an_example(client, limit):
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 async def test_an_unknown_query_parameter_is_refused_everywhere(client, endpoint):
-    reply = await client.request(endpoint.method, endpoint.path.format(model="fraud", identifier="request-1") + "?limt=3")
+    reply = await client.request(endpoint.method, endpoint.path.format(model="fraud", identifier="request-1", window="latest") + "?limt=3")
     assert reply.status == 400
     assert "Unknown query parameter 'limt'" in (await reply.json())["error"]
 
