@@ -307,6 +307,13 @@ class DriftSettings(Section, frozen=True):
         600
     )
     window_min_rows: Annotated[int, setting("The fewest rows on which a window is tested.", unit="rows", at_least="10")] = 200
+    event_time: Annotated[
+        str,
+        setting(
+            "The input that says when a row happened: RFC 3339 text, or seconds, milliseconds, … since 1970; by default a row's time is its exchange's.",
+            example="requested_at",
+        ),
+    ] = ""
     baseline_rows: Annotated[int, setting("Rows of first traffic from which a baseline is learned.", unit="rows", at_least="200")] = 5_000
     numeric_statistics: Annotated[
         tuple[NumericStatistic, ...],

@@ -47,6 +47,7 @@ def model_summary(model: ModelStatus) -> Document:
         del document["risk"]["last_verdict"]
         document["risk"]["evidence_ratio"] = model.risk.evidence_ratio
     document["evidence_ratio"] = model.evidence_ratio
+    document["waiting"] = model.waiting
     document["carriers"] = model.last_verdict.carriers if model.last_verdict else ()
     return document
 

@@ -145,6 +145,11 @@ def _report_samples(report: StatusReport) -> Iterator[_Sample]:
 def _model_samples(models: Iterable[ModelStatus]) -> Iterator[_Sample]:
     for model in models:
         yield Metric.ROWS_WATCHED, (model.model,), model.rows
+        yield Metric.LATE_ROWS, (model.model,), model.late_rows
+        yield Metric.UNTIMED_ROWS, (model.model,), model.untimed_rows
+        if model.latest_row_at_ns:
+            yield Metric.LATEST_ROW, (model.model,), model.latest_row_at_ns / 1e9
+        yield Metric.DRIFT_WAITING, (model.model,), model.is_waiting
         yield Metric.DRIFT_WINDOWS, (model.model,), model.windows
         yield Metric.DRIFT_EVIDENCE, (model.model,), model.evidence_ratio
         yield Metric.DRIFT_FIRING, (model.model,), model.state is DriftState.FIRING

@@ -3,6 +3,7 @@
 No clock and no I/O, but for the two files that say so. The way of a window:
 
 - `columns`        decoded exchanges as columns: numbers (NaN is missing) and text (None is missing)
+- `event_time`     when rows happened, where a feature says so
 - `windows`        which rows make a window
 - `binning`        the bins of numeric features, and their fast look-up
 - `summary`        rows to summaries of counts, which merge

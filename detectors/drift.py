@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from detectors.arrays import Columns, Integers
 from detectors.evidence import NO_EVIDENCE, log_mean
@@ -49,6 +50,9 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     """Of the open window."""
     firing: bool
     open: WindowSummary | None
+    last_opened_at_ns: int = 0
+    """Of the window before the open one; 0 where there is none."""
+    last_closed_at_ns: int = 0
     features: dict[str, FeatureState]
     pairs: WatchState | None = None
 
@@ -89,6 +93,11 @@ class DriftDetector:
         """Rows in the window that is open."""
         return self._rows.rows
 
+    @property
+    def opened_at_ns(self) -> int:
+        """When the window that is open began; 0 before its first row."""
+        return self._opened_at_ns
+
     def update(self, columns: Columns, times_ns: Integers) -> list[tuple[WindowSummary, Verdict]]:
         """Add rows in order, with the time of each (Unix nanoseconds); return the windows that closed, tested."""
         self._count_unknown(columns, len(times_ns))
@@ -96,12 +105,13 @@ class DriftDetector:
         first = 0
         while first < len(times_ns):
             if not self.open_rows:
-                self._opened_at_ns = int(times_ns[first])
+                self._opened_at_ns = self._latest_ns = max(int(times_ns[first]), self._last_closed_at_ns)
             cut = self._windows.cut(self.open_rows, self._opened_at_ns, times_ns[first:])
             last = first + cut.rows
             if cut.rows:
                 self._rows.add(columns, first, last)
-                self._latest_ns = int(times_ns[first:last].max())
+                self._rows.late_rows += int(np.count_nonzero(times_ns[first:last] < self._last_opened_at_ns))
+                self._latest_ns = max(self._latest_ns, int(times_ns[first:last].max()))
             first = last
             if cut.closes:
                 closed.append(self.close())
@@ -114,7 +124,7 @@ class DriftDetector:
     def close(self) -> tuple[WindowSummary, Verdict]:
         """Close the open window as it is, and test it."""
         summary = self._rows.summary(index=self._index, opened_at_ns=self._opened_at_ns, closed_at_ns=self._latest_ns)
-        self._open(self._index + 1)
+        self._open(self._index + 1, summary.opened_at_ns, summary.closed_at_ns)
         return summary, self.test(summary)
 
     def test(self, summary: WindowSummary) -> Verdict:
@@ -145,6 +155,8 @@ class DriftDetector:
             index=self._index,
             firing=self._is_firing,
             open=self._rows.summary(index=self._index, opened_at_ns=self._opened_at_ns, closed_at_ns=self._latest_ns) if self.open_rows else None,
+            last_opened_at_ns=self._last_opened_at_ns,
+            last_closed_at_ns=self._last_closed_at_ns,
             features={watch.name: watch.snapshot() for watch in self._features},
             pairs=self._pairs.snapshot() if self._pairs else None,
         )
@@ -153,7 +165,7 @@ class DriftDetector:
         """Go on from a snapshot that was taken with the same baseline."""
         if state.baseline_id != self.baseline.baseline_id:
             raise ValueError(f"the snapshot is of the baseline {state.baseline_id}, not of {self.baseline.baseline_id}")
-        self._open(state.index)
+        self._open(state.index, state.last_opened_at_ns, state.last_closed_at_ns)
         if state.open:
             self._rows.resume(state.open)
             self._opened_at_ns, self._latest_ns = state.open.opened_at_ns, state.open.closed_at_ns
@@ -169,8 +181,9 @@ class DriftDetector:
             return 1.0
         return max(_LEAST_SECONDS, (summary.closed_at_ns - summary.opened_at_ns) / 1e9) / self._window_seconds
 
-    def _open(self, index: int) -> None:
+    def _open(self, index: int, last_opened_at_ns: int = 0, last_closed_at_ns: int = 0) -> None:
         self._index = index
+        self._last_opened_at_ns, self._last_closed_at_ns = last_opened_at_ns, last_closed_at_ns
         self._rows.clear()
         self._opened_at_ns = self._latest_ns = 0
 

@@ -29,13 +29,15 @@ class WindowAccumulator:
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
         self.rows = 0
+        self.late_rows = 0
+        """Among them; counted by whoever knows when windows closed."""
 
     def clear(self) -> None:
         """Begin the next window. What the baseline alone decides stays: the look-up of bins takes longer to make than a window takes to count."""
         self._numbers.clear()
         for levels in self._levels:
             levels.clear()
-        self.rows = 0
+        self.rows = self.late_rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
         """Count rows `first` to `last` − 1. A feature without a column is missing in them."""
@@ -48,7 +50,7 @@ class WindowAccumulator:
 
     def resume(self, summary: WindowSummary) -> None:
         """Go on with the window that `summary` tells of; this one must be empty."""
-        self.rows = summary.rows
+        self.rows, self.late_rows = summary.rows, summary.late_rows
         self._numbers.resume(summary)
         for levels in self._levels:
             levels.resume(summary.features[levels.baseline.name])
@@ -64,6 +66,7 @@ class WindowAccumulator:
             opened_at_ns=opened_at_ns,
             closed_at_ns=closed_at_ns,
             rows=self.rows,
+            late_rows=self.late_rows,
             features=features,
             pairs=self._numbers.pairs(),
         )
@@ -84,6 +87,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         opened_at_ns=min(first.opened_at_ns, second.opened_at_ns),
         closed_at_ns=max(first.closed_at_ns, second.closed_at_ns),
         rows=first.rows + second.rows,
+        late_rows=first.late_rows + second.late_rows,
         features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
         pairs=_merge_pairs(first.pairs, second.pairs),
     )

@@ -1,4 +1,8 @@
-"""Which rows make a window. Event time: the time of a row is the time of its exchange, never that of a clock."""
+"""Which rows make a window. Event time: the time of a row is that of its exchange, or one that a feature says (`event_time`), never that of a clock.
+
+Windows follow each other in time, and rows mostly do. One that comes out of order is counted in the window that is open; one that comes so late that another
+window has opened and closed since its own is *late*, and counted as that as well. No row is left out.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +44,21 @@ class WindowPolicy(msgspec.Struct, frozen=True, kw_only=True):
         wanted = self.max_rows - open_rows
         expired = times_ns >= self._due_ns(opened_at_ns)
         if expired.any():
-            wanted = min(wanted, max(int(expired.argmax()), self._fewest_rows - open_rows))
+            wanted = min(wanted, max(int(expired.argmax()), self.fewest_rows - open_rows))
         return Cut(min(wanted, len(times_ns)), wanted <= len(times_ns))
 
     def is_due(self, rows: int, opened_at_ns: int, now_ns: int) -> bool:
         """Return whether a window closes by time although no row comes."""
-        return rows >= self._fewest_rows and now_ns >= self._due_ns(opened_at_ns)
+        return rows >= self.fewest_rows and now_ns >= self._due_ns(opened_at_ns)
+
+    def is_waiting(self, rows: int, opened_at_ns: int, now_ns: int) -> bool:
+        """Return whether a window that has begun would close by time, were it not for its fewest rows."""
+        return 0 < rows < self.fewest_rows and now_ns >= self._due_ns(opened_at_ns)
 
     def _due_ns(self, opened_at_ns: int) -> float:
         return math.inf if self.max_seconds is None else opened_at_ns + int(self.max_seconds * 1e9)
 
     @property
-    def _fewest_rows(self) -> int:
+    def fewest_rows(self) -> int:
+        """The fewest rows on which a window is tested."""
         return min(self.min_rows, self.max_rows)

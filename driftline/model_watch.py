@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from config.settings import DriftSettings
 from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
+from detectors.event_time import event_times
 from detectors.univariate import Statistics
 from detectors.windows import WindowPolicy
 from driftline.redacted import NOTHING, watched_part
@@ -45,6 +47,9 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     detector: DetectorState
     rows: int
     last_verdict: Verdict | None
+    late_rows: int = 0
+    untimed_rows: int = 0
+    latest_ns: int = 0
     given_id: str = ""
     """The baseline that had been given then; another one was accepted in its place where `baseline` is another one."""
 
@@ -95,7 +100,11 @@ class ModelWatch:
         self._windows = WindowPolicy(max_rows=settings.window_rows, max_seconds=settings.window_time, min_rows=settings.window_min_rows)
         self._learner = BaselineLearner(model=name.model, version=name.version, rows=settings.baseline_rows)
         self._detector: DriftDetector | None = None
-        self._rows = 0
+        self._rows = self._late_rows = self._untimed_rows = 0
+        self._latest_ns = 0
+        """The latest time of a row."""
+        self._behind_ns = 0
+        """How far that time was behind the clock when the row came: windows close in the traffic's time, not in ours."""
         self._last_verdict: Verdict | None = None
         self.threshold = 1.0
         self.columns = ColumnBuffer(max_features=settings.max_features)
@@ -110,7 +119,8 @@ class ModelWatch:
         assert self._detector is not None
         if self._detector.baseline.baseline_id == state.baseline.baseline_id:
             self._detector.restore(state.detector)
-            self._rows = state.rows
+            self._rows, self._late_rows, self._untimed_rows = state.rows, state.late_rows, state.untimed_rows
+            self._latest_ns = state.latest_ns
             self._last_verdict = state.last_verdict
 
     def replace_baseline(self, baseline: Baseline) -> Baseline:
@@ -137,17 +147,21 @@ class ModelWatch:
         """Take the rows that were collected; return the windows that closed."""
         closed: list[tuple[WindowSummary, Verdict]] = []
         if len(self.columns):
-            columns, times_ns = self.columns.take()
-            self._on_rows(self._origins.take(self._name.model, times_ns, columns))
+            collected, times_ns = self.columns.take()
+            self._on_rows(self._origins.take(self._name.model, times_ns, collected))
+            columns, times_ns = self._timed(collected, times_ns)
+            if (latest_ns := int(times_ns.max())) >= self._latest_ns:
+                self._latest_ns, self._behind_ns = latest_ns, max(0, now_ns - latest_ns)
             if self._detector is None:
                 self._learn(columns, now_ns)
             else:
                 self._rows += len(times_ns)
                 closed += self._detector.update(columns, times_ns)
         if self._detector is not None:
-            closed += self._detector.close_due(now_ns)
+            closed += self._detector.close_due(now_ns - self._behind_ns)
         if closed:
             self._last_verdict = closed[-1][1]
+            self._late_rows += sum(summary.late_rows for summary, _ in closed)
         return [WindowResult(*each) for each in closed]
 
     def state(self) -> ModelState | None:
@@ -155,9 +169,18 @@ class ModelWatch:
         detector = self._detector
         if detector is None:
             return None
-        return ModelState(baseline=detector.baseline, detector=detector.snapshot(), rows=self._rows, last_verdict=self._last_verdict, given_id=self._given_id)
+        return ModelState(
+            baseline=detector.baseline,
+            detector=detector.snapshot(),
+            rows=self._rows,
+            late_rows=self._late_rows,
+            untimed_rows=self._untimed_rows,
+            latest_ns=self._latest_ns,
+            last_verdict=self._last_verdict,
+            given_id=self._given_id,
+        )
 
-    def status(self) -> ModelStatus:
+    def status(self, now_ns: int) -> ModelStatus:
         """Return what people are shown."""
         detector, last = self._detector, self._last_verdict
         if detector is None:
@@ -169,6 +192,7 @@ class ModelWatch:
                 baseline_rows_wanted=self._settings.baseline_rows,
                 rows=0,
                 windows=0,
+                latest_row_at_ns=self._latest_ns,
                 evidence=0.0,
                 threshold=0.0,
             )
@@ -184,10 +208,26 @@ class ModelWatch:
             rows=self._rows,
             windows=last.index + 1 if last else 0,
             open_rows=detector.open_rows,
+            opened_at_ns=detector.opened_at_ns if detector.open_rows else 0,
+            fewest_rows=self._windows.fewest_rows,
+            is_waiting=self._windows.is_waiting(detector.open_rows, detector.opened_at_ns, now_ns - self._behind_ns),
+            late_rows=self._late_rows,
+            untimed_rows=self._untimed_rows,
+            latest_row_at_ns=self._latest_ns,
             evidence=last.evidence if last else 0.0,
             threshold=self.threshold,
             last_verdict=last,
         )
+
+    def _timed(self, columns: Columns, times_ns: Integers) -> tuple[Columns, Integers]:
+        """Return rows with the times that the feature says which is to say them; it is no feature then: it never comes back."""
+        name = self._settings.event_time
+        if not name:
+            return columns, times_ns
+        said = columns.get(name, np.full(len(times_ns), np.nan))
+        times_ns, untimed = event_times(said, times_ns)
+        self._untimed_rows += untimed
+        return {other: column for other, column in columns.items() if other != name}, times_ns
 
     def _learn(self, columns: Columns, now_ns: int) -> None:
         baseline = self._learner.add(columns, now_ns)
@@ -200,7 +240,6 @@ class ModelWatch:
         self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
         statistics = Statistics(self._settings.numeric_statistics, self._settings.categorical_statistics)
-        self._detector = DriftDetector(
-            watched_part(baseline, self._redacted), threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics
-        )
+        watched = watched_part(baseline, self._redacted, self._settings.event_time)
+        self._detector = DriftDetector(watched, threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics)
         return self._detector.baseline

@@ -26,7 +26,11 @@ NOTHING: Final = unwatched(())
 _TIMES: Final = frozenset(f"output.{name}" for name in STREAM_TIMES)
 
 
-def watched_part(baseline: Baseline, redacted: re.Pattern[str]) -> Baseline:
-    """Return the baseline without what is redacted, and without times, which follow the load; another one by its id where that leaves any out."""
-    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name) and feature.name not in _TIMES)
+def watched_part(baseline: Baseline, redacted: re.Pattern[str], event_time: str = "") -> Baseline:
+    """Return the baseline without what is redacted, and without times, those of streams (they follow the load) and `event_time`.
+
+    It is another one by its id where that leaves any out.
+    """
+    times = _TIMES | {event_time}
+    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name) and feature.name not in times)
     return baseline if len(features) == len(baseline.features) else with_features(baseline, features)

@@ -295,7 +295,8 @@ class Watching:
             self._undecodable[result.format, result.reason.value] += 1
 
     def _publish(self) -> None:
-        self.models = tuple(watch.status() for watch in self._watches.values())
+        now_ns = time.time_ns()
+        self.models = tuple(watch.status(now_ns) for watch in self._watches.values())
         self.agreement = tuple(
             AgreementStatus(route=route, arm=arm, compared=totals.compared, agreed=totals.agreed) for (route, arm), totals in self._agreement.totals().items()
         )

@@ -102,7 +102,17 @@ class Metric(Enum):
     UNDECODABLE = MetricSpec("driftline_undecodable_total", _COUNTER, "Bodies that gave no tensors, by format and reason.", ("format", "reason"))
     ROWS_WATCHED = MetricSpec("driftline_rows_watched_total", _COUNTER, "Rows of features that entered a window.", ("model",))
     FEATURES_DROPPED = MetricSpec("driftline_features_dropped_total", _COUNTER, "Decoded rows given up because the store did not take them in time.")
+    LATE_ROWS = MetricSpec(
+        "driftline_late_rows_total", _COUNTER, "Those whose own window had closed long before; they are in the one that was open.", ("model",)
+    )
+    UNTIMED_ROWS = MetricSpec(
+        "driftline_untimed_rows_total", _COUNTER, "Rows that did not say when they happened, where `drift.event_time` is set.", ("model",)
+    )
+    LATEST_ROW = MetricSpec(
+        "driftline_latest_row_timestamp_seconds", _GAUGE, "The latest time of a row: a model whose traffic has ended stays at it.", ("model",)
+    )
     # drift
+    DRIFT_WAITING = MetricSpec("driftline_drift_window_waiting", _GAUGE, "1 while a window's time is over and it waits for its fewest rows.", ("model",))
     DRIFT_WINDOWS = MetricSpec("driftline_drift_windows_total", _COUNTER, "Windows tested against the baseline.", ("model",))
     DRIFT_EVIDENCE = MetricSpec("driftline_drift_evidence_ratio", _GAUGE, "Evidence of drift relative to what the budget asks for; 1 is the line.", ("model",))
     DRIFT_FIRING = MetricSpec("driftline_drift_firing", _GAUGE, "1 while the model's drift alert fires.", ("model",))

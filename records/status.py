@@ -8,6 +8,7 @@ import msgspec
 
 from records.baseline import RiskBaseline
 from records.metrics import DamageKind
+from records.times import format_time
 from records.verdict import DriftState, Verdict
 
 
@@ -182,6 +183,18 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Windows tested against the baseline."""
     open_rows: int = 0
     """Rows in the window that has yet to close."""
+    opened_at_ns: int = 0
+    """When that window began; 0 where it has no row."""
+    fewest_rows: int = 0
+    """Rows on which a window is tested at least."""
+    is_waiting: bool = False
+    """Whether that window's time is over, and it waits for its fewest rows."""
+    late_rows: int = 0
+    """Rows, in windows that closed, whose own window had closed long before."""
+    untimed_rows: int = 0
+    """Rows that did not say when they happened, where a feature is to say it."""
+    latest_row_at_ns: int = 0
+    """The latest time of a row; 0 before the first."""
     evidence: float
     threshold: float
     """The evidence at which the budget allows an alert; 0 while the baseline is learned."""
@@ -189,6 +202,15 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """On the latest window."""
     risk: RiskStatus | None = None
     """None before the first label."""
+
+    @property
+    def waiting(self) -> str:
+        """What is waited for before there is a verdict, in words; empty where the next one is due in time."""
+        if self.state is DriftState.LEARNING:
+            return f"waiting for rows of a baseline: {self.baseline_rows:,} of {self.baseline_rows_wanted:,}"
+        if self.is_waiting:
+            return f"waiting for rows: {self.open_rows:,} of {self.fewest_rows:,}, since {format_time(self.opened_at_ns)}"
+        return ""
 
     @property
     def evidence_ratio(self) -> float:

@@ -64,6 +64,8 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     opened_at_ns: int
     closed_at_ns: int
     rows: int
+    late_rows: int = 0
+    """Among them, those whose own window had closed before the one before this opened."""
     features: dict[str, FeatureSummary]
     pairs: PairSummary = NO_PAIRS
 

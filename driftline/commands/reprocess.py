@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (QueryFailedError, QueryRefusedError, StoreUnavailableError, OSError) as error:
         return _complain(error, 1)
     sys.stdout.write(as_json(verdicts) if arguments.json else "".join(f"{line}\n" for line in as_text(verdicts, settings.drift.budget)))
-    status = watch.status()
+    status = watch.status(now_ns=0)
     if not verdicts:
         rows, wanted = status.baseline_rows, status.baseline_rows_wanted
         reason = f"{rows:,} of {wanted:,} rows of a baseline" if not status.baseline_id else f"{status.open_rows:,} rows"

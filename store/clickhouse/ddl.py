@@ -50,6 +50,18 @@ class AddColumns(NamedTuple):
         return [altered(table, cluster, [f"ADD COLUMN IF NOT EXISTS {column}" for column in self.columns]) for table in tables]
 
 
+class ModifyColumn(NamedTuple):
+    """Make a column of a table another one: what it has stays, what is new in it is 0 or empty."""
+
+    table: str
+    column: str
+
+    def statements(self, cluster: str) -> list[str]:
+        """Return what to run, in order."""
+        tables = dict.fromkeys((stored_in(self.table, cluster), self.table))
+        return [altered(table, cluster, [f"MODIFY COLUMN {self.column}"]) for table in tables]
+
+
 class AlterStorage(NamedTuple):
     """Change how the rows of a table are kept: settings, indexes, what expires."""
 
@@ -61,7 +73,7 @@ class AlterStorage(NamedTuple):
         return [altered(stored_in(self.table, cluster), cluster, self.changes)]
 
 
-Change: TypeAlias = Create | AddColumns | AlterStorage
+Change: TypeAlias = Create | AddColumns | ModifyColumn | AlterStorage
 
 
 def stored_in(table: str, cluster: str) -> str:

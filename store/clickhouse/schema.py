@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from store.clickhouse.ddl import AddColumns, AlterStorage, Change, Create
+from store.clickhouse.ddl import AddColumns, AlterStorage, Change, Create, ModifyColumn
 
 # Partitions are days of what happened, so that a period is dropped as whole files. Models come first in the sorting key because every
 # drift question is about one model in a period; an exchange is found by its ids through the bloom filters. The index on the position
@@ -373,6 +373,25 @@ _COMPARED_WITH = AddColumns("verdicts", ("compared_with String CODEC(ZSTD(1))",)
 # Verdicts on data drift and on risk, each kind with windows of its own.
 _KIND = AddColumns("verdicts", ("kind LowCardinality(String) DEFAULT 'data_drift'",))
 
+# Values of another type and out of range, and rows that came late.
+_FEATURES_OF_WINDOWS = ModifyColumn(
+    "windows",
+    """features Map(LowCardinality(String), Tuple(
+        type LowCardinality(String),
+        counts Array(UInt64),
+        missing UInt64,
+        non_finite UInt64,
+        total Float64,
+        total_squares Float64,
+        minimum Nullable(Float64),
+        maximum Nullable(Float64),
+        unseen UInt64,
+        new_values Map(String, UInt64),
+        type_changes UInt64,
+        out_of_range UInt64)) CODEC(ZSTD(1))""",
+)
+_LATE_ROWS = AddColumns("windows", ("late_rows UInt64",))
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -383,6 +402,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_PAIRS,),
     (_COMPARED_WITH,),
     (_KIND,),
+    (_FEATURES_OF_WINDOWS, _LATE_ROWS),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -1,10 +1,16 @@
 """One model under watch."""
 
+from itertools import pairwise
+
+import msgspec
 import numpy as np
+import pytest
 
 from config.settings import DriftSettings
+from config.units import Seconds
 from detectors.baseline import build_baseline
-from driftline.model_watch import ModelName, ModelWatch
+from driftline.model_watch import ModelName, ModelState, ModelWatch
+from records.exchange import Exchange, Role
 from records.payload import STREAM_TIMES, Decoded, Failed, Tensor, Undecodable
 
 
@@ -27,3 +33,110 @@ def test_how_long_streams_took_is_collected_and_not_tested():
     watch.step(2)
     assert list(collected[0].columns) == [f"output.{STREAM_TIMES[0]}"]
     assert [feature.name for feature in watch.state().baseline.features] == ["output.text_characters"]
+
+
+SECOND_NS = 1_000_000_000
+BASELINE = build_baseline({"age": np.random.default_rng(0).normal(size=500)}, model="m", source="t.csv", created_at_ns=1)
+SETTINGS = DriftSettings(window_rows=200, window_time=Seconds(600), window_min_rows=50)
+
+
+def exchange(seconds):
+    return Exchange(
+        exchange_id=bytes(16), request_id="", role=Role.SERVED, route="r", arm="upstream", method="POST", path="/", started_at_ns=seconds * SECOND_NS
+    )
+
+
+def pass_rows(watch, seconds, rows=1, clock_seconds=None, **values):
+    """Let rows of one exchange pass; return the windows that closed."""
+    tensors = [Tensor("age", "FP64", (rows,), np.random.default_rng(seconds).normal(size=rows).tolist())]
+    tensors += [Tensor(name, "JSON", (rows,), value) for name, value in values.items()]
+    watch.add(exchange(seconds), Decoded("json", tensors), Failed("json", Undecodable.EMPTY), "")
+    return watch.step((seconds if clock_seconds is None else clock_seconds) * SECOND_NS)
+
+
+def make_watch(**changes):
+    return ModelWatch(ModelName("m", ""), msgspec.structs.replace(SETTINGS, **changes), BASELINE, on_rows=lambda _: None)
+
+
+def test_a_window_with_too_few_rows_waits_and_says_so():
+    watch = make_watch()
+    pass_rows(watch, 1_000, rows=20)
+    assert watch.status(1_500 * SECOND_NS).waiting == ""
+    assert watch.step(1_601 * SECOND_NS) == []
+    status = watch.status(1_601 * SECOND_NS)
+    assert (status.is_waiting, status.waiting) == (True, "waiting for rows: 20 of 50, since 1970-01-01T00:16:40.000Z")
+    [result] = pass_rows(watch, 1_700, rows=30)
+    assert (result.summary.rows, watch.status(1_700 * SECOND_NS).waiting) == (50, "")
+
+
+def test_windows_close_in_the_time_of_the_traffic_when_it_comes_long_after():
+    watch = make_watch()
+    an_hour = 3_600
+    assert pass_rows(watch, 1_000, rows=100, clock_seconds=1_000 + an_hour) == []  # the monitor was down, and catches up
+    assert pass_rows(watch, 1_500, rows=10, clock_seconds=1_001 + an_hour) == []
+    [result] = pass_rows(watch, 1_601, rows=10, clock_seconds=1_002 + an_hour)
+    assert result.summary.rows == 110
+
+
+def test_a_row_that_comes_long_after_its_window_is_counted_in_the_open_one_as_late():
+    watch = make_watch(window_min_rows=10)
+    closed = [pass_rows(watch, seconds, rows=20) for seconds in (1_000, 1_700, 2_400)]
+    assert [len(results) for results in closed] == [0, 1, 1]
+    pass_rows(watch, 1_690, rows=3)  # out of order: its window was the last one that closed or the one before
+    pass_rows(watch, 1_701, rows=3)
+    [result] = pass_rows(watch, 3_100, rows=20)
+    assert (result.summary.rows, result.summary.late_rows, result.summary.opened_at_ns) == (26, 3, 2_400 * SECOND_NS)
+    assert watch.status(3_100 * SECOND_NS).late_rows == 3
+    assert watch.status(3_100 * SECOND_NS).latest_row_at_ns == 3_100 * SECOND_NS
+
+
+def test_windows_follow_each_other_in_time_whatever_the_order_of_the_rows():
+    watch = make_watch(window_rows=10, window_min_rows=10)
+    seconds = np.random.default_rng(3).permutation(200)
+    closed = [result.summary for each in seconds.tolist() for result in pass_rows(watch, 1_000 + each)]
+    assert [summary.rows for summary in closed] == [10] * 20
+    for before, after in pairwise(closed):
+        assert before.opened_at_ns <= before.closed_at_ns <= after.opened_at_ns
+
+
+def test_rows_have_the_time_that_a_feature_says_and_it_is_no_feature():
+    watch = make_watch(event_time="at", window_min_rows=3)
+    noon = 1_763_640_000
+    assert pass_rows(watch, noon + 5_000, rows=3, at=[noon + 1.0, (noon + 2) * 1e3, "2025-11-20T12:00:03Z"]) == []
+    [result, _] = pass_rows(watch, noon + 5_001, rows=3, at=[noon + 700.0, None, "soon"])
+    assert (result.summary.opened_at_ns, result.summary.closed_at_ns) == ((noon + 1) * SECOND_NS, (noon + 3) * SECOND_NS)
+    assert watch.status(0).untimed_rows == 2
+    learning = ModelWatch(ModelName("m", ""), msgspec.structs.replace(SETTINGS, event_time="at", baseline_rows=200), None, on_rows=lambda _: None)
+    pass_rows(learning, 5_000, rows=200, at=[1_000.0] * 200)
+    assert [feature.name for feature in learning.state().baseline.features] == ["age"]
+
+
+@pytest.mark.parametrize("stop", range(7))
+def test_a_restart_at_any_point_changes_neither_windows_nor_what_is_counted(stop):
+    steps = [(1_000, 20), (1_700, 20), (2_400, 20), (1_000, 3), (3_100, 20), (3_200, 5), (3_900, 20)]
+    expected, whole = make_watch(window_min_rows=10), []
+    for seconds, rows in steps:
+        whole += pass_rows(expected, seconds, rows)
+    watch, found = make_watch(window_min_rows=10), []
+    for index, (seconds, rows) in enumerate(steps):
+        if index == stop:
+            written = msgspec.json.encode(watch.state())
+            watch = make_watch(window_min_rows=10)
+            watch.resume(msgspec.json.decode(written, type=ModelState))
+        found += pass_rows(watch, seconds, rows)
+    assert found == whole
+    assert watch.state() == expected.state()
+
+
+def test_an_accepted_baseline_is_kept_until_another_one_is_given():
+    other = build_baseline({"age": np.random.default_rng(5).normal(size=700)}, model="m", source="accepted", created_at_ns=2)
+    watch = make_watch()
+    watch.replace_baseline(other)
+    written = msgspec.json.encode(watch.state())
+    again = make_watch()
+    again.resume(msgspec.json.decode(written, type=ModelState))
+    assert again.status(0).baseline_id == other.baseline_id
+    third = build_baseline({"age": np.random.default_rng(6).normal(size=700)}, model="m", source="third", created_at_ns=2)
+    anew = ModelWatch(ModelName("m", ""), SETTINGS, third, on_rows=lambda _: None)
+    anew.resume(msgspec.json.decode(written, type=ModelState))
+    assert anew.status(0).baseline_id == third.baseline_id

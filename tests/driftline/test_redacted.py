@@ -62,14 +62,14 @@ def watched(redacted, *, values: float = 0.0) -> ModelWatch:
 
 @pytest.mark.parametrize("values", [0.0, np.nan])
 def test_what_is_masked_or_dropped_is_not_alarmed_as_drift(values: float) -> None:
-    assert watched(NOTHING, values=0.0).status().state is DriftState.FIRING, "the test cannot fail"
-    status = watched(redacting("tensor:ssn"), values=values).status()
+    assert watched(NOTHING, values=0.0).status(0).state is DriftState.FIRING, "the test cannot fail"
+    status = watched(redacting("tensor:ssn"), values=values).status(0)
     assert (status.state, status.windows) == (DriftState.OK, 10)
     assert [feature.feature for feature in status.last_verdict.features] == ["x"]
 
 
 def test_a_model_all_of_whose_features_are_redacted_is_never_alarmed() -> None:
-    status = watched(redacting("tensor:ssn", "tensor:x")).status()
+    status = watched(redacting("tensor:ssn", "tensor:x")).status(0)
     assert (status.state, status.windows) == (DriftState.OK, 10)
 
 
@@ -78,10 +78,10 @@ def test_a_rule_that_comes_or_goes_begins_the_evidence_anew() -> None:
         former = watched(before).state()
         watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), after, on_rows=lambda _: None)
         watch.resume(former)
-        assert watch.status().windows == 0
+        assert watch.status(0).windows == 0
     watch = ModelWatch(ModelName("m", ""), DriftSettings(), baseline(), before, on_rows=lambda _: None)
     watch.resume(former)
-    assert watch.status().windows == 10
+    assert watch.status(0).windows == 10
 
 
 def test_a_baseline_without_redacted_features_is_the_same_one() -> None:

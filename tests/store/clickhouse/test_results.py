@@ -36,8 +36,8 @@ def make_verdict(index=0, **changes):
 
 
 def make_window(index=0):
-    numeric = NumericSummary(counts=(0, 2**63, 5), missing=1, total=-0.1, total_squares=math.inf, minimum=None, maximum=1e-310)
-    levels = CategoricalSummary(counts=(1, 2), unseen=3, missing=4, new_values={'n"\\': 2})
+    numeric = NumericSummary(counts=(0, 2**63, 5), missing=1, type_changes=8, out_of_range=9, total=-0.1, total_squares=math.inf, minimum=None, maximum=1e-310)
+    levels = CategoricalSummary(counts=(1, 2), unseen=3, missing=4, type_changes=5, new_values={'n"\\': 2})
     return WindowSummary(
         model="fraud",
         version="2",
@@ -46,6 +46,7 @@ def make_window(index=0):
         opened_at_ns=STARTED_AT_NS,
         closed_at_ns=STARTED_AT_NS + index,
         rows=7,
+        late_rows=2,
         features={"a": numeric, "b": levels},
     )
 
