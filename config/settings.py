@@ -326,6 +326,10 @@ class DriftSettings(Section, frozen=True):
         setting("What gives evidence of drift in features with levels, beside the rates of what is wrong with them; likewise."),
     ] = (CategoricalStatistic.CHI_SQUARED, CategoricalStatistic.PSI)
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
+    vector_width: Annotated[
+        int,
+        setting("A tensor without column names that has so many values per row or more is watched as one vector, a narrower one value by value.", at_least="2"),
+    ] = 128
 
 
 class LabelSettings(Section, frozen=True):

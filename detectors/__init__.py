@@ -11,6 +11,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `ks`, `wasserstein`, `psi`, `jensen_shannon`, `hellinger`, `chi_squared`, `g_test`, `total_variation`, `two_proportions`
                    one statistic each: how far a window's counts are from the baseline's
 - `rates`          of what rows the proportions are
+- `mmd`            how far a window's vectors are from the baseline's, by the sums of their random features
 - `statistic`      what statistics, tests and effects are, whatever the feature
 - `calibration`    what the statistics do when nothing has changed, by resampling: p-values that allow for the baseline's own error
 - `effect`         how large a change is, with noise taken off
@@ -21,8 +22,14 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `recovery`       evidence that an effect has gone
 - `pairs`          what goes with what among the numbers: sums that merge
 - `correlation`    the largest change of a correlation
+- `derived`        numbers and levels made of what is neither
+- `vectors`        vectors as points of a lattice, so that sums are exact
+- `random_features` a few numbers of each vector whose means tell distributions apart: sums that merge
+- `reconstruction` how much of a vector its usual directions do not explain
+- `weighted_chi_squared`
+                   the tail of a weighted sum of chi-squared variables
 - `watch`          one question over windows: evidence, and the effect since the change began
-- `feature`        one feature over its windows; `pair_watch` all correlations
+- `feature`        one feature over its windows; `pair_watch` all correlations; `vector_watch` one vector
 - `words`          baseline against now, in a few words
 - `explanation`    why a verdict is what it is: cells of a picture, since when, where the window gained most
 - `budget`         "1 per 30 days" to the evidence that an alert needs
@@ -36,6 +43,8 @@ And with labels, how wrong predictions are:
 What is compared with:
 
 - `baseline`       made from columns; read and written as JSON (I/O)
+- `vector_baseline`
+                   of a feature whose value is a vector
 - `null_run`       how often all of it alerts on rows that do not drift
 - `dependence`     how much noisier traffic is than independent rows, and how long it remembers
 - `cycle`          what to expect at each hour of a day or a week

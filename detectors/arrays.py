@@ -11,7 +11,8 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
-"""float64 with NaN where missing, or objects: str with None where missing. Where a value of the other type came, objects of both types."""
+"""float64 with NaN where missing; objects: str with None where missing, or, where a value of the other type came, of both types; or vectors: float32,
+rows × width, with NaN where missing."""
 Columns: TypeAlias = Mapping[str, Column]
 """Columns by name, all of one length: one entry per row of traffic."""
 
@@ -19,8 +20,18 @@ _NUMBERS: Final = frozenset({float, int, bool})
 
 
 def is_numeric(column: Column) -> bool:
-    """Return whether a column holds numbers; any other one holds levels."""
-    return column.dtype.kind in "fiub"
+    """Return whether a column holds numbers."""
+    return column.ndim == 1 and column.dtype.kind in "fiub"
+
+
+def is_vector(column: Column) -> bool:
+    """Return whether a column holds a vector in each row."""
+    return column.ndim == 2 and column.dtype == np.float32
+
+
+def missing_like(column: Column, rows: int) -> Column:
+    """Return so many rows of the same kind that are all missing."""
+    return np.full((rows, *column.shape[1:]), None if column.dtype == np.object_ else np.nan, dtype=column.dtype)
 
 
 def numbers_of(column: Column) -> tuple[Floats, int]:
@@ -67,9 +78,8 @@ def joined(batches: Sequence[Columns]) -> Columns:
 
 def _joined_column(batches: Sequence[Columns], name: str) -> Column:
     known = [batch[name] for batch in batches if name in batch]
-    kind = np.float64 if all(map(is_numeric, known)) else np.object_
-    absent = np.nan if kind is np.float64 else None
-    return np.concatenate([batch[name].astype(kind) if name in batch else np.full(_rows(batch), absent, dtype=kind) for batch in batches])
+    kind = known[0] if is_vector(known[0]) else np.empty(0, dtype=np.float64 if all(map(is_numeric, known)) else np.object_)
+    return np.concatenate([batch[name].astype(kind.dtype) if name in batch else missing_like(kind, _rows(batch)) for batch in batches])
 
 
 def _rows(batch: Columns) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import dependence
-from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, joined, levels_of, numbers_of
+from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, is_vector, joined, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
 from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
 from detectors.pairs import paired, scores_of_bins
-from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline
+from detectors.random_features import FEATURES
+from detectors.vector_baseline import vector_draft
+from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline, VectorBaseline
 
 FORMAT: Final = 2
 FEWEST_ROWS: Final = 100
@@ -36,7 +38,8 @@ class BaselineError(ValueError):
 
 
 def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int, timed: Timed | None = None) -> Baseline:
-    """Return the baseline of columns of one length, rows in the order of the traffic. Columns of numbers, for the most part, are numeric features, others categorical.
+    """Return the baseline of columns of one length, rows in the order of the traffic: of numbers, for the most part, or of levels, or of vectors, of which numbers are
+    made too (`derived`).
 
     With `timed`, the baseline has a cycle: it knows what is usual at each hour of it.
     """
@@ -44,11 +47,14 @@ def build_baseline(columns: Columns, *, model: str, version: str = "", source: s
     if rows < FEWEST_ROWS:
         raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
     slices = None if timed is None else _hours(timed, source)
+    vector_drafts = [vector_draft(name, column, columns.get(f"{name}.dimension"), slices) for name, column in columns.items() if is_vector(column)]
+    columns = {name: column for each in [columns, *(draft.columns for draft in vector_drafts)] for name, column in each.items() if not is_vector(column)}
     drafts = [_numeric(name, column, slices) if _is_mostly_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
-    memories = dependence.memories([draft.curves for draft in drafts], rows)
-    features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories, strict=True))
+    memories = dependence.memories([*(draft.curves for draft in drafts), *(draft.curves for draft in vector_drafts)], rows)
+    features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories[: len(drafts)], strict=True))
+    vectors = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(vector_drafts, memories[len(drafts) :], strict=True))
     return Baseline(
-        baseline_id=_identify(features),
+        baseline_id=_identify(features, vectors),
         model=model,
         version=version,
         source=source,
@@ -57,6 +63,7 @@ def build_baseline(columns: Columns, *, model: str, version: str = "", source: s
         cycle_seconds=timed.cycle.seconds if timed else 0,
         features=features,
         pairs=_pairs(features, columns, slices),
+        vectors=vectors,
     )
 
 
@@ -101,14 +108,15 @@ class _Draft(NamedTuple):
     curves: Curves
 
 
-def with_features(baseline: Baseline, features: tuple[FeatureBaseline, ...]) -> Baseline:
-    """Return the baseline with these features alone."""
+def with_features(baseline: Baseline, features: tuple[FeatureBaseline, ...], vectors: tuple[VectorBaseline, ...] = ()) -> Baseline:
+    """Return the baseline with these features and vectors alone."""
     pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
-    return msgspec.structs.replace(baseline, features=features, pairs=pairs, baseline_id=_identify(features))
+    return msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, baseline_id=_identify(features, vectors))
 
 
-def _identify(features: Sequence[FeatureBaseline]) -> str:
-    return hashlib.sha256(msgspec.json.encode(features)).hexdigest()[:16]
+def _identify(features: Sequence[FeatureBaseline], vectors: Sequence[VectorBaseline]) -> str:
+    content = msgspec.json.encode(features) + (msgspec.json.encode(vectors) if vectors else b"")
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _numeric(name: str, column: Column, slices: Hours | None) -> _Draft:
@@ -233,11 +241,27 @@ class _AnyFormat(msgspec.Struct):
 
 def _fault(baseline: Baseline) -> str:
     """Return what contradicts itself in a baseline, or nothing."""
-    if len({feature.name for feature in baseline.features}) < len(baseline.features):
+    names = [feature.name for feature in (*baseline.features, *baseline.vectors)]
+    if len(set(names)) < len(names):
         return "two features have one name"
     if not baseline.features:
         return "it has no features"
-    return next((f"feature {feature.name!r} {fault}" for feature in baseline.features if (fault := _feature_fault(feature, baseline.rows))), "")
+    faults = chain(
+        ((feature.name, _feature_fault(feature, baseline.rows)) for feature in baseline.features),
+        ((vector.name, _vector_fault(vector, baseline.rows)) for vector in baseline.vectors),
+    )
+    return next((f"feature {name!r} {fault}" for name, fault in faults if fault), "")
+
+
+def _vector_fault(vector: VectorBaseline, rows: int) -> str:
+    if not 0 <= vector.rows <= rows:
+        return f"counts {vector.rows} rows of {rows}"
+    if not vector.bandwidth > 0 or vector.width < 1 or len(vector.centre) != 4 * vector.width or len(vector.components) % (2 * vector.width):
+        return "has other numbers of values in its vectors"
+    hours = len(vector.slice_rows)
+    if len(vector.sums) != FEATURES or len(vector.spectrum) > FEATURES or len(vector.slice_means) != 4 * hours * FEATURES:
+        return f"has other than {FEATURES} random features"
+    return "has a memory of no rows, or one that takes noise away" if any(memory <= 0 or excess < 0 for memory, excess in vector.memories) else ""
 
 
 def _feature_fault(feature: FeatureBaseline, rows: int) -> str:

@@ -42,10 +42,12 @@ SMALLEST_P_VALUE: Final = 1e-300
 SMALLEST_ROWS: Final = 8
 """Independent rows below which a window or a baseline says nothing."""
 
+STEPS_PER_DOUBLING: Final = 8
+"""Of the grid of window sizes."""
+
 _REPLICATES: Final = 4096
 _CELLS: Final = 2048
 _LARGEST_THROWN: Final = 2048  # rows; the noise of larger windows is that of this size, scaled by the root
-_STEPS_PER_DOUBLING: Final = 8
 _TAIL: Final = 0.01  # past this p-value the tail is extrapolated
 _TAIL_Z: Final = -float(special.ndtri(_TAIL))
 _TABLE: Final = np.geomspace(1.0, _TAIL, 72)  # the p-values to which those before the tail are rounded up
@@ -92,7 +94,7 @@ class Throw:
 
     def __init__(self, step: int) -> None:
         self.step: Final = step
-        self.rows: Final = 2 ** (step / _STEPS_PER_DOUBLING)
+        self.rows: Final = 2 ** (step / STEPS_PER_DOUBLING)
         self._thrown = min(int(self.rows), _LARGEST_THROWN)
         self._below = self._throw(np.random.default_rng(step))
 
@@ -114,12 +116,12 @@ class Throw:
 
 def step_of(rows: float) -> int:
     """Return the size on the grid of window sizes that is the largest not above `rows`."""
-    return math.floor(_STEPS_PER_DOUBLING * math.log2(rows))
+    return math.floor(STEPS_PER_DOUBLING * math.log2(rows))
 
 
 def _rough_step_of(rows: float) -> int:
     """Return a power of two on the grid, so that features share it; noise at `rows` is that of this size, scaled by the root."""
-    return _STEPS_PER_DOUBLING * math.floor(math.log2(min(rows, _LARGEST_THROWN)))
+    return STEPS_PER_DOUBLING * math.floor(math.log2(min(rows, _LARGEST_THROWN)))
 
 
 @lru_cache(maxsize=2)

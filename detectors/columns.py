@@ -3,21 +3,24 @@
 Exchanges of one *layout* (the same tensor names and shapes) only extend flat lists; NumPy sees them once per batch.
 
 Names: a tensor of shape [n] or [n, 1] is the column `tensor`; [n, k] gives `tensor[0]` … `tensor[k-1]`, [n, k, m] gives
-`tensor[0,0]` … ; columns that have names of their own keep them. Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
+`tensor[0,0]` … ; columns that have names of their own keep them. A wider tensor without such names is a vector, in one column `tensor` (rows × width), and
+`tensor.dimension` tells its width. Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, StrEnum
 from itertools import islice, product
 from typing import Any, Final
 
 import numpy as np
 
-from detectors.arrays import Column, Floats, Integers
+from detectors.arrays import Column, Floats, Integers, missing_like
+from detectors.derived import DIMENSION
+from detectors.vectors import NARROWEST, folded, folded_width
 from records.payload import TEXT, Decoded, DecodeResult, Tensor
 
 MAX_TEXT_LENGTH: Final = 256
@@ -37,6 +40,30 @@ class LeftOut(StrEnum):
 class _Kind(Enum):
     NUMBER = "number"
     TEXT = "text"
+    VECTOR = "vector"
+
+
+class _VectorColumn:
+    """The vectors of one tensor over the exchanges of a layout."""
+
+    __slots__ = ("_dimension", "_values", "name", "width")
+
+    def __init__(self, name: str, width: int, dimension: int) -> None:
+        """Vectors of another `width` than the feature's `dimension` are missing."""
+        self.name = name
+        self.width = width
+        self._dimension = dimension
+        self._values: list[Any] = []
+
+    def extend(self, tensor: Tensor) -> None:
+        self._values += tensor.values
+
+    def columns(self, rows: int) -> Iterator[tuple[str, Column]]:
+        if self.width == self._dimension:
+            yield self.name, folded(np.array(self._values, dtype=np.float64).reshape(rows, self.width))
+        else:
+            yield self.name, np.full((rows, folded_width(self._dimension)), np.nan, dtype=np.float32)
+        yield self.name + DIMENSION, np.full(rows, float(self.width))
 
 
 class _TensorColumns:
@@ -63,7 +90,7 @@ class _Layout:
 
     __slots__ = ("positions", "rows", "rows_differ", "size", "tensors")
 
-    def __init__(self, rows: int, tensors: list[_TensorColumns | None], *, rows_differ: bool) -> None:
+    def __init__(self, rows: int, tensors: list[_TensorColumns | _VectorColumn | None], *, rows_differ: bool) -> None:
         self.rows = rows  # of each exchange
         self.tensors = tensors  # None where the tensor has another number of rows, or is free text
         self.rows_differ = rows_differ
@@ -78,12 +105,25 @@ class ColumnBuffer:
     other kind make it a column of both. A column of which no value was seen yet is not there.
     """
 
-    def __init__(self, *, max_features: int, input_names: tuple[str, ...] = (), max_values: int = 1_000_000) -> None:
-        """`input_names` name the columns of a request's only tensor, where it has as many and names none itself. `max_values` are held, and those of one exchange more."""
+    def __init__(
+        self,
+        *,
+        max_features: int,
+        input_names: tuple[str, ...] = (),
+        max_values: int = 1_000_000,
+        vector_width: int = NARROWEST,
+        vectors: Mapping[str, int] | None = None,
+    ) -> None:
+        """`input_names` name the columns of a request's only tensor, where it has as many and names none itself. `max_values` are held, and those of one exchange more.
+
+        Other tensors without names are vectors from `vector_width` values per row on, and where `vectors` has their name: it has the dimension of those that are known.
+        """
         self._max_features = max_features
+        self._vector_width = vector_width
+        self._dimensions = dict(vectors or {})
         self._input_names = input_names
         self._max_values = max_values
-        self._kinds: dict[str, _Kind | None] = {}  # of every column that was admitted
+        self._kinds: dict[str, _Kind | None] = dict.fromkeys(self._dimensions, _Kind.VECTOR)  # of every column that was admitted
         self._layouts: dict[Any, _Layout] = {}
         self._times_ns: list[int] = []
         self._size = 0
@@ -137,16 +177,34 @@ class ColumnBuffer:
 
     def _new_layout(self, tensors: list[Tensor], inputs: int) -> _Layout:
         rows = tensors[0].shape[0]
-        columns: list[_TensorColumns | None] = []
+        columns: list[_TensorColumns | _VectorColumn | None] = []
         for index, tensor in enumerate(tensors):
             width = math.prod(tensor.shape[1:])
             if tensor.shape[0] != rows or tensor.datatype == TEXT:
                 columns.append(None)
             elif index == 0 and inputs == 1 and width == len(self._input_names) and not tensor.columns:
                 columns.append(_TensorColumns(self._admitted(self._input_names, width), width))
+            elif self._is_vector(name := ("" if index < inputs else "output.") + tensor.name, tensor, width):
+                columns.append(self._vector_column(name, tensor, width))
             else:
                 columns.append(_TensorColumns(self._admitted(_column_names(tensor, "" if index < inputs else "output."), width), width))
         return _Layout(rows, columns, rows_differ=any(tensor.shape[0] != rows for tensor in tensors))
+
+    def _is_vector(self, name: str, tensor: Tensor, width: int) -> bool:
+        if tensor.columns or not width:
+            return False
+        return name in self._dimensions or (width >= self._vector_width and tensor.datatype not in _NOT_NUMERIC)
+
+    def _vector_column(self, name: str, tensor: Tensor, width: int) -> _VectorColumn | None:
+        if tensor.datatype in _NOT_NUMERIC:
+            return None  # missing
+        if name not in self._dimensions:
+            if not self._admit(name):
+                self.left_out[LeftOut.MAX_FEATURES] += 1
+                return None
+            self._kinds[name] = _Kind.VECTOR
+            self._dimensions[name] = width
+        return _VectorColumn(name, width, self._dimensions[name])
 
     def _admitted(self, names: Iterable[str], width: int) -> list[str | None]:
         """Return the names of those columns that are watched, None in the place of others."""
@@ -165,7 +223,7 @@ class ColumnBuffer:
         for layout in layouts:
             for name, column in self._columns(layout):
                 if name not in columns:
-                    columns[name] = _missing_texts(rows) if column.dtype == np.object_ else np.full(rows, np.nan)
+                    columns[name] = missing_like(column, rows)
                 elif column.dtype == np.object_:
                     columns[name] = columns[name].astype(np.object_)  # of both types from now on
                 columns[name][layout.positions] = column
@@ -173,7 +231,9 @@ class ColumnBuffer:
 
     def _columns(self, layout: _Layout) -> Iterator[tuple[str, Column]]:
         for tensor in layout.tensors:
-            if tensor is not None:
+            if isinstance(tensor, _VectorColumn):
+                yield from tensor.columns(len(layout.positions))
+            elif tensor is not None:
                 yield from self._numeric_columns(tensor, len(layout.positions)) if tensor.is_numeric else self._other_columns(tensor)
 
     def _numeric_columns(self, tensor: _TensorColumns, rows: int) -> Iterator[tuple[str, Column]]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.arrays import Floats, Integers
-from detectors.tally import Tally
+from detectors.tally import MeansT, Tally
 from records.baseline import FeatureBaseline, Slice
 
 SLICE_SECONDS: Final = 3600
@@ -89,31 +89,31 @@ def hour_in_words(cycle_seconds: int, at_ns: int) -> str:
     return hours if cycle_seconds == Cycle.DAY.seconds else f"{_DAYS[moment.weekday()]} {hours}"
 
 
-class Season:
+class Season(Generic[MeansT]):
     """What one feature is expected to be at each time."""
 
-    def __init__(self, baseline: Tally, slices: Sequence[Tally]) -> None:
+    def __init__(self, baseline: MeansT, slices: Sequence[MeansT]) -> None:
         """`slices` are the baseline's rows by hour of the cycle; none where nothing repeats."""
         self._baseline = baseline
         self._differences: Final = np.array([each.frequencies() - baseline.frequencies() for each in slices])
 
-    @classmethod
-    def of(cls, baseline: FeatureBaseline, rows: int) -> Season:
+    @staticmethod
+    def of(baseline: FeatureBaseline, rows: int) -> Season[Tally]:
         """Return that of a feature's baseline of so many rows."""
-        return cls(Tally.of_baseline(baseline, rows), Tally.of_slices(baseline))
+        return Season(Tally.of_baseline(baseline, rows), Tally.of_slices(baseline))
 
-    def expected(self, at_ns: int) -> Tally:
+    def expected(self, at_ns: int) -> MeansT:
         """Return what the baseline would be if all of it were of this time."""
         if not len(self._differences):
             return self._baseline
-        return Tally.from_frequencies(self._baseline.frequencies() + self._difference(at_ns), self._baseline.rows)
+        return type(self._baseline).from_frequencies(self._baseline.frequencies() + self._difference(at_ns), self._baseline.rows)
 
-    def without(self, tally: Tally, at_ns: int) -> Tally:
+    def without(self, tally: MeansT, at_ns: int) -> MeansT:
         """Return a window's tally as it would be without the cycle; `at_ns` is the middle of its time."""
         if not len(self._differences):
             return tally
         seen = tally.frequencies() - self._difference(at_ns)
-        return Tally.from_frequencies(seen, tally.rows) if tally.present else tally
+        return type(tally).from_frequencies(seen, tally.rows) if tally.present else tally
 
     def _difference(self, at_ns: int) -> Floats:
         position = at_ns / (SLICE_SECONDS * 1e9) - 0.5

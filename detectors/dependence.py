@@ -14,7 +14,7 @@ and a baseline that was shuffled shows nothing. Sources: Kish, "Survey Sampling"
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy import optimize
 
 from detectors.arrays import Floats, Integers
-from detectors.tally import Tally
+from detectors.tally import MeansT
 
 Memories: TypeAlias = tuple[tuple[float, float], ...]
 """Of each component, its memory τ in rows and what it adds in the long run."""
@@ -51,7 +51,7 @@ class Dependence:
         """Return how many independent rows are as noisy as these."""
         return rows / self.design_effect(rows)
 
-    def worth(self, tally: Tally) -> Tally:
+    def worth(self, tally: MeansT) -> MeansT:
         """Return the tally of as many independent rows as are as noisy as these."""
         return tally.scaled(1 / self.design_effect(tally.rows))
 
@@ -111,6 +111,16 @@ def curves_of_losses(losses: Floats) -> Curves:
     """Return the curves of numbers whose mean alone matters, from rows in order of which none is missing."""
     location = _curve(losses - losses.mean())
     return Curves(location, np.ones_like(location), np.ones_like(location))
+
+
+def curves_of_vectors(features: Iterable[Floats], leading: Floats, present: npt.NDArray[np.bool_], slices: Integers | None = None) -> Curves:
+    """Return the curves of several numbers that each row has (features × rows, some of them at a time), of which some are `present`: of all together, and of `leading` (rows).
+
+    The leading one is the sum of them that varies most: it may remember longer than the others.
+    """
+    together = sum((_sums([_scores(row[present], present, slices) for row in some]) for some in features), np.zeros(len(lengths(len(present))) + 1))
+    whole = together[1:] / together[0] if together[0] else np.ones(len(together) - 1)
+    return Curves(whole, _curve(_scores(leading[present], present, slices)), _curve_of_missing(present, slices))
 
 
 def lengths(rows: int) -> Integers:
@@ -179,9 +189,15 @@ def _curve_of_missing(present: npt.NDArray[np.bool_], slices: Integers | None) -
 
 def _curve(scores: Floats) -> Floats:
     """Return the variance of chunk means over that of independent rows, of one row of scores about 0 or of several together; 1 where they do not vary."""
-    chunk_rows = lengths(scores.shape[-1])
+    variance, *of_chunks = _sums(scores).tolist()
+    return np.array([each / variance if variance else 1.0 for each in of_chunks])
+
+
+def _sums(scores: Floats | Sequence[Floats]) -> Floats:
+    """Return the variance of rows of scores, and that of chunk means as if of one row, each summed over the scores."""
+    scores = np.asarray(scores)
     variance = float((scores**2).mean(axis=-1).sum()) if scores.size else 0.0
-    return np.array([_at(scores, length) / variance if variance else 1.0 for length in chunk_rows.tolist()])
+    return np.array([variance, *(_at(scores, length) for length in lengths(scores.shape[-1]).tolist())])
 
 
 def _at(scores: Floats, length: int) -> float:

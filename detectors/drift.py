@@ -18,14 +18,17 @@ import msgspec
 import numpy as np
 
 from detectors.arrays import Columns, Integers
+from detectors.derived import Derivation
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
 from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.pair_watch import PairWatch
 from detectors.pairs import PairTally
+from detectors.random_features import VectorTally
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
 from detectors.univariate import Statistics
+from detectors.vector_watch import VectorWatch
 from detectors.watch import WatchState
 from detectors.windows import WindowPolicy
 from detectors.words import describe, describe_baseline
@@ -55,6 +58,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     last_closed_at_ns: int = 0
     features: dict[str, FeatureState]
     pairs: WatchState | None = None
+    vectors: dict[str, FeatureState] = {}
 
 
 class DriftDetector:
@@ -77,13 +81,15 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + 1)
+        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + len(baseline.vectors) + 1)
         self._features = [FeatureWatch(feature, baseline.rows, risk, statistics) for feature in baseline.features]
         self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
-        self._watches: list[FeatureWatch | PairWatch] = [*self._features, *([self._pairs] if self._pairs else [])]
+        self._vectors = [VectorWatch(vector, risk) for vector in baseline.vectors]
+        self._watches: list[FeatureWatch | VectorWatch | PairWatch] = [*self._features, *self._vectors, *([self._pairs] if self._pairs else [])]
+        self._derive = Derivation(baseline)
         self._is_firing = False
         self._rows = WindowAccumulator(baseline)
-        self._known = frozenset(feature.name for feature in baseline.features)
+        self._known = self._derive.sources | {feature.name for feature in baseline.features}
         self.unknown_columns: Counter[str] = Counter()
         """Rows that had a column which the baseline does not know, by its name."""
         self._open(0)
@@ -101,6 +107,7 @@ class DriftDetector:
     def update(self, columns: Columns, times_ns: Integers) -> list[tuple[WindowSummary, Verdict]]:
         """Add rows in order, with the time of each (Unix nanoseconds); return the windows that closed, tested."""
         self._count_unknown(columns, len(times_ns))
+        columns = self._derive(columns)
         closed: list[tuple[WindowSummary, Verdict]] = []
         first = 0
         while first < len(times_ns):
@@ -137,6 +144,8 @@ class DriftDetector:
         weight = self._weight(summary)
         results = {watch.name: watch.update(tallies[watch.name], news[watch.name], weight) for watch in self._features}
         pairs = PairTally.of(summary.pairs, summary.rows)
+        for vector in self._vectors:
+            results[vector.name] = vector.update(VectorTally.of(summary.vectors[vector.name]), summary.middle_ns, weight)
         if self._pairs is not None and summary.pairs.sums:
             results[self._pairs.name] = self._pairs.update(pairs, weight)
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._watches)
@@ -159,6 +168,7 @@ class DriftDetector:
             last_closed_at_ns=self._last_closed_at_ns,
             features={watch.name: watch.snapshot() for watch in self._features},
             pairs=self._pairs.snapshot() if self._pairs else None,
+            vectors={watch.name: watch.snapshot() for watch in self._vectors},
         )
 
     def restore(self, state: DetectorState) -> None:
@@ -172,6 +182,8 @@ class DriftDetector:
         self._is_firing = state.firing
         for watch in self._features:
             watch.restore(state.features[watch.name])
+        for vector in self._vectors:
+            vector.restore(state.vectors.get(vector.name))
         if self._pairs is not None:
             self._pairs.restore(state.pairs)
 
@@ -192,7 +204,7 @@ class DriftDetector:
             if name in self.unknown_columns or len(self.unknown_columns) < _UNKNOWN_NAMES:
                 self.unknown_columns[name] += rows
 
-    def _learn_sizes(self, news: dict[str, News]) -> None:
+    def _learn_sizes(self, news: dict[str, News[Tally]]) -> None:
         """Learn the null distributions that are missing, size by size, so that features share the draws."""
         missing = {watch: watch.missing_steps(news[watch.name]) for watch in self._features}
         for step in sorted(set().union(*missing.values())):
@@ -230,7 +242,9 @@ class DriftDetector:
 
         return explained
 
-    def _words(self, watch: FeatureWatch, summary: WindowSummary) -> str:
+    def _words(self, watch: FeatureWatch | VectorWatch, summary: WindowSummary) -> str:
+        if isinstance(watch, VectorWatch):
+            return watch.describe(VectorTally.of(summary.vectors[watch.name]))
         return describe(watch.baseline, watch.expected(summary.middle_ns), summary.features[watch.name], summary.rows)
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:

@@ -46,11 +46,11 @@ class FeatureWatch(Watch[Tally]):
         """Return what the baseline lets expect of a window; `at_ns` is the middle of its time."""
         return self._season.expected(at_ns)
 
-    def news(self, tally: Tally) -> News:
+    def news(self, tally: Tally) -> News[Tally]:
         """Return what is new in the next window."""
         return self._wandering.news(tally)
 
-    def missing_steps(self, news: News) -> set[int]:
+    def missing_steps(self, news: News[Tally]) -> set[int]:
         """Return the sizes on the grid of window sizes that must be learned before the news is tested."""
         return {step for test in self._tests.values() if (step := test.missing_step(news.tally)) is not None}
 
@@ -59,7 +59,7 @@ class FeatureWatch(Watch[Tally]):
         for test in self._tests.values():
             test.learn(step)
 
-    def update(self, tally: Tally, news: News, weight: float = 1.0) -> dict[str, TestResult]:
+    def update(self, tally: Tally, news: News[Tally], weight: float = 1.0) -> dict[str, TestResult]:
         """Test a window, which counts `weight`, by its news, and add to the evidence; return the results by test."""
         results = {name: test.result(news) for name, test in self._tests.items()}
         self._gather(tally, results, weight)

@@ -119,7 +119,7 @@ class _FrequencyTest:
     def learn(self, step: int) -> None:
         self._statistic.learn(throw(step))
 
-    def result(self, news: News) -> TestResult:
+    def result(self, news: News[Tally]) -> TestResult:
         frequencies, rows = self._cells.view(news.tally)
         if rows < SMALLEST_ROWS:
             return _NOTHING

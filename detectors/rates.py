@@ -37,7 +37,7 @@ class _RateTest:
     def learn(self, step: int) -> None:
         """Binomials need no draws."""
 
-    def result(self, news: News) -> TestResult:
+    def result(self, news: News[Tally]) -> TestResult:
         events, rows = self._view(news.tally)
         if not rows or not (events or self._rate.rate):
             return _NOTHING

@@ -14,6 +14,7 @@ import msgspec
 
 from detectors.evidence import NO_EVIDENCE, accumulate
 from detectors.pairs import PairTallyState
+from detectors.random_features import VectorTallyState
 from detectors.statistic import Effect
 from detectors.tally import TallyState
 
@@ -23,7 +24,7 @@ class ReturnState(msgspec.Struct, frozen=True, kw_only=True):
 
     log_evidence: float = NO_EVIDENCE
     """ln M of this e-detector."""
-    block: TallyState | PairTallyState | None = None
+    block: TallyState | PairTallyState | VectorTallyState | None = None
     """The rows since the last test."""
 
 

@@ -108,6 +108,6 @@ class UnivariateTest(Protocol):
         """Learn the null distribution for windows of this size."""
         ...
 
-    def result(self, news: News) -> TestResult:
+    def result(self, news: News[Tally]) -> TestResult:
         """Return the statistic, its p-value and its effect."""
         ...

@@ -12,8 +12,9 @@ import numpy as np
 from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, Binner
 from detectors.pairs import PairCounter, PairTally
+from detectors.random_features import VectorCounter
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
-from records.window import NO_PAIRS, CategoricalSummary, FeatureSummary, NumericSummary, PairSummary, WindowSummary
+from records.window import NO_PAIRS, CategoricalSummary, FeatureSummary, NumericSummary, PairSummary, VectorSummary, WindowSummary
 
 NEW_VALUES: Final = 32
 """The heaviest new levels that a summary names."""
@@ -28,6 +29,7 @@ class WindowAccumulator:
         self._baseline = baseline
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
+        self._vectors = {vector.name: VectorCounter() for vector in baseline.vectors}
         self.rows = 0
         self.late_rows = 0
         """Among them; counted by whoever knows when windows closed."""
@@ -37,15 +39,20 @@ class WindowAccumulator:
         self._numbers.clear()
         for levels in self._levels:
             levels.clear()
+        for vector in self._vectors.values():
+            vector.clear()
         self.rows = self.late_rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
-        """Count rows `first` to `last` − 1. A feature without a column is missing in them."""
+        """Count rows `first` to `last` − 1. A feature without a column is missing in them; vectors come as random features (`derived`)."""
         rows = last - first
         self._numbers.add(columns, first, rows)
         for level_counts in self._levels:
             column = columns.get(level_counts.baseline.name)
             level_counts.add(np.full(rows, None, dtype=np.object_) if column is None else column[first:last])
+        for name, counter in self._vectors.items():
+            if name in columns:
+                counter.add(columns[name][first:last])
         self.rows += rows
 
     def resume(self, summary: WindowSummary) -> None:
@@ -54,6 +61,8 @@ class WindowAccumulator:
         self._numbers.resume(summary)
         for levels in self._levels:
             levels.resume(summary.features[levels.baseline.name])
+        for name, counter in self._vectors.items():
+            counter.resume(summary.vectors[name])
 
     def summary(self, *, index: int, opened_at_ns: int, closed_at_ns: int) -> WindowSummary:
         """Return what was counted."""
@@ -69,6 +78,7 @@ class WindowAccumulator:
             late_rows=self.late_rows,
             features=features,
             pairs=self._numbers.pairs(),
+            vectors={name: counter.summary() for name, counter in self._vectors.items()},
         )
 
 
@@ -90,11 +100,16 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         late_rows=first.late_rows + second.late_rows,
         features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
         pairs=_merge_pairs(first.pairs, second.pairs),
+        vectors={name: _merge_vector(summary, second.vectors[name]) for name, summary in first.vectors.items()},
     )
 
 
 def _merge_pairs(first: PairSummary, second: PairSummary) -> PairSummary:
     return PairSummary(sums=tuple(map(add, first.sums, second.sums)), products=tuple(map(add, first.products, second.products)))
+
+
+def _merge_vector(first: VectorSummary, second: VectorSummary) -> VectorSummary:
+    return VectorSummary(rows=first.rows + second.rows, sums=tuple(map(add, first.sums, second.sums)))
 
 
 def _merge_feature(first: FeatureSummary, second: FeatureSummary) -> FeatureSummary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from operator import add
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -28,10 +28,40 @@ class TallyState(msgspec.Struct, frozen=True, array_like=True, tag="tally"):
     type_changes: float = 0.0
 
 
-class News(NamedTuple):
+class Means(Protocol):
+    """Means over rows of something that each row has."""
+
+    @property
+    def rows(self) -> float:
+        """How many they are."""
+        ...
+
+    @property
+    def present(self) -> float:
+        """How many of them have a value."""
+        ...
+
+    def frequencies(self) -> Floats:
+        """Return the means."""
+        ...
+
+    def scaled(self, factor: float) -> Self:
+        """Return what would be known of this many times the rows."""
+        ...
+
+    @classmethod
+    def from_frequencies(cls, frequencies: Floats, rows: float) -> Self:
+        """Return so many rows with these means."""
+        ...
+
+
+MeansT = TypeVar("MeansT", bound=Means)
+
+
+class News(NamedTuple, Generic[MeansT]):
     """What a window says that those before it did not foretell."""
 
-    tally: Tally
+    tally: MeansT
     """The baseline's frequencies and what is new, in independent rows."""
     remaining: float = 1.0
     """The part of a lasting deviation, a drift or the baseline's own error, that shows in it: above 0, up to 1."""

@@ -14,13 +14,13 @@ nothing is ever expected. Source: Kalman, "A new approach to linear filtering an
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Generic
 
 import msgspec
 import numpy as np
 
 from detectors.dependence import Dependence
-from detectors.tally import OTHER_COUNTS, News, Tally
+from detectors.tally import OTHER_COUNTS, MeansT, News
 
 
 class WanderingState(msgspec.Struct, frozen=True, array_like=True):
@@ -31,17 +31,17 @@ class WanderingState(msgspec.Struct, frozen=True, array_like=True):
     learned: float
 
 
-class Wandering:
+class Wandering(Generic[MeansT]):
     """Follows the deviations of one feature from window to window."""
 
-    def __init__(self, baseline: Tally, dependence: Dependence) -> None:
+    def __init__(self, baseline: MeansT, dependence: Dependence) -> None:
         self._frequencies: Final = baseline.frequencies()
         self._dependence = dependence
         self._expected = np.zeros_like(self._frequencies)
         self._variance: float | None = None
         self._learned = 0.0
 
-    def news(self, tally: Tally) -> News:
+    def news(self, tally: MeansT) -> News[MeansT]:
         """Return what is new in a window of at least one row, and learn from it."""
         if self._dependence.is_none:
             return News(tally)
@@ -57,7 +57,7 @@ class Wandering:
         self._expected = expected + gain * (seen - self._frequencies - expected)
         self._learned = learned + gain * (1 - learned)
         self._variance = foretold * (1 - gain)
-        return News(Tally.from_frequencies(seen - expected, 1 / uncertainty), 1 - learned)
+        return News(type(tally).from_frequencies(seen - expected, 1 / uncertainty), 1 - learned)
 
     def snapshot(self) -> WanderingState | None:
         """Return what a restart must not forget; None before the first window."""

@@ -13,6 +13,7 @@ import msgspec
 
 from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
 from detectors.pairs import PairTallyState
+from detectors.random_features import VectorTallyState
 from detectors.recovery import Return, ReturnState, TallyT
 from detectors.statistic import Effect
 from detectors.tally import TallyState
@@ -25,7 +26,7 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     log_evidence: dict[str, float]
     """ln M by test; none before the first window."""
     rising: float
-    pool: TallyState | PairTallyState | None
+    pool: TallyState | PairTallyState | VectorTallyState | None
     returns: dict[str, ReturnState]
 
 

@@ -14,6 +14,7 @@ from config.settings import DriftSettings
 from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
+from detectors.derived import made_of
 from detectors.drift import DetectorState, DriftDetector
 from detectors.event_time import event_times
 from detectors.univariate import Statistics
@@ -75,7 +76,9 @@ class _Origins:
         self._rows += range(rows)
 
     def take(self, model: str, times_ns: Integers, columns: Columns) -> FeatureRows:
-        rows = FeatureRows(model, self._versions, self._exchange_ids, self._rows, times_ns, columns)
+        """Return the rows for the store; vectors are in the bodies, and take too much room to be kept twice."""
+        kept = {name: column for name, column in columns.items() if column.ndim == 1}
+        rows = FeatureRows(model, self._versions, self._exchange_ids, self._rows, times_ns, kept)
         self._versions, self._exchange_ids, self._rows = [], [], []
         return rows
 
@@ -107,7 +110,7 @@ class ModelWatch:
         """How far that time was behind the clock when the row came: windows close in the traffic's time, not in ours."""
         self._last_verdict: Verdict | None = None
         self.threshold = 1.0
-        self.columns = ColumnBuffer(max_features=settings.max_features)
+        self.columns = ColumnBuffer(max_features=settings.max_features, vector_width=settings.vector_width)
         self._origins = _Origins()
         self._given_id = self._begin(baseline).baseline_id if baseline else ""
 
@@ -236,8 +239,13 @@ class ModelWatch:
             self._begin(baseline)
 
     def _begin(self, baseline: Baseline) -> Baseline:
-        inputs = tuple(feature.name for feature in baseline.features if not feature.name.startswith("output."))
-        self.columns = ColumnBuffer(max_features=self._settings.max_features, input_names=inputs)
+        made = made_of(baseline)
+        self.columns = ColumnBuffer(
+            max_features=self._settings.max_features,
+            input_names=tuple(feature.name for feature in baseline.features if not feature.name.startswith("output.") and feature.name not in made),
+            vector_width=self._settings.vector_width,
+            vectors={vector.name: vector.dimension for vector in baseline.vectors},
+        )
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
         statistics = Statistics(self._settings.numeric_statistics, self._settings.categorical_statistics)
         watched = watched_part(baseline, self._redacted, self._settings.event_time)

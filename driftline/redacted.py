@@ -32,5 +32,11 @@ def watched_part(baseline: Baseline, redacted: re.Pattern[str], event_time: str 
     It is another one by its id where that leaves any out.
     """
     times = _TIMES | {event_time}
-    features = tuple(feature for feature in baseline.features if not redacted.fullmatch(feature.name) and feature.name not in times)
-    return baseline if len(features) == len(baseline.features) else with_features(baseline, features)
+
+    def is_watched(name: str) -> bool:
+        return not redacted.fullmatch(name) and name not in times
+
+    features = tuple(feature for feature in baseline.features if is_watched(feature.name))
+    vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name))
+    is_whole = len(features) == len(baseline.features) and len(vectors) == len(baseline.vectors)
+    return baseline if is_whole else with_features(baseline, features, vectors)

@@ -27,7 +27,9 @@ def columns_from_store(settings: Settings, period: Period) -> tuple[Columns, Int
     """
     try:
         columns, times_ns = columns_of(
-            _counted(stored_exchanges(settings, period)), Decoding(settings.routes), ColumnBuffer(max_features=settings.drift.max_features)
+            _counted(stored_exchanges(settings, period)),
+            Decoding(settings.routes),
+            ColumnBuffer(max_features=settings.drift.max_features, vector_width=settings.drift.vector_width),
         )
     except (QueryFailedError, QueryRefusedError, StoreUnavailableError, OSError) as error:
         raise BaselineError(str(error)) from error

@@ -65,6 +65,37 @@ class CategoricalBaseline(msgspec.Struct, frozen=True, tag="categorical", kw_onl
     slices: tuple[Slice, ...] = ()
 
 
+class VectorBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature whose value is a vector, an embedding or an image, as it was when it was trusted (`detectors.vectors`). Arrays are little-endian, in base64."""
+
+    name: str
+    width: int
+    """Values in each vector, after folding."""
+    dimension: int = 0
+    """Values in each vector as it came; 0 where nothing says."""
+    rows: int
+    """Rows with a vector."""
+    bandwidth: float
+    """Of the Gaussian kernel: the median distance between two vectors."""
+    centre: bytes
+    """float32, `width`: the mean vector."""
+    components: bytes = b""
+    """int16 in units of 2⁻¹⁴, components × `width`: orthonormal directions in which vectors vary most."""
+    usual_norm: float
+    """The median length of a vector."""
+    sums: tuple[int, ...]
+    """Of each random feature over the rows, as in a window."""
+    spectrum: tuple[float, ...]
+    """Eigenvalues of the covariance of one row's random features, the largest first."""
+    spread_error: float = 0.0
+    """The standard deviation of a row's squared distance from the mean, in units of the sum of the spectrum."""
+    memories: tuple[tuple[float, float], ...] = ()
+    slice_rows: tuple[int, ...] = ()
+    """Rows with a vector in each hour of the cycle, where the baseline has one."""
+    slice_means: bytes = b""
+    """float32, hours × random features."""
+
+
 class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What went with what when the traffic was trusted."""
 
@@ -127,3 +158,4 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """None where there are not two numeric features, or too few rows."""
     risk: RiskBaseline | None = None
     """None where no labels of the rows were given; it is then learned from the first labels."""
+    vectors: tuple[VectorBaseline, ...] = ()

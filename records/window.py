@@ -50,6 +50,16 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
 NO_PAIRS: Final = PairSummary(sums=(), products=())
 """Of a window whose baseline has no pairs."""
 
+
+class VectorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature whose value is a vector in one window."""
+
+    rows: int
+    """Rows with a vector that can be used."""
+    sums: tuple[int, ...]
+    """Of each random feature of these rows, in units of 1/4096 (`detectors.random_features`)."""
+
+
 FeatureSummary: TypeAlias = NumericSummary | CategoricalSummary
 
 
@@ -68,6 +78,7 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Among them, those whose own window had closed before the one before this opened."""
     features: dict[str, FeatureSummary]
     pairs: PairSummary = NO_PAIRS
+    vectors: dict[str, VectorSummary] = {}
 
     @property
     def middle_ns(self) -> int:

@@ -43,8 +43,9 @@ class ResultWriter:
         self._write("alerts", [row(alert) for alert in changes])
 
     def write_baseline(self, baseline: Baseline) -> None:
-        """Keep a baseline, its features as JSON."""
-        self._write("baselines", [row(baseline, features=msgspec.json.encode(baseline.features).decode())])
+        """Keep a baseline, its features and vectors as JSON."""
+        features, vectors = (msgspec.json.encode(each).decode() for each in (baseline.features, baseline.vectors))
+        self._write("baselines", [row(baseline, features=features, vectors=vectors)])
 
     def write_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Keep who read or changed what."""

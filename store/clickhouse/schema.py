@@ -392,6 +392,12 @@ _FEATURES_OF_WINDOWS = ModifyColumn(
 )
 _LATE_ROWS = AddColumns("windows", ("late_rows UInt64",))
 
+# Sums of random features of the vectors in a window, and those of a baseline.
+_VECTORS = (
+    AddColumns("windows", ("vectors Map(LowCardinality(String), Tuple(rows UInt64, sums Array(Int64))) CODEC(ZSTD(1))",)),
+    AddColumns("baselines", ("vectors String CODEC(ZSTD(1))",)),
+)
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -403,6 +409,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_COMPARED_WITH,),
     (_KIND,),
     (_FEATURES_OF_WINDOWS, _LATE_ROWS),
+    _VECTORS,
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

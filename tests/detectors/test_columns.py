@@ -1,6 +1,7 @@
 import math
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -123,7 +124,7 @@ def test_an_exchange_without_rows_adds_none():
 
 
 def test_columns_past_the_limit_are_left_out_and_counted():
-    buffer = ColumnBuffer(max_features=3)
+    buffer = ColumnBuffer(max_features=3, vector_width=100_000)
     buffer.add(said(numbers("wide", (1, 50_000), *range(50_000))), NOTHING, 0)
     assert taken(buffer)[0] == {"wide[0]": [0], "wide[1]": [1], "wide[2]": [2]}
     assert buffer.left_out == Counter({LeftOut.MAX_FEATURES: 49_997})
@@ -235,3 +236,54 @@ def test_columns_that_have_names_keep_them_also_beside_those_of_the_baseline():
 def test_tensors_of_one_shape_whose_columns_have_other_names_are_told_apart():
     one, other = (said(Tensor("inputs", "FP64", (1, 1), [1.0], (name,))) for name in "ab")
     assert columns_of((one, NOTHING), (other, NOTHING)) == {"a": [1.0, None], "b": [None, 1.0]}
+
+
+def vectors_of(*exchanges, **options):
+    buffer = ColumnBuffer(**{"max_features": 100, "vector_width": 4, **options})
+    for time_ns, (request, response) in enumerate(exchanges):
+        buffer.add(request, response, time_ns)
+    return buffer.take()[0]
+
+
+def test_a_wide_tensor_is_a_vector():
+    columns = vectors_of((said(numbers("x", (2, 2, 2), *range(8))), said(numbers("y", (2, 4), *range(8)))), (said(numbers("x", (1, 2, 2), *range(4))), NOTHING))
+    assert columns["x"].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 2, 3]]
+    assert columns["x"].dtype == np.float32
+    assert columns["x.dimension"].tolist() == [4, 4, 4]
+    assert np.isnan(columns["output.y"][2]).all()
+    assert math.isnan(columns["output.y.dimension"][2])
+
+
+def test_a_wide_tensor_with_names_of_its_own_or_the_baselines_is_columns():
+    names = ("a", "b", "c", "d")
+    named = (said(msgspec.structs.replace(numbers("x", (1, 4), 1, 2, 3, 4), columns=names)), NOTHING)
+    assert list(vectors_of(named)) == list(names)
+    assert list(vectors_of((said(numbers("x", (1, 4), 1, 2, 3, 4)), NOTHING), input_names=names)) == list(names)
+    assert list(vectors_of((said(texts("x", (1, 4), *"abcd")), NOTHING))) == ["x[0]", "x[1]", "x[2]", "x[3]"]
+
+
+def test_a_vector_of_another_dimension_is_missing_and_its_dimension_is_told():
+    columns = vectors_of(
+        (said(numbers("x", (1, 4), 1, 2, 3, 4)), NOTHING), (said(numbers("x", (1, 6), *range(6))), NOTHING), (said(numbers("x", (1, 2), 1, 2)), NOTHING)
+    )
+    assert columns["x"][0].tolist() == [1, 2, 3, 4]
+    assert np.isnan(columns["x"][1:]).all()
+    assert columns["x.dimension"].tolist() == [4, 6, 2]
+    alone = vectors_of((said(numbers("x", (1, 4), 1, 2, 3, 4)), NOTHING), vectors={"x": 6})
+    assert alone["x"].shape == (1, 6)
+    assert np.isnan(alone["x"]).all()
+
+
+def test_text_in_the_place_of_a_vector_is_missing():
+    columns = vectors_of((said(texts("x", (1, 4), *"abcd")), said(numbers("y", (1,), 1))), vectors={"x": 4})
+    assert list(columns) == ["output.y"]
+
+
+def test_a_vector_counts_as_one_feature():
+    columns = vectors_of((said(numbers("x", (1, 5), *range(5)), numbers("y", (1, 5), *range(5))), NOTHING), max_features=1)
+    assert list(columns) == ["x", "x.dimension"]
+
+
+def test_missing_values_of_a_vector_are_nan():
+    columns = vectors_of((said(numbers("x", (1, 4), 1, None, 3, True)), NOTHING))
+    np.testing.assert_array_equal(columns["x"], [[1, np.nan, 3, 1]])

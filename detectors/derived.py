@@ -1,0 +1,84 @@
+"""What is made of columns that are neither numbers nor levels: numbers and levels that can be watched.
+
+| column | becomes |
+| --- | --- |
+| `v`, a vector | its random features, and `v.norm`, `v.reconstruction_error` |
+
+A number is made of each row alone, by what the baseline says, so that every replica makes the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from detectors.arrays import Columns, Floats, is_vector
+from detectors.random_features import FEATURES, waves
+from detectors.reconstruction import reconstruction_errors
+from detectors.vectors import Lattice, Points, Vectors, usable
+from records.baseline import Baseline, VectorBaseline
+
+_STEPS_OF_NORM: Final = 1_000
+"""A length is rounded to a thousandth of the usual one, so that what rounding in a model makes of vectors of length 1 is no drift."""
+
+
+DIMENSION: Final = ".dimension"
+"""Follows a vector's name in that of the number of values that it came with, which whoever reads vectors adds."""
+
+_OF_VECTORS: Final = (".norm", ".reconstruction_error", DIMENSION)
+
+
+def made_of(baseline: Baseline) -> frozenset[str]:
+    """Return the names of the baseline's features that are made of other columns."""
+    return frozenset(vector.name + ending for vector in baseline.vectors for ending in _OF_VECTORS)
+
+
+class Derivation:
+    """Makes columns of columns, as a baseline says."""
+
+    def __init__(self, baseline: Baseline) -> None:
+        self._vectors = [VectorReader(vector) for vector in baseline.vectors]
+        self.sources: Final = frozenset(reader.name for reader in self._vectors)
+        """The names of the columns of which others are made."""
+
+    def __call__(self, columns: Columns) -> Columns:
+        """Return the columns and what is made of them; a vector gives way to its random features."""
+        made = dict(columns)
+        for reader in self._vectors:
+            made |= reader.columns(columns.get(reader.name))
+        return made
+
+
+class VectorReader:
+    """What is made of one vector."""
+
+    def __init__(self, baseline: VectorBaseline) -> None:
+        self.name: Final = baseline.name
+        self.lattice: Final = Lattice(np.frombuffer(baseline.centre, dtype="<f4"), baseline.bandwidth)
+        self._width = baseline.width
+        self._components = np.frombuffer(baseline.components, dtype="<i2").reshape(-1, baseline.width)
+        self._usual_norm = baseline.usual_norm
+
+    def columns(self, column: Vectors | None) -> Columns:
+        """Return what is made of a column; nothing where it is not there. Rows whose vector cannot be used, and columns of another width, are missing."""
+        if column is None:
+            return {}
+        rows = len(column)
+        made = {
+            self.name: np.zeros((rows, FEATURES), dtype=np.int16),
+            f"{self.name}.norm": np.full(rows, np.nan),
+            f"{self.name}.reconstruction_error": np.full(rows, np.nan),
+        }
+        present = usable(column) if is_vector(column) and column.shape[1] == self._width else np.zeros(rows, dtype=np.bool_)
+        if present.any():
+            points = self.lattice.points(column[present])
+            made[self.name][present] = waves(points.offsets)
+            made[f"{self.name}.norm"][present] = self._norms(points)
+            made[f"{self.name}.reconstruction_error"][present] = reconstruction_errors(points.offsets, self._components, self.lattice.step)
+        return made
+
+    def _norms(self, points: Points) -> Floats:
+        norms = np.sqrt(points.squares) * self.lattice.step
+        step = self._usual_norm / _STEPS_OF_NORM
+        return np.asarray(np.rint(norms / step) * step) if step else norms
