@@ -41,6 +41,7 @@ generate: setup ## files that are made from code and committed
 	$(BIN)/python -m config.reference > docs/settings.md
 	$(BIN)/python -m driftline.metrics_reference > docs/metrics.md
 	$(BIN)/python -m bench.published
+	$(BIN)/python -m grafana.generate
 
 bench-proxy: setup ## beside nginx and aiohttp, in one run (needs nginx and wrk)
 	$(BIN)/python -m bench.proxy $(ARGS)

@@ -181,9 +181,9 @@ def _monitor_plan(settings: Settings) -> ChildPlan:
 
 
 def _for_monitor(settings: Settings) -> Settings:
-    """Return what the monitor is told: it need not start anew for what only the data plane heeds."""
+    """Return what the monitor is told: it need not start anew for what only the data plane heeds. It says when certificates end."""
     runtime = RuntimeSettings(models=settings.runtime.models, admin=settings.runtime_admin) if settings.runtime.models else RuntimeSettings()
-    return replace(settings, proxy=ProxySettings(), runtime=runtime)
+    return replace(settings, proxy=ProxySettings(tls=settings.proxy.tls), runtime=runtime)
 
 
 def _told(settings: Settings) -> _Told:

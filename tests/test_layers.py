@@ -16,6 +16,7 @@ MAY_IMPORT = {
     **{room: {"records", "config"} for room in SIBLINGS},
     "proxy": {"records", "config", "http1"},
     "runtime": {"records", "config", "http1", "payloads"},
+    "grafana": {"records"},
     "driftline": {"records", "config", "http1", *SIBLINGS},
 }
 ROOMS = sorted(file.parent.name for file in ROOT.glob("*/__init__.py"))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,15 +23,13 @@ from store.clickhouse.client import EmbeddedStore
 from store.clickhouse.columns import StoredExchange
 from store.clickhouse.inserter import EXCHANGES, Inserter
 
+from .programs import Programs, free_port
+
 TODAY_NS = time.time_ns() // 86_400_000_000_000 * 86_400_000_000_000
+
 DRIFTLINE = Path(sys.executable).with_name("driftline")
 REQUEST = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,1.5]}]}'
 REPLY = b'{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[0.25]}]}'
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class Upstream:
@@ -224,6 +221,13 @@ def clients_of() -> type[Clients]:
 @pytest.fixture
 def free_address() -> Callable[[], str]:
     return lambda: f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    programs = Programs(tmp_path)
+    yield programs
+    programs.kill()
 
 
 @pytest.fixture

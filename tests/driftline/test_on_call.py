@@ -3,22 +3,21 @@
 import asyncio
 import json
 import shutil
-import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import ClientSession, web
 
 from alerts.prometheus.routes import routes_file
 from alerts.prometheus.rules import rules_file
 from config.load import load
+
+from .programs import free_port
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed: apt-get install prometheus"),
@@ -62,59 +61,16 @@ class Hook:
 
 
 @pytest.fixture
-async def hook(free_port: Callable[[], int]) -> AsyncIterator[tuple[Hook, str]]:
-    hook, port = Hook(), free_port()
+async def hook() -> AsyncIterator[tuple[Hook, str]]:
+    hook = Hook()
     app = web.Application()
     app.router.add_post("/{path:.*}", hook.answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, port = runner.addresses[0]
     yield hook, f"http://127.0.0.1:{port}/hook"
     await runner.cleanup()
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Awaitable[None]]]:
-    """Start a program, and wait until its address answers."""
-    processes = []
-
-    async def start(url: str, *command: str) -> None:
-        log = tmp_path / f"{Path(command[0]).name}.log"
-        with log.open("wb") as output:
-            processes.append(await asyncio.to_thread(subprocess.Popen, command, stdout=output, stderr=output, cwd=tmp_path))
-        deadline = time.monotonic() + 40
-        while not await answers(url):
-            assert time.monotonic() < deadline, log.read_text()
-            assert processes[-1].poll() is None, log.read_text()
-            await asyncio.sleep(0.1)
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
-async def answers(url: str) -> bool:
-    with suppress(ClientError, OSError):
-        async with ClientSession() as session, session.get(url) as reply:
-            return reply.status == 200
-    return False
-
-
-@pytest.fixture
-def free_port(free_address) -> Callable[[], int]:
-    return lambda: int(free_address().rpartition(":")[2])
-
-
-def alertmanager(tmp_path: Path, port: int) -> list[str]:
-    storage, file = tmp_path / "alertmanager", tmp_path / "alertmanager.yaml"
-    return [
-        "prometheus-alertmanager",
-        f"--config.file={file}",
-        f"--storage.path={storage}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
 
 
 def rows(generator: np.random.Generator, shift: float) -> bytes:
@@ -123,27 +79,15 @@ def rows(generator: np.random.Generator, shift: float) -> bytes:
     return json.dumps({"inputs": [tensor]}).encode()
 
 
-async def test_drift_pages_who_is_on_call_and_its_end_is_told(tmp_path: Path, up, upstream, hook, start, free_port) -> None:
+async def test_drift_pages_who_is_on_call_and_its_end_is_told(tmp_path: Path, up, upstream, hook, programs) -> None:
     on_call, hook_url = hook
     config = tmp_path / "driftline.yaml"
     config.write_text(SETTINGS.format(upstream=upstream.url, hook=hook_url))
     settings = load(config)
-    (tmp_path / "rules.yaml").write_text(rules_file(settings))
-    (tmp_path / "alertmanager.yaml").write_text(routes_file(settings))
     service = await up("--config", str(config))
-    manager, prometheus = free_port(), free_port()
-    await start(f"http://127.0.0.1:{manager}/-/ready", *alertmanager(tmp_path, manager))
-    scraping = {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
-        "rule_files": ["rules.yaml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{manager}"]}]}]},
-        "scrape_configs": [{"job_name": "driftline", "static_configs": [{"targets": [f"127.0.0.1:{service.admin_port}"]}]}],
-    }
-    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(scraping))
-    await start(
-        f"http://127.0.0.1:{prometheus}/-/ready",
-        *("prometheus", "--config.file=prometheus.yaml", f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{prometheus}"),
-    )
+    manager = free_port()
+    await programs.alertmanager(manager, routes_file(settings))
+    await programs.prometheus(free_port(), service.admin_port, rules_file(settings), SCRAPE_SECONDS, manager)
     generator = np.random.default_rng(1)
 
     async with ClientSession() as session:
@@ -186,13 +130,12 @@ async def verdicts(session: ClientSession, admin: str) -> list[dict[str, Any]]:
         return (await reply.json())["windows"]
 
 
-async def test_what_follows_from_a_fault_is_not_told_beside_it(tmp_path: Path, hook, start, free_port) -> None:
+async def test_what_follows_from_a_fault_is_not_told_beside_it(tmp_path: Path, hook, programs) -> None:
     on_call, hook_url = hook
     config = tmp_path / "driftline.yaml"
     config.write_text(SETTINGS.format(upstream="http://127.0.0.1:9", hook=hook_url))
-    (tmp_path / "alertmanager.yaml").write_text(routes_file(load(config)))
     port = free_port()
-    await start(f"http://127.0.0.1:{port}/-/ready", *alertmanager(tmp_path, port))
+    await programs.alertmanager(port, routes_file(load(config)))
     about = {"job": "driftline", "team": "risk"}
     firing = [
         {"alertname": "UpstreamUnreachable", "severity": "page", "route": "fraud", **about},
