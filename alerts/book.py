@@ -98,6 +98,8 @@ class AlertBook:
             started_at_ns=started_at_ns,
             runbook_url=f"{self._links.runbook}#{spec.name.lower()}",
             console_url=self._links.console + observation.path,
+            report_url=observation.report_path and self._links.console + observation.report_path,
+            picture_url=observation.picture_path and self._links.console + observation.picture_path,
         )
 
     def _restore(self, active: Iterable[Alert]) -> None:

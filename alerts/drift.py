@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from alerts.catalogue import AlertKind
 from alerts.observation import Clear, Holds, Observation
 from records.alert import Alert
 from records.times import format_time
-from records.verdict import DriftState, FeatureVerdict, Verdict
+from records.verdict import DriftState, FeatureVerdict, Verdict, VerdictKind
 
 _FINDINGS: Final = {
     AlertKind.MODEL_DATA_DRIFT: "The data of {subject} differ from {against} since {since}.",
@@ -41,6 +41,8 @@ class DriftWatch:
         labels = {"model": verdict.model, "version": verdict.version}
         if verdict.state is not DriftState.FIRING:
             return Clear(kind=self._kind, labels=labels)
+        model = f"/api/v1/models/{quote(verdict.model, safe='')}"
+        links = _links(verdict, f"{model}/windows/{verdict.index}") if verdict.kind is VerdictKind.DATA_DRIFT else {}
         started_at_ns = min((onsets[name] for name in verdict.carriers), default=verdict.opened_at_ns)
         return Holds(
             kind=self._kind,
@@ -49,7 +51,8 @@ class DriftWatch:
             summary=self._kind.value.summary.format(subject=_subject(verdict), features=_names(verdict.carriers)),
             description=_description(_FINDINGS[self._kind], verdict, started_at_ns),
             features=verdict.carriers,
-            path=f"/api/v1/models/{quote(verdict.model, safe='')}",
+            path=model,
+            **links,
         )
 
     def forget(self, model: str) -> Observation:
@@ -63,6 +66,12 @@ class DriftWatch:
         if now:
             self._onsets[verdict.model] = now
         return now
+
+
+def _links(verdict: Verdict, window: str) -> dict[str, str]:
+    """Return where the console explains a window, and draws what carries most of the evidence."""
+    against = urlencode({"baseline": verdict.baseline_id})
+    return {"report_path": f"{window}/report?{against}", "picture_path": f"{window}/picture?{against}" if verdict.carriers else ""}
 
 
 def is_drift_of(alert: Alert, model: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from records.alert import Alert, AlertState
+from records.alert import Alert, AlertState, links_of
 from records.times import format_time
 
 logger: Final = logging.getLogger("driftline.alerts")
@@ -38,5 +38,6 @@ def _line(alert: Alert) -> str:
         "resolved_at": format_time(alert.resolved_at_ns) if alert.resolved_at_ns else None,
         "runbook_url": alert.runbook_url,
         "console_url": alert.console_url,
+        **links_of(alert),
     }
     return msgspec.json.encode(fields).decode()

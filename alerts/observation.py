@@ -21,6 +21,10 @@ class Holds(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
     path: str = "/api/v1/status"
     """Where the console shows more."""
+    report_path: str = ""
+    """Where it explains this, as a page; empty where it does not."""
+    picture_path: str = ""
+    """Where it draws this, likewise."""
 
 
 class Clear(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from records.alert import Alert, AlertState
+from records.alert import Alert, AlertState, links_of
 from records.ports import NotDeliveredError
 from records.times import format_time
 
@@ -92,6 +92,7 @@ def _entry(alert: Alert) -> dict[str, Any]:
             "since": format_time(alert.started_at_ns),
             "runbook_url": alert.runbook_url,
             "console_url": alert.console_url,
+            **links_of(alert),
         },
         "startsAt": format_time(alert.fired_at_ns),
         "endsAt": format_time(alert.resolved_at_ns) if alert.resolved_at_ns else _NEVER,

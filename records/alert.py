@@ -41,3 +41,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at_ns: int = 0
     runbook_url: str = ""
     console_url: str = ""
+    report_url: str = ""
+    """A page that explains it, with pictures; empty where there is none."""
+    picture_url: str = ""
+    """The feature that carries most of the evidence, as SVG, likewise."""
+
+
+def links_of(alert: Alert) -> dict[str, str]:
+    """Return where it is explained and drawn, by the names of the fields; only what there is."""
+    return {name: url for name, url in (("report_url", alert.report_url), ("picture_url", alert.picture_url)) if url}

@@ -53,7 +53,7 @@ class ExplanationQueries:
 
     def window(self, model: str, index: int | None, baseline_id: str | None) -> StoredWindow | None:
         """Return a model's window by its index, else the latest; of several with that index, of different baselines, the latest."""
-        conditions = ["model = {model:String}"]
+        conditions = ["kind = 'data_drift'", "model = {model:String}"]
         conditions += ["window_index = {index:UInt64}"] if index is not None else []
         conditions += ["baseline_id = {baseline_id:String}"] if baseline_id is not None else []
         wanted = {"model": model, "index": index, "baseline_id": baseline_id}
@@ -68,7 +68,7 @@ class ExplanationQueries:
         """Return what the windows before one showed, against the same baseline, the latest first; a bounded number."""
         statement = (
             "SELECT window_index, toUnixTimestamp64Nano(opened_at), rows, arrayMap(f -> f.feature, arrayFilter(f -> f.effect_above_floor, features)) "
-            "FROM verdicts FINAL WHERE model = {model:String} AND baseline_id = {baseline_id:String} AND window_index < {index:UInt64} "
+            "FROM verdicts FINAL WHERE kind = 'data_drift' AND model = {model:String} AND baseline_id = {baseline_id:String} AND window_index < {index:UInt64} "
             "ORDER BY window_index DESC LIMIT {limit:UInt64}"
         )
         with self._connection() as client:

@@ -397,6 +397,8 @@ _VECTORS = (
     AddColumns("windows", ("vectors Map(LowCardinality(String), Tuple(rows UInt64, sums Array(Int64))) CODEC(ZSTD(1))",)),
     AddColumns("baselines", ("vectors String CODEC(ZSTD(1))",)),
 )
+# Where an alert is explained.
+_REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
@@ -410,6 +412,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_KIND,),
     (_FEATURES_OF_WINDOWS, _LATE_ROWS),
     _VECTORS,
+    (_REPORTS,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

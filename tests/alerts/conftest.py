@@ -75,6 +75,7 @@ def make_alert():
             resolved_at_ns=NOON_NS + 2 * MINUTE_NS if state is AlertState.RESOLVED else 0,
             runbook_url="docs/runbooks/README.md#modeldatadrift",
             console_url=f"http://127.0.0.1:8081/api/v1/models/{model}",
+            report_url=f"http://127.0.0.1:8081/api/v1/models/{model}/windows/7/report?baseline=00ff",
         )
 
     return make

@@ -1,5 +1,6 @@
 """The state machine of alerts."""
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -36,6 +37,12 @@ def test_an_alert_that_need_not_wait_fires_at_once_and_links_to_what_helps(book)
     assert (change.name, change.state, change.started_at_ns, change.fired_at_ns) == ("ModelDataDrift", AlertState.FIRING, 5, 7)
     assert change.runbook_url == "https://example.com/runbooks#modeldatadrift"
     assert change.console_url == "http://127.0.0.1:8081/api/v1/models/fraud"
+    assert (change.report_url, change.picture_url) == ("", "")
+
+
+def test_an_alert_links_to_what_explains_and_draws_it_where_that_is_known(book):
+    change = book.observe(msgspec.structs.replace(holds(), report_path="/r?b=1", picture_path="/p?b=1"), now_ns=1)
+    assert (change.report_url, change.picture_url) == ("http://127.0.0.1:8081/r?b=1", "http://127.0.0.1:8081/p?b=1")
 
 
 def test_a_condition_that_goes_on_is_told_once(book):

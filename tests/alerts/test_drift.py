@@ -20,6 +20,8 @@ def test_a_firing_verdict_says_what_drifted_by_how_much_and_since_when(make_verd
         "worst area: mean 654 → 752 (+0.28 sd), 36% of the evidence",
         features=("mean area", "worst area"),
         path="/api/v1/models/fraud",
+        report_path="/api/v1/models/fraud/windows/0/report?baseline=00ff00ff00ff00ff",
+        picture_path="/api/v1/models/fraud/windows/0/picture?baseline=00ff00ff00ff00ff",
     )
 
 
@@ -69,7 +71,10 @@ def test_many_features_are_named_up_to_a_bound(make_verdict):
 def test_an_alert_that_no_feature_carries_any_more_can_still_be_told(make_verdict):
     observation = DriftWatch({}).observe(make_verdict(shares={}, version=""))
     assert observation.summary == "fraud: data drift in no single feature"
+    assert observation.picture_path == ""
 
 
 def test_a_model_with_an_awkward_name_has_a_path_that_works(make_verdict):
-    assert DriftWatch({}).observe(make_verdict(model="team/fraud?")).path == "/api/v1/models/team%2Ffraud%3F"
+    observation = DriftWatch({}).observe(make_verdict(model="team/fraud?"))
+    assert observation.path == "/api/v1/models/team%2Ffraud%3F"
+    assert observation.report_path.startswith("/api/v1/models/team%2Ffraud%3F/windows/0/report?")

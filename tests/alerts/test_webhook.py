@@ -59,6 +59,7 @@ async def test_the_message_arrives_in_alertmanagers_form(make_alert):
         "since": "2025-11-20T12:00:00.000Z",
         "runbook_url": "docs/runbooks/README.md#modeldatadrift",
         "console_url": "http://127.0.0.1:8081/api/v1/models/fraud",
+        "report_url": "http://127.0.0.1:8081/api/v1/models/fraud/windows/7/report?baseline=00ff",
     }
     assert receiver.messages == [
         {

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from alerts.drift import DriftWatch
 from config.settings import DriftSettings
+from console.explaining import path_of
 from detectors.baseline import build_baseline
 from detectors.drift import DriftDetector
 from detectors.windows import WindowPolicy
@@ -80,6 +82,8 @@ def test_a_window_is_explained_with_exchanges_from_where_it_gained_whoever_has_i
     furthest = sorted(rows.columns["age"])[-EXAMPLES_AT_MOST:]
     assert [values[each][0] for each in by_name["age"].exchange_ids] == pytest.approx(furthest[::-1])
     assert stored.performance is None
+    told = DriftWatch({}).observe(results[5].verdict)
+    assert (told.report_path, told.picture_path) == (path_of(stored, "report"), path_of(stored, "picture"))
 
 
 def test_windows_before_that_wait_for_the_store_count_for_since_when(site, drifted):

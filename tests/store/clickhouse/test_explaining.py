@@ -3,12 +3,13 @@
 import json
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.explanation import Level, Missing, Numbers, OtherLevels, Quality, UnseenLevels
-from records.verdict import DriftState, FeatureVerdict, Verdict
+from records.verdict import DriftState, FeatureVerdict, Verdict, VerdictKind
 from records.window import NumericSummary, WindowSummary
 from store.clickhouse.explaining import Around, ExplanationQueries, Shown
 from store.clickhouse.features import FeatureRows
@@ -62,6 +63,7 @@ def queries(store, client):
     writer = ResultWriter(store)
     windows = [summary(0), summary(1), summary(2), summary(1, "b2", closed=9)]
     writer.write_windows(windows)
+    writer.write_verdicts([msgspec.structs.replace(verdict(summary(0, "risk", closed=99)), kind=VerdictKind.RISK)])
     writer.write_verdicts([verdict(windows[0], "x"), verdict(windows[1], "x", "y"), verdict(windows[2]), verdict(windows[3])])
     rows = len(NUMBERS)
     times = STARTED_AT_NS + np.arange(rows, dtype=np.int64) * SECOND_NS
