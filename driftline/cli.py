@@ -12,7 +12,7 @@ _COMMANDS: Final = {
     "up": "put a proxy in front of a service, and watch what passes",
     "proxy": "the data plane alone: forward, mirror, record to a spool",
     "monitor": "the watching side alone: store, drift, metrics, alerts",
-    "runtime": "serve ONNX models; convert, optimise, quantize, prune them and score with them",
+    "runtime": "serve ONNX models; convert, optimise, quantize, prune, pull them and score with them",
     "baseline": "make a baseline from a table or from the store",
     "accept": "make a model's traffic since a time its new baseline",
     "backtest": "run the detectors over a table, window by window",

@@ -139,12 +139,12 @@ class Catalogue:
                 self._fault = str(error)
                 return
             self._fault = ""
-            self._forget_absent(found)
             for each in found.values():
                 entry = self._models.setdefault(each.model, {}).setdefault(each.number, Entry(each))
                 entry.found = each
                 if each.model not in self._unloaded and entry.stamp != each.stamp:
                     await self._load(entry)
+            self._forget_absent(found)  # after loading: what takes its place may have come in the same instant
             self._looked = True
 
     async def load(self, model: str) -> None:

@@ -24,10 +24,10 @@ from config.model import ModelSettings
 MODEL_FILE: Final = "model.onnx"
 SETTINGS_FILE: Final = "model.yaml"
 REPORT_FILE: Final = "report.json"
-"""What a tool measured of the version when it made it."""
+"""What the tool that made the version says of it."""
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 """As much as every protocol can name in a path."""
 
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -75,7 +75,7 @@ class Repository:
     def scan(self) -> dict[tuple[str, int], Found]:
         """Return all versions by model and number, without opening a file. Raises RepositoryError where the directory cannot be read."""
         try:
-            models = sorted(entry for entry in self.directory.iterdir() if _NAME.fullmatch(entry.name) and entry.is_dir())
+            models = sorted(entry for entry in self.directory.iterdir() if NAME.fullmatch(entry.name) and entry.is_dir())
         except OSError as error:
             raise RepositoryError(f"the directory of models {self.directory} cannot be read: {error.strerror}") from None
         return {(found.model, found.number): found for model in models for found in _versions(model)}

@@ -4,6 +4,7 @@
 - `asked`       what the arguments name
 - `change`      optimize, quantize, prune
 - `conversion`  convert
+- `pulling`     pull
 
 Where rows come from:
 

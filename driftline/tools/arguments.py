@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from config.options import add_config_option, add_option
+from config.units import QuantityError, Seconds
 from driftline.time_argument import time_ns
 
 Parser: TypeAlias = argparse.ArgumentParser
@@ -58,6 +59,24 @@ def _convert(parser: Parser) -> None:
     )
 
 
+def _pull(parser: Parser) -> None:
+    parser.add_argument("uri", nargs="+", metavar="URI", help="models:/NAME@ALIAS or models:/NAME/VERSION.")
+    parser.add_argument("--models", required=True, type=Path, metavar="DIR", help="The directory of models, DIR/NAME/VERSION/model.onnx.")
+    parser.add_argument(
+        "--registry",
+        default="",
+        metavar="URI",
+        help="The registry, for example http://mlflow:5000. (default: as MLFLOW_REGISTRY_URI or MLFLOW_TRACKING_URI say)",
+    )
+    parser.add_argument("--every", type=_seconds, metavar="DURATION", help="Look again so often, until told to stop, for example 30s. (default: once)")
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="Convert scikit-learn, XGBoost and LightGBM where a version has no ONNX. Pickles run what they say: for registries that you trust.",
+    )
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="Where versions are verified. (default: %(default)s)")
+
+
 def _optimize(parser: Parser) -> None:
     _add_changed_model(parser)
     _add_limits(parser, agreement=0.999)
@@ -104,6 +123,7 @@ _TOOLS: Final[dict[str, _Tool]] = {
     "optimize": ("fold constants and fuse operators once, not at each start", _optimize, "driftline.tools.change"),
     "quantize": ("compute in smaller numbers", _quantize, "driftline.tools.change"),
     "prune": ("remove what contributes least", _prune, "driftline.tools.change"),
+    "pull": ("take versions from an MLflow registry, and follow its aliases", _pull, "driftline.tools.pulling"),
     "score": ("answer the rows of a file or of a period in the store, each once", _score, "driftline.scoring.score"),
 }
 
@@ -158,6 +178,16 @@ def _add_limits(parser: Parser, *, agreement: float) -> None:
         help="Accuracy, or root mean squared error, is worse by at most this. (default: %(default)s)",
     )
     limits.add_argument("--slowdown", type=_positive, default=1.2, metavar="RATIO", help="It takes at most this times the time. (default: %(default)s)")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(Seconds.parse(text))
+    except QuantityError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1s, found {text!r}")
+    return seconds
 
 
 def _shape(text: str) -> tuple[int, ...]:

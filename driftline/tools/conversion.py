@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from driftline.tools.asked import told
 from driftline.tools.file_rows import sample_columns
 from runtime.session import Array, Session
 from runtime.signature import Signature
-from runtime.tools.convert import convert, same_ratio
+from runtime.tools.convert import Columns, Converted, convert, same_ratio
 from runtime.tools.publish import publish
 from runtime.tools.rows import inputs_of, made_up_inputs
 
@@ -31,12 +31,9 @@ def _run(arguments: argparse.Namespace) -> int:
     converted = convert(arguments.file, row_shape=arguments.shape, example=example)
     with TemporaryDirectory(prefix="driftline-") as directory:
         file = Path(directory) / "model.onnx"
-        file.write_bytes(converted.onnx.SerializeToString())
-        session = Session(file)
-        inputs = _inputs(session.signature, example)
-        same = same_ratio(session.run(inputs), converted.reference(inputs), tolerance_ratio=_TOLERANCE_RATIO)
-        rows = f"{len(inputs[0]):,} rows {f'of {arguments.rows_file.name}' if arguments.rows_file else 'that were made up (standard normal)'}"
-        sys.stdout.write(f"{session.signature}\n{same:.2%} of {rows} are answered as {arguments.file.name} answers them\n")
+        signature, number, same = held_against_original(converted, file, example)
+        rows = f"{number:,} rows {f'of {arguments.rows_file.name}' if arguments.rows_file else 'that were made up (standard normal)'}"
+        sys.stdout.write(f"{signature}\n{same:.2%} of {rows} are answered as {arguments.file.name} answers them\n")
         if same < arguments.same:
             sys.stderr.write(f"driftline runtime convert: not accepted: {same:.2%} of the rows are answered alike (at least {arguments.same:.2%}: --same)\n")
             return 1
@@ -46,5 +43,23 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _inputs(signature: Signature, example: dict[str, Array] | None) -> list[Array]:
+class Held(NamedTuple):
+    """How a converted model compares with its original."""
+
+    signature: Signature
+    rows: int
+    same_ratio: float
+    """Share of the rows that are answered alike."""
+
+
+def held_against_original(converted: Converted, file: Path, example: Columns | None) -> Held:
+    """Write the converted model to `file`, and ask both the same rows, made up where there is no example. Raises `ToolError` or ModelError."""
+    file.write_bytes(converted.onnx.SerializeToString())
+    session = Session(file)
+    inputs = _inputs(session.signature, example)
+    same = same_ratio(session.run(inputs), converted.reference(inputs), tolerance_ratio=_TOLERANCE_RATIO)
+    return Held(session.signature, len(inputs[0]), same)
+
+
+def _inputs(signature: Signature, example: Columns | None) -> list[Array]:
     return made_up_inputs(signature, _ROWS) if example is None else inputs_of(signature, example)

@@ -16,4 +16,8 @@ What they are judged by:
 - `report`       a comparison as text
 - `publish`      the accepted model becomes a version
 - `errors`       what stops a tool
+
+Where versions come from, too:
+
+- `registry`     an MLflow registry: what its URIs mean, and the files behind them
 """

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 
 import pytest
 
@@ -39,6 +40,26 @@ async def test_a_new_version_takes_over_without_a_failed_request(add_linear, ser
     stop.set()
     await asyncio.gather(*clients)
     assert sorted(set(seen)) == [1, 2, 3, 4]
+
+
+async def test_a_version_that_makes_way_for_an_older_one_in_the_same_instant_goes_when_that_one_serves(add_linear, serve) -> None:
+    going = add_linear(number=2, scale=2)
+    running = await serve()
+    answers: list[float] = []
+
+    async def client() -> None:
+        while not answers or answers[-1] != pytest.approx(WEIGHTS[0, 0]):
+            status, values = await running.infer([[1, 0, 0]])
+            assert status == 200, values
+            answers.append(values[0])
+
+    asking = asyncio.create_task(client())
+    await asyncio.sleep(0.05)
+    add_linear(number=1)
+    shutil.rmtree(going)
+    async with asyncio.timeout(30):
+        await asking
+    assert answers[0] == pytest.approx(2 * WEIGHTS[0, 0])
 
 
 async def test_a_version_that_was_written_again_is_loaded_again(add_linear, serve) -> None:
