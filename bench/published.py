@@ -9,11 +9,30 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import bounds, capacity, crash_points, crashes, drain, floor, labels, layouts, monitor, payloads, privacy, proxy, runtime, soak, spool, stalls, tools
+from bench import (
+    bounds,
+    capacity,
+    crash_points,
+    crashes,
+    drain,
+    floor,
+    labels,
+    layouts,
+    monitor,
+    payloads,
+    privacy,
+    proxy,
+    risk,
+    runtime,
+    soak,
+    spool,
+    stalls,
+    tools,
+)
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md")]
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md")]
 
 
 def page(current: str) -> str:
@@ -74,6 +93,11 @@ def _monitor() -> str:
 def _labels() -> str:
     run = _run("labels")
     return f"{_origin(run)} {run['exchanges']:,} exchanges in the store:\n\n{labels.report(msgspec.convert(run['costs'], list[labels.Cost]))}"
+
+
+def _risk() -> str:
+    run = _run("risk")
+    return f"`{run['command']}`: {risk.report(msgspec.convert(run['figures'], risk.Figures))}"
 
 
 def _payloads() -> str:
@@ -137,6 +161,7 @@ _SECTIONS: Final = {
     "floor": _floor,
     "monitor": _monitor,
     "payloads": _payloads,
+    "risk": _risk,
     "layouts": _layouts,
     "capacity": _capacity,
     "drain": _drain,

@@ -107,12 +107,6 @@ def curves_of_levels(codes: Integers, present: npt.NDArray[np.bool_], slices: In
     return Curves(location, np.ones_like(location), _curve_of_missing(present, slices))
 
 
-def curves_of_losses(losses: Floats) -> Curves:
-    """Return the curves of numbers whose mean alone matters, from rows in order of which none is missing."""
-    location = _curve(losses - losses.mean())
-    return Curves(location, np.ones_like(location), np.ones_like(location))
-
-
 def curves_of_vectors(features: Iterable[Floats], leading: Floats, present: npt.NDArray[np.bool_], slices: Integers | None = None) -> Curves:
     """Return the curves of several numbers that each row has (features × rows, some of them at a time), of which some are `present`: of all together, and of `leading` (rows).
 
@@ -137,9 +131,26 @@ def memories(features: Sequence[Curves], rows: int) -> list[Memories]:
     """
     if not features or not len(lengths(rows)):
         return [()] * len(features)
-    noise = np.sqrt(2 / (rows // lengths(rows)))  # of a variance from so many chunks, in units of itself
+    noise = _noise(rows)
     shared = np.maximum.reduce([_beyond_noise(np.array(kind), noise) for kind in zip(*features, strict=True)])
     return [_fit(np.maximum(shared, np.max(curves, axis=0) * (1 - _STANDS_OUT * noise)), noise, rows) for curves in features]
+
+
+def memories_of_losses(losses: Floats) -> Memories:
+    """Return the mixture of memories that explains numbers in their order, of which the mean alone matters.
+
+    One series has no others beside it that would tell dependence from the noise of the estimate: so only half of a standard error is taken for noise,
+    with which `bench.risk` stays within its budget and independent rows are not taken for alike ones.
+    """
+    if not len(lengths(len(losses))):
+        return ()
+    noise = _noise(len(losses))
+    return _fit(_curve(losses - losses.mean()) * (1 - noise / 2), noise, len(losses))
+
+
+def _noise(rows: int) -> Floats:
+    """Return the noise of a variance from so many chunks as there are of each length, in units of itself."""
+    return np.asarray(np.sqrt(2 / (rows // lengths(rows))))
 
 
 def _beyond_noise(curves: Floats, noise: Floats) -> Floats:

@@ -23,7 +23,7 @@ from scipy import stats
 
 from detectors.arrays import Floats
 from detectors.betting import SHARES, log_capitals, log_capitals_of_fall, upper_bound
-from detectors.dependence import Dependence, curves_of_losses, memories
+from detectors.dependence import Dependence, memories_of_losses
 from detectors.evidence import NO_EVIDENCE, log_add, log_mean
 from records.baseline import Loss, RiskBaseline
 from records.times import format_time
@@ -36,7 +36,7 @@ BASELINE_RISK: Final = 0.05
 """δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
 
 FEWEST_ROWS: Final = 500
-"""Below this a baseline cannot tell how alike neighbouring rows are: with 200 rows, in which users sent ten requests in a row, four times the budget was spent."""
+"""Below this a baseline cannot tell how alike neighbouring rows are (`bench.risk`)."""
 
 _BOUND_QUANTILE: Final = 0.99
 _POOLED_ROWS: Final = 5_000.0  # independent rows of which an effect is, at most
@@ -114,7 +114,7 @@ def build_risk(outcomes: Outcomes, loss: Loss, *, source: str, created_at_ns: in
     losses = losses[~np.isnan(losses)]
     if len(losses) < FEWEST_ROWS:
         return None
-    remembered = memories([curves_of_losses(losses)], len(losses))[0]
+    remembered = memories_of_losses(losses)
     return RiskBaseline(
         baseline_id=hashlib.sha256(msgspec.json.encode((loss, bound)) + losses.tobytes()).hexdigest()[:16],
         source=source,
@@ -266,14 +266,17 @@ class RiskDetector:
 
 
 def describe(baseline: RiskBaseline, pool: Pool | None) -> str:
-    """Return the baseline against now in words."""
-    before, now = baseline.risk, pool.risk if pool else baseline.risk
+    """Return the baseline against now in words; the baseline alone where nothing is there to compare."""
+    if pool is None:
+        is_rate = baseline.loss is Loss.ERROR_RATE
+        return f"error rate {baseline.risk:.1%}" if is_rate else f"mean absolute error {baseline.risk * baseline.bound:.4g}, cut off at {baseline.bound:.4g}"
+    before, now = baseline.risk, pool.risk
     if baseline.loss is Loss.ERROR_RATE:
         change = f"error rate {before:.1%} → {now:.1%} ({100 * (now - before):+.1f} points)"
     else:
         bound = baseline.bound
         change = f"mean absolute error {before * bound:.4g} → {now * bound:.4g} ({100 * (now - before):+.1f} points of {bound:.4g}, where errors are cut off)"
-    return change + (f" in {pool.rows:,.0f} labelled rows, asked for since {format_time(pool.since_ns)}" if pool else "")
+    return f"{change} in {pool.rows:,.0f} labelled rows, asked for since {format_time(pool.since_ns)}"
 
 
 def _in_words(baseline: RiskBaseline) -> str:

@@ -22,6 +22,7 @@
 - `feature_shelf`      decoded rows on their way to the store
 - `event_intake`       events of payload loggers become exchanges
 - `labelling`          the way of a label, to the predictions that it is about
+- `labelled_risk`       predictions and labels to losses, and to a baseline of risk
 - `risk_watching`      on to the detector of risk: baselines, windows, verdicts
 - `label_keys`         by which names labels find an exchange, and the labels in feedback
 - `label_import`       labels from a file, through the monitor that holds the store or without one

@@ -15,13 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from config.settings import DriftSettings, LabelSettings
 from detectors.budget import SharedBudget
-from detectors.risk import Outcomes, RiskDetector, RiskState, Span, build_risk
+from detectors.risk import RiskDetector, RiskState, Span
+from driftline.labelled_risk import Pairs, outcomes_of, risk_of
 from labels.compared import Open
-from labels.comparing import absolute_error, loss_of, same
 from labels.journal import Journal, JournalError
 from records.baseline import Baseline, RiskBaseline
 from records.label import Compared
@@ -178,7 +177,7 @@ class RiskWatch:
             return None
         self._detector.threshold = threshold
         self._rows += len(rows)
-        self.last_verdict = self._detector.test(_outcomes(rows), rows[-1].version, _span(rows))
+        self.last_verdict = self._detector.test(outcomes_of(_pairs(rows)), rows[-1].version, _span(rows))
         return self.last_verdict
 
     def state(self) -> RiskModelState:
@@ -205,8 +204,7 @@ class RiskWatch:
         )
 
     def _learn(self, rows: Sequence[Compared]) -> None:
-        loss = loss_of([(row.prediction, row.label) for row in rows])
-        baseline = build_risk(_outcomes(rows), loss, source="labels", created_at_ns=rows[-1].met_at_ns)
+        baseline = risk_of(_pairs(rows), source="labels", created_at_ns=rows[-1].met_at_ns)
         if baseline is None:
             raise AssertionError("half of the rows at least have a loss")
         _log.info("learned the risk of model %s from its first %d labelled rows: %s %.4g", self.model, baseline.rows, baseline.loss, baseline.risk)
@@ -221,10 +219,8 @@ class RiskWatch:
         )
 
 
-def _outcomes(rows: Sequence[Compared]) -> Outcomes:
-    errors = [absolute_error(row.prediction, row.label) for row in rows]
-    wrong = np.array([not same(row.prediction, row.label) for row in rows], dtype=np.float64)
-    return Outcomes(wrong, np.array([np.nan if error is None else error for error in errors]))
+def _pairs(rows: Sequence[Compared]) -> Pairs:
+    return [(row.prediction, row.label) for row in rows]
 
 
 def _span(rows: Sequence[Compared]) -> Span:

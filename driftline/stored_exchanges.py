@@ -128,14 +128,20 @@ def _pages(ask: Ask, period: Period, after: Position | None, traffic: Traffic) -
         rows = min(_LAST_PAGE_ROWS, max(1, rows * _PAGE_BYTES // max(1, page.nbytes)), 4 * rows)
 
 
-def _conditions(period: Period, after: Position | None, traffic: Traffic) -> list[str]:
-    conditions = [traffic.value, f"model = {_quoted(period.model)}"]
+def conditions_of(period: Period) -> list[str]:
+    """Return what is asked of a row of `exchanges`, or of what hangs on them, as conditions."""
+    conditions = [f"model = {_quoted(period.model)}"]
     if period.version:
         conditions.append(f"version = {_quoted(period.version)}")
     if period.since_ns is not None:
         conditions.append(f"started_at >= fromUnixTimestamp64Nano({period.since_ns})")
     if period.until_ns is not None:
         conditions.append(f"started_at < fromUnixTimestamp64Nano({period.until_ns})")
+    return conditions
+
+
+def _conditions(period: Period, after: Position | None, traffic: Traffic) -> list[str]:
+    conditions = [traffic.value, *conditions_of(period)]
     if after is not None:
         moment = f"fromUnixTimestamp64Nano({after.started_at_ns})"
         conditions.append(f"started_at >= {moment}")  # found by the primary key, which the next condition is not

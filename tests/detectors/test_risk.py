@@ -84,10 +84,14 @@ def test_alerts_without_a_change_are_within_the_budget(draw, loss, baseline_rows
 
 
 @pytest.mark.parametrize(("rate", "labels"), [(0.13, 20_000), (0.15, 5_000), (0.2, 1_000), (0.4, 200)])
-def test_a_risen_error_rate_alerts_after_so_many_labels(baseline, rate, labels):
-    rng, detector = np.random.default_rng(1), detector_of(baseline, threshold=4_320.0)
-    windows = [detector.test(classes(rng, 50, rate), "", span(index)) for index in range(labels // 50)]
-    assert any(verdict.alert for verdict in windows)
+def test_a_risen_error_rate_alerts_after_so_many_labels(rate, labels):
+    """Against four of five baselines: one may be unlucky."""
+    found = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        detector = detector_of(built(classes(rng, 5_000)), threshold=4_320.0)
+        found += any(detector.test(classes(rng, 50, rate), "", span(index)).alert for index in range(labels // 50))
+    assert found >= 4
 
 
 def test_larger_errors_of_numbers_alert():

@@ -86,12 +86,13 @@ def test_the_store_is_read_for_the_period_that_was_asked_for(tmp_path, monkeypat
         return {"x": np.arange(200.0), "secret": np.zeros(200)}, np.arange(200)
 
     monkeypatch.setattr(command, "columns_from_store", columns_from_store)
+    monkeypatch.setattr(command, "pairs_from_store", lambda settings, period: asked.append((settings.data_dir, period)) or [("1", "1")] * 499)
     given = arguments(
         *("--model", "m", "--from-store", "--since", "2026-01-01", "--until", "2026-01-02T00:00+02:00"),
         *("--data-dir", tmp_path, "--out", tmp_path / "b.json", "--exclude", "secret"),
     )
     assert command.run(given) == 0
-    assert asked == [(str(tmp_path), Period("m", "", 1_767_225_600 * 10**9, (1_767_312_000 - 7_200) * 10**9))]
+    assert asked == [(str(tmp_path), Period("m", "", 1_767_225_600 * 10**9, (1_767_312_000 - 7_200) * 10**9))] * 2
     baseline = load_baseline(tmp_path / "b.json")
     assert ([feature.name for feature in baseline.features], baseline.source) == (["x"], "store")
 
@@ -121,3 +122,43 @@ def test_a_baseline_with_a_cycle_knows_every_hour_of_it(tmp_path):
     baseline = load_baseline(tmp_path / "b.json")
     assert baseline.cycle_seconds == 86_400
     assert [sum(each.counts) for each in baseline.features[0].slices] == [150] * 24
+
+
+def labelled_table(rows=600):
+    wrong = np.arange(rows) % 10 == 0
+    return pa.table({"x": np.arange(float(rows)), "said": ["a"] * rows, "truth": np.where(wrong, "b", "a"), "score": np.linspace(0, 1, rows)})
+
+
+def test_a_table_with_labels_gives_the_risk_and_no_feature_of_them(tmp_path, capsys):
+    parquet.write_table(labelled_table(), tmp_path / "t.parquet")
+    words = ("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json", "--label", "truth", "--prediction", "said")
+    assert command.run(arguments(*words)) == 0
+    baseline = load_baseline(tmp_path / "b.json")
+    assert [feature.name for feature in baseline.features] == ["x", "score"]
+    assert (baseline.risk.loss, baseline.risk.risk, baseline.risk.rows, baseline.risk.source) == ("error_rate", 0.1, 600, "t.parquet")
+    assert "600 labelled rows: error rate 10.0%" in capsys.readouterr().out
+
+
+def test_predictions_that_are_outputs_stay_features(tmp_path):
+    table = labelled_table().rename_columns(["x", "truth", "said", "output.y"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    words = ("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json", "--label", "x", "--prediction", "output.y")
+    assert command.run(arguments(*words)) == 0
+    baseline = load_baseline(tmp_path / "b.json")
+    assert "output.y" in [feature.name for feature in baseline.features]
+    assert baseline.risk.loss == "absolute_error"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--label", "truth"), "give both, or neither"),
+        (("--label", "truth", "--prediction", "none"), "no column 'none'"),
+        (("--label", "x", "--prediction", "said"), "at least 500 rows"),
+    ],
+)
+def test_labels_that_do_not_tell_the_risk_are_refused_in_a_sentence(tmp_path, capsys, words, complaint):
+    table = labelled_table().slice(0, 499) if "x" in words else labelled_table()
+    parquet.write_table(table, tmp_path / "t.parquet")
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json", *words)) == 2
+    assert complaint in capsys.readouterr().err
