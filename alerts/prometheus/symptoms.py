@@ -91,6 +91,17 @@ def watching_models(settings: Settings) -> Iterator[AlertRule]:
         ),
         dashboard=_MODEL,
     )
+    yield AlertRule(
+        name=AlertKind.MODEL_PERFORMANCE_DROP.value.name,
+        expr=about_a_model(f"({over_replicas('max', Metric.RISK_FIRING.metric_name)} == 1)", settings),
+        severity=AlertKind.MODEL_PERFORMANCE_DROP.value.severity,
+        summary="{{ $labels.model }}: predictions are worse by their labels",
+        description=(
+            "Its mean loss, of classes the error rate, has risen above the baseline's: the evidence passed what the budget of false alerts asks for, and the rise is above "
+            f"`labels.risk_tolerance`. Usual {_queried(Metric.RISK_BASELINE)}, in the latest window {_queried(Metric.RISK)}."
+        ),
+        dashboard=_MODEL,
+    )
     windows = over_replicas("sum", f"increase({Metric.DRIFT_WINDOWS.metric_name}[6h])", "model")
     requests = over_replicas("sum", f'increase({_REQUESTS}{{role="served",code="200"}}[6h])', "route", "code", "arm", "role")
     yield AlertRule(
@@ -111,6 +122,11 @@ def watching_models(settings: Settings) -> Iterator[AlertRule]:
         description="{{ $value | humanizePercentage }} of the exchanges of 30 minutes have a body that gives no features. `driftline_undecodable_total` has formats and reasons.",
         dashboard=_WATCHING,
     )
+
+
+def _queried(metric: Metric) -> str:
+    """Return what shows a model's number where an alert is rendered."""
+    return f'{{{{ range printf "max({metric.metric_name}{{model=%q}})" $labels.model | query }}}}{{{{ .Value | humanizePercentage }}}}{{{{ end }}}}'
 
 
 def shadows(settings: Settings) -> Iterator[AlertRule]:

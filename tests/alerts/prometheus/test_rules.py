@@ -111,6 +111,11 @@ CASES = [
         },
     ),
     Case(
+        "predictions that are worse by their labels page",
+        {f'driftline_risk_firing{{{TARGET},model="fraud.v2"}}': "0 1 1 0"},
+        {0: [], 1: [alert("ModelPerformanceDrop", "page", model="fraud.v2", **FRAUD)], 3: []},
+    ),
+    Case(
         "traffic without a window is a ticket",
         requests("fraud", "200", "0+100x500") | {f'driftline_drift_windows_total{{{TARGET},model="fraud.v2"}}': "5x500"},
         {60: [], 300: [alert("DriftUnwatched", "ticket")]},
