@@ -96,14 +96,19 @@ def share_words(before: float, now: float) -> str:
     return f"{before:.1%} → {now:.1%}"
 
 
+def window_words(explanation: Explanation) -> str:
+    """Return how many rows a window has and, where that is known, from when to when."""
+    times = f" from {format_time(explanation.opened_at_ns)} to {format_time(explanation.closed_at_ns)}" if explanation.closed_at_ns else ""
+    return f"{explanation.rows:,} rows{times}"
+
+
 def _gain_words(gain: Gain | None) -> str:
     return f"Gained most: {place_words(gain.place)}, {share_words(gain.before, gain.now)} of rows" if gain else ""
 
 
 def _description(explanation: Explanation, feature: FeatureExplanation) -> str:
     shares = "; ".join(f"{place_words(cell.place)}: {share_words(cell.before, cell.now)}" for cell in feature.cells)
-    window = f"{explanation.rows:,} rows from {format_time(explanation.opened_at_ns)} to {format_time(explanation.closed_at_ns)}"
-    return f"{feature.summary}. Window of {window}, against {explanation.compared_with}. Share of rows, baseline → now: {shares or 'not known'}."
+    return f"{feature.summary}. Window of {window_words(explanation)}, against {explanation.compared_with}. Share of rows, baseline → now: {shares or 'not known'}."
 
 
 class _Plot(NamedTuple):

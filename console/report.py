@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Final
 
-from console.picture import picture, place_words, share_words
+from console.picture import picture, place_words, share_words, window_words
 from records.explanation import Explanation, FeatureExplanation
 from records.times import format_time
 
@@ -28,12 +28,12 @@ def report(explanation: Explanation, link: Callable[[str], str] | None = None) -
 
 def _facts(explanation: Explanation) -> Iterator[str]:
     version = f", version {explanation.version}" if explanation.version else ""
-    times = f"{format_time(explanation.opened_at_ns)} to {format_time(explanation.closed_at_ns)}"
-    yield f"<p>{explanation.rows:,} rows of {_text(explanation.model)}{_text(version)}, {times}, against {_text(explanation.compared_with)}.</p>"
+    yield f"<p>{window_words(explanation)} of {_text(explanation.model)}{_text(version)}, against {_text(explanation.compared_with)}.</p>"
     yield f"<p>State: <strong>{explanation.state.value}</strong>. Evidence {explanation.evidence:,.4g}, the budget asks {explanation.threshold:,.4g}.</p>"
-    if explanation.since_at_ns:
+    if explanation.windows_since:
         windows = "1 window" if explanation.windows_since == 1 else f"{explanation.windows_since:,} windows"
-        yield f"<p>Since {format_time(explanation.since_at_ns)}: {windows}, {explanation.rows_since:,} rows.</p>"
+        since = f"Since {format_time(explanation.since_at_ns)}" if explanation.since_at_ns else "An effect is shown by"
+        yield f"<p>{since}: {windows}, {explanation.rows_since:,} rows.</p>"
     if explanation.performance:
         yield f"<p>{_text(explanation.performance.words)}</p>"
     if not explanation.features:

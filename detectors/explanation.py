@@ -51,8 +51,7 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
     features = {feature.name: feature for feature in baseline.features}
     windows = [Shown.of(verdict), *before]
     explained = [_explained(each, features.get(each.feature), baseline.rows, summary, _since(each.feature, windows)) for each in wanted[:FEATURES_AT_MOST]]
-    since_at_ns = min((_since(name, windows) for name in verdict.carriers), default=0)
-    inside = [each for each in windows if since_at_ns and each.opened_at_ns >= since_at_ns]
+    inside = max((_since(name, windows) for name in verdict.carriers), key=len, default=())
     return Explanation(
         model=verdict.model,
         version=verdict.version,
@@ -65,7 +64,7 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
         state=verdict.state,
         evidence=verdict.evidence,
         threshold=verdict.threshold,
-        since_at_ns=since_at_ns,
+        since_at_ns=_opening(inside),
         windows_since=len(inside),
         rows_since=sum(each.rows for each in inside),
         features=tuple(explained),
@@ -73,14 +72,17 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
     )
 
 
-def _since(feature: str, windows: Sequence[Shown]) -> int:
-    """Return the opening of the first of the windows in a row, up to the latest, that show the feature's effect; 0 where the latest does not."""
-    *_, first = [0, *(each.opened_at_ns for each in takewhile(lambda window: feature in window.features, windows))]
-    return first
+def _since(feature: str, windows: Sequence[Shown]) -> Sequence[Shown]:
+    """Return the windows in a row, from the latest back, that show the feature's effect."""
+    return list(takewhile(lambda window: feature in window.features, windows))
 
 
-def _explained(verdict: FeatureVerdict, baseline: FeatureBaseline | None, rows: int, summary: WindowSummary, since_at_ns: int) -> FeatureExplanation:
-    told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=since_at_ns, summary=verdict.summary, tests=verdict.tests)
+def _opening(windows: Sequence[Shown]) -> int:
+    return windows[-1].opened_at_ns if windows else 0
+
+
+def _explained(verdict: FeatureVerdict, baseline: FeatureBaseline | None, rows: int, summary: WindowSummary, since: Sequence[Shown]) -> FeatureExplanation:
+    told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=_opening(since), summary=verdict.summary, tests=verdict.tests)
     if not isinstance(baseline, NumericBaseline | CategoricalBaseline):  # correlations have none
         return told
     season, seen = Season.of(baseline, rows), summary.features[baseline.name]

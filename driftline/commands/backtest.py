@@ -12,15 +12,18 @@ import numpy as np
 
 from config.settings import DriftSettings
 from config.units import Budget, QuantityError
+from console.report import report
 from detectors.baseline import BaselineError, load_baseline
 from detectors.budget import evidence_threshold
 from detectors.drift import DriftDetector
+from detectors.explanation import Shown, explain
 from detectors.tables import Table, TableError, read_table
 from detectors.windows import WindowPolicy
 from driftline.commands import backtest_null
 from driftline.verdict_text import as_json, as_text, names_of
 from records.baseline import Baseline, NumericBaseline
 from records.verdict import Verdict
+from records.window import WindowSummary
 
 _DEFAULTS: Final = DriftSettings()
 _FEWEST_WINDOW_ROWS: Final = 10
@@ -29,9 +32,14 @@ _FEWEST_WINDOW_ROWS: Final = 10
 class Backtest(NamedTuple):
     """What the detectors said."""
 
-    verdicts: list[Verdict]
+    windows: list[tuple[WindowSummary, Verdict]]
     rows_left_over: int
     """After the last window, too few for one."""
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Those on the windows, in their order."""
+        return [verdict for _, verdict in self.windows]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="BUDGET",
         help=f'How often a false alert is acceptable, for example "1 per 30 days" or "1 per 1000 windows". (default: {_DEFAULTS.budget}; with --null {backtest_null.BUDGET})',
     )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="Write a page for each alert that explains it, with pictures, into this directory.")
     parser.add_argument("--json", action="store_true", help="Print the verdicts as JSON.")
 
 
@@ -73,10 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
         baseline = load_baseline(arguments.baseline)
         table = _read(arguments, baseline)
         backtest = _run(_detector(arguments, baseline, table), table, arguments.window_rows)
-    except (BaselineError, TableError) as error:
+        written = _write_reports(arguments.report, baseline, backtest) if arguments.report else ()
+    except (BaselineError, TableError, OSError) as error:
         sys.stderr.write(f"driftline backtest: {error}\n")
         return 2
     sys.stderr.writelines(f"driftline backtest: {note}\n" for note in _notes(arguments, baseline, table, backtest))
+    sys.stderr.writelines(f"driftline backtest: wrote {path}\n" for path in written)
     sys.stdout.write(as_json(backtest.verdicts) if arguments.json else "".join(f"{line}\n" for line in as_text(backtest.verdicts, arguments.budget)))
     return 0
 
@@ -123,10 +134,26 @@ def _detector(arguments: argparse.Namespace, baseline: Baseline, table: Table) -
 
 def _run(detector: DriftDetector, table: Table, window_rows: int) -> Backtest:
     times_ns = np.zeros(table.rows, dtype=np.int64) if table.times_ns is None else table.times_ns
-    verdicts = [verdict for _, verdict in detector.update(table.columns, times_ns)]
+    windows = detector.update(table.columns, times_ns)
     if detector.open_rows >= min(window_rows, _DEFAULTS.window_min_rows):
-        verdicts.append(detector.close()[1])
-    return Backtest(verdicts, detector.open_rows)
+        windows.append(detector.close())
+    return Backtest(windows, detector.open_rows)
+
+
+def _write_reports(directory: Path, baseline: Baseline, backtest: Backtest) -> list[Path]:
+    """Write a page for each alert. Raises OSError with a sentence for the user."""
+    written: list[Path] = []
+    shown = [Shown.of(verdict) for verdict in backtest.verdicts]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for position, (summary, verdict) in enumerate(backtest.windows):
+            if verdict.alert:
+                before = shown[:position][::-1]
+                written.append(directory / f"window-{verdict.index}.html")
+                written[-1].write_text(report(explain(baseline, summary, verdict, before)), encoding="utf-8")
+    except OSError as error:
+        raise OSError(f"cannot write reports to {directory}: {error.strerror}; name a directory that can be written with --report") from None
+    return written
 
 
 def _window_rows(text: str) -> int:

@@ -20,6 +20,8 @@ BUDGET: Final = Budget.parse("1 per 100 windows")
 
 def run(arguments: argparse.Namespace) -> int:
     """Test the table in shuffled order: 0 if the alerts are within the budget, 1 if not, 2 if what was given cannot be tested. Raises `TableError`."""
+    if arguments.report:
+        raise TableError("--report explains alerts, and --null only counts them: leave one of the two out")
     table = read_table(arguments.table)
     if not table.columns:
         raise TableError(f"{arguments.table} has no column of numbers or text")

@@ -397,6 +397,7 @@ _VECTORS = (
     AddColumns("windows", ("vectors Map(LowCardinality(String), Tuple(rows UInt64, sums Array(Int64))) CODEC(ZSTD(1))",)),
     AddColumns("baselines", ("vectors String CODEC(ZSTD(1))",)),
 )
+
 # Where an alert is explained.
 _REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 

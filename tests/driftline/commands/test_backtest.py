@@ -77,6 +77,35 @@ def test_people_get_a_table_and_what_changed(tmp_path, baseline, capsys):
     assert "each window is taken to last 10m" in err
 
 
+def test_each_alert_is_explained_on_a_page_of_its_own(tmp_path, baseline, capsys):
+    table = draw(4_000, 4)
+    table["b"][2_000:] *= 1.6
+    status, _, err = backtest(capsys, baseline, write(tmp_path / "t.csv", table), "--report", tmp_path / "reports")
+    (page,) = (tmp_path / "reports").iterdir()
+    assert status == 0
+    assert f"wrote {page}" in err
+    assert page.name == "window-4.html"
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<svg") == 1
+    assert "<h2>b</h2>" in text
+    assert "An effect is shown by: 1 window, 500 rows." in text
+    assert "1970" not in text.replace("made 1970", "")  # the table has no times
+
+
+@pytest.mark.parametrize("words", [("--report", "FILE"), ("--null", "--report", "FILE")])
+def test_reports_that_cannot_be_written_are_refused_in_one_sentence(tmp_path, baseline, capsys, words):
+    (tmp_path / "file").touch()
+    against = () if "--null" in words else ("--baseline", baseline)
+    words = [tmp_path / "file" if word == "FILE" else word for word in words]
+    table = draw(4_000, 4)
+    table["b"][2_000:] *= 1.6
+    status = command.run(arguments(*against, "--table", write(tmp_path / "t.csv", table), "--window-rows", 500, *words))
+    err = capsys.readouterr().err
+    assert status == 2
+    assert "--report" in err
+    assert err.count("\n") == 1
+
+
 def test_a_last_window_with_too_few_rows_is_left_over(tmp_path, baseline, capsys):
     _, out, err = backtest(capsys, baseline, write(tmp_path / "t.csv", draw(1_199, 5)), "--json")
     assert [window["rows"] for window in json.loads(out)["windows"]] == [500, 500]
