@@ -170,6 +170,12 @@ class Metric(Enum):
     RUNTIME_QUEUE_DELAY = MetricSpec(
         "driftline_runtime_queue_delay_ratio", _GAUGE, "How long requests waited lately, relative to `instances.queue_delay`: above 1 it wants more.", _MODEL
     )
+    RUNTIME_DEVICE_MEMORY = MetricSpec(
+        "driftline_runtime_device_memory_bytes",
+        _GAUGE,
+        "Memory on the CUDA device that loading a version and its first runs took, and whatever others took meanwhile; absent on the CPU.",
+        _MODEL,
+    )
     RUNTIME_LOAD_FAILURES = MetricSpec(
         "driftline_runtime_load_failures_total", _COUNTER, "Times that a version was found and not taken into service.", ("model",)
     )

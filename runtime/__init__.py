@@ -29,6 +29,7 @@ And what is served:
 - `repository`      the directory of models: versions, their settings, their identity
 - `verification`    what a version must show before it takes traffic
 - `session`         one loaded model, and the only import of ONNX Runtime outside `tools`
+- `device_memory`   how much memory of the CUDA device is taken
 - `signature`       what a model takes and gives: names, datatypes, shapes
 - `tools`           what is done to models away from serving
 """

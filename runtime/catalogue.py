@@ -203,7 +203,7 @@ class Catalogue:
             _log.error("%s version %d is not taken into service: %s%s", found.model, found.number, error, goes_on)
             return
         old = entry.lane
-        entry.lane = Lane(version, verified.session, verified.latency, self._watch, self._crowd, stackable=verified.stackable)
+        entry.lane = Lane(version, verified, self._watch, self._crowd)
         entry.state, entry.reason = State.READY, ""
         self._resolved.clear()
         if old is not None:

@@ -25,15 +25,15 @@ from runtime.batching import BatchQueue, Later
 from runtime.crowd import Crowd
 from runtime.inference import Inference, Outcome
 from runtime.instance import Instance, Run
-from runtime.latency import LatencyModel
 from runtime.open_inference import ReplyForm, RequestForm
 from runtime.refusal import Refused
 from runtime.repository import Version
 from runtime.scaling import Scaling
-from runtime.session import Array, ModelError, Session, Stop
+from runtime.session import Array, ModelError, Stop
 from runtime.signature import FLOATS
 from runtime.stacking import array_of, batch_key, results, stack
 from runtime.tally import Tally
+from runtime.verification import Verified
 from runtime.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,8 @@ _GONE: Final = Refused(499, "the client has gone")
 class Lane:
     """Serves one loaded version. Everything but the runs themselves happens on the event loop."""
 
-    def __init__(self, version: Version, session: Session, latency: LatencyModel, watch: Watch, crowd: Crowd, *, stackable: bool) -> None:
-        """`latency` has seen the first runs; `stackable` says whether requests may be computed together."""
-        settings = version.settings
+    def __init__(self, version: Version, verified: Verified, watch: Watch, crowd: Crowd) -> None:
+        settings, session, latency = version.settings, verified.session, verified.latency
         self.version = version
         self.number = str(version.number)
         self.signature = session.signature
@@ -66,7 +65,8 @@ class Lane:
         self._latency = latency
         self._watch = watch
         self._crowd = crowd
-        self._stackable = stackable
+        self._stackable = verified.stackable
+        self._device_bytes = verified.device_bytes
         self._pad = settings.batching.pad
         self._max_waiting = settings.max_waiting
         self._on_loop = True
@@ -149,6 +149,8 @@ class Lane:
         yield (Metric.RUNTIME_WAITING.metric_name, *labels), self._queue.requests
         yield (Metric.RUNTIME_INSTANCES.metric_name, *labels), self._wanted
         yield (Metric.RUNTIME_QUEUE_DELAY.metric_name, *labels), self._scaling.delay_ratio
+        if self._device_bytes is not None:
+            yield (Metric.RUNTIME_DEVICE_MEMORY.metric_name, *labels), self._device_bytes
 
     def _schedule(self) -> None:
         if not self._scheduled:

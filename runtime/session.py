@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from config.choices import Device
+from runtime.device_memory import used_bytes
 from runtime.signature import Signature, TensorSpec
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -116,6 +117,14 @@ def require_one_package() -> None:
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files; remove both with "
             "`pip uninstall onnxruntime onnxruntime-gpu`, then install one: `pip install 'driftline[runtime]'` for the CPU, `pip install 'driftline[gpu]'` for CUDA"
         )
+
+
+def device_bytes(device: Device) -> int | None:
+    """Return how much memory of the CUDA device is taken, by whatever process; None where models are computed on the CPU, or where nothing tells."""
+    if device is Device.CPU or _CUDA not in onnxruntime.get_available_providers():
+        return None
+    _load_cuda()
+    return used_bytes(onnxruntime.cuda_version)
 
 
 def threads_for(instances: int) -> int:

@@ -22,7 +22,7 @@ from runtime.open_inference import read_samples
 from runtime.packing import Content
 from runtime.refusal import Refused
 from runtime.repository import Version
-from runtime.session import Array, ModelError, Session, threads_for
+from runtime.session import Array, ModelError, Session, device_bytes, threads_for
 from runtime.signature import FLOATS, TensorSpec
 from runtime.stacking import array_of
 
@@ -43,6 +43,8 @@ class Verified(NamedTuple):
     session: Session
     latency: LatencyModel
     stackable: bool
+    device_bytes: int | None
+    """Memory on the CUDA device that loading it and its first runs, the largest batch among them, took; None on the CPU. What others took meanwhile counts too."""
 
 
 class VerificationError(Exception):
@@ -52,6 +54,7 @@ class VerificationError(Exception):
 def verify(version: Version, device: Device) -> Verified:
     """Load a version and hold it to what it declares. Blocking. Raises ModelError or VerificationError."""
     settings = version.settings
+    taken_before = device_bytes(device)
     threads = settings.instances.threads or threads_for(settings.instances.maximum)
     session = Session(version.file, device=device, threads=threads, outputs=settings.outputs)
     latency = LatencyModel()
@@ -68,7 +71,8 @@ def verify(version: Version, device: Device) -> Verified:
         _log.warning("%s version %d cannot be tried without samples, as it fails on made-up inputs: %s", version.model, version.number, error)
         latency.observe(1, 1.0)  # as long as nothing is known, not on the event loop
         stackable = False
-    return Verified(session, latency, stackable)
+    taken = device_bytes(device)
+    return Verified(session, latency, stackable, None if taken is None or taken_before is None else max(0, taken - taken_before))
 
 
 _Sample = tuple[list[Array], dict[str, tuple[Shape, Content]]]

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from runtime import verification
 from tests.runtime.graphs import WEIGHTS
 
 ROW = [[1.0, 0.0, 0.0]]
@@ -60,6 +61,15 @@ async def test_a_version_that_makes_way_for_an_older_one_in_the_same_instant_goe
     async with asyncio.timeout(30):
         await asking
     assert answers[0] == pytest.approx(2 * WEIGHTS[0, 0])
+
+
+@pytest.mark.parametrize(("taken", "told"), [([100, 350], [250.0]), ([400, 100], [0.0]), ([None, None], [])], ids=["more", "freed by others", "no CUDA"])
+async def test_what_a_version_takes_on_the_device_is_told_where_it_can_be(add_linear, serve, monkeypatch, taken: list[int | None], told: list[float]) -> None:
+    monkeypatch.setattr(verification, "device_bytes", lambda device: taken.pop(0))
+    add_linear()
+    running = await serve()
+    samples = (await running.get("/samples"))[1]
+    assert [value for name, value in samples if name == ["driftline_runtime_device_memory_bytes", "m", "1"]] == told
 
 
 async def test_a_version_that_was_written_again_is_loaded_again(add_linear, serve) -> None:

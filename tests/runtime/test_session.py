@@ -7,7 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from config.choices import Device
-from runtime import session
+from runtime import device_memory, session
+from runtime.device_memory import used_bytes
 from runtime.session import ModelError, Session, Stop, require_one_package, threads_for
 from runtime.signature import TensorSpec
 from tests.runtime.graphs import WEIGHTS, linear, written
@@ -124,6 +125,23 @@ def test_what_is_not_a_tensor_is_refused_with_a_way_out(tmp_path: Path) -> None:
     file = written(tmp_path / "model.onnx", [helper.make_node("SplitToSequence", ["x"], ["y"], axis=0)], [x], [y])
     with pytest.raises(ModelError, match="y is a seq"):
         Session(file)
+
+
+def test_without_cuda_nothing_is_told_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert session.device_bytes(Device.CPU) is None
+    assert session.device_bytes(Device.AUTO) is None
+    assert used_bytes("12.8") is None
+
+
+def test_memory_of_the_device_is_what_cuda_says_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cuda:
+        def cudaMemGetInfo(self, free, total):  # noqa: N802 - CUDA's name
+            free._obj.value, total._obj.value = 3, 10
+            return 0
+
+    monkeypatch.setattr(device_memory, "_library", lambda major: Cuda() if major == "12" else None)
+    assert used_bytes("12.8") == 7
+    assert used_bytes("11.8") is None
 
 
 def test_both_packages_are_found_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
