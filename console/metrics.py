@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final, TypeAlias
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, SUM_NS_SUFFIX, DropReason, Metric, MetricSpec, MetricType
 from records.ports import Views
 from records.status import ModelStatus, StatusReport
-from records.verdict import DriftState, Verdict
+from records.verdict import OF_BASELINES, DriftState, Problem, Verdict
 
 FEATURES_AT_MOST: Final = 50
 """Features shown per model, those with the largest share of the evidence first; all of them are in the store."""
@@ -156,6 +156,8 @@ def _model_samples(models: Iterable[ModelStatus]) -> Iterator[_Sample]:
         yield Metric.BASELINE_ROWS, (model.model, model.baseline_id), model.baseline_rows
         if model.last_verdict:
             yield from _feature_samples(model.last_verdict)
+            found = Counter(finding.problem for finding in model.last_verdict.quality)
+            yield from ((Metric.QUALITY, (model.model, problem), found[problem]) for problem in Problem if problem not in OF_BASELINES)
 
 
 def _feature_samples(verdict: Verdict) -> Iterator[_Sample]:

@@ -188,8 +188,9 @@ class BaselineLearner:
 
     def add(self, columns: Columns, created_at_ns: int) -> Baseline | None:
         """Take a batch; return the baseline when there are rows enough. A column absent from a batch is missing in its rows."""
-        self._batches.append(columns)
-        self.rows += len(next(iter(columns.values()), ()))
+        if columns:
+            self._batches.append(columns)
+            self.rows += len(next(iter(columns.values())))
         if self.rows < self._wanted:
             return None
         return build_baseline(joined(self._batches), model=self._model, version=self._version, source="traffic", created_at_ns=created_at_ns)

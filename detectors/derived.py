@@ -39,8 +39,6 @@ class Derivation:
 
     def __init__(self, baseline: Baseline) -> None:
         self._vectors = [VectorReader(vector) for vector in baseline.vectors]
-        self.sources: Final = frozenset(reader.name for reader in self._vectors)
-        """The names of the columns of which others are made."""
 
     def __call__(self, columns: Columns) -> Columns:
         """Return the columns and what is made of them; a vector gives way to its random features."""

@@ -10,7 +10,6 @@ complete the alert is resolved and all evidence starts again at nothing.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -24,6 +23,7 @@ from detectors.feature import FeatureState, FeatureWatch
 from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.pair_watch import PairWatch
 from detectors.pairs import PairTally
+from detectors.quality import findings
 from detectors.random_features import VectorTally
 from detectors.summary import WindowAccumulator
 from detectors.tally import News, Tally
@@ -42,7 +42,6 @@ BASELINE_RISK: Final = 0.05
 _WORTH_MENTION: Final = 15.0  # how much a window's bet on a feature must have grown; more among hundreds of features
 _LARGEST_EVIDENCE: Final = 1e15
 _LEAST_SECONDS: Final = 1e-3  # a window whose rows all came at once still counts something
-_UNKNOWN_NAMES: Final = 1_000  # counted by name
 
 
 class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,9 +88,6 @@ class DriftDetector:
         self._derive = Derivation(baseline)
         self._is_firing = False
         self._rows = WindowAccumulator(baseline)
-        self._known = self._derive.sources | {feature.name for feature in baseline.features}
-        self.unknown_columns: Counter[str] = Counter()
-        """Rows that had a column which the baseline does not know, by its name."""
         self._open(0)
 
     @property
@@ -106,7 +102,6 @@ class DriftDetector:
 
     def update(self, columns: Columns, times_ns: Integers) -> list[tuple[WindowSummary, Verdict]]:
         """Add rows in order, with the time of each (Unix nanoseconds); return the windows that closed, tested."""
-        self._count_unknown(columns, len(times_ns))
         columns = self._derive(columns)
         closed: list[tuple[WindowSummary, Verdict]] = []
         first = 0
@@ -199,11 +194,6 @@ class DriftDetector:
         self._rows.clear()
         self._opened_at_ns = self._latest_ns = 0
 
-    def _count_unknown(self, columns: Columns, rows: int) -> None:
-        for name in columns.keys() - self._known:
-            if name in self.unknown_columns or len(self.unknown_columns) < _UNKNOWN_NAMES:
-                self.unknown_columns[name] += rows
-
     def _learn_sizes(self, news: dict[str, News[Tally]]) -> None:
         """Learn the null distributions that are missing, size by size, so that features share the draws."""
         missing = {watch: watch.missing_steps(news[watch.name]) for watch in self._features}
@@ -264,6 +254,7 @@ class DriftDetector:
             evidence=evidence,
             threshold=self.threshold,
             features=features,
+            quality=findings(self.baseline, summary, features),
         )
         if self._is_firing or evidence < self.threshold or not verdict.carriers:
             return verdict

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of
+from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, is_vector, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, Binner
 from detectors.pairs import PairCounter, PairTally
 from detectors.random_features import VectorCounter
@@ -17,7 +17,7 @@ from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, Pai
 from records.window import NO_PAIRS, CategoricalSummary, FeatureSummary, NumericSummary, PairSummary, VectorSummary, WindowSummary
 
 NEW_VALUES: Final = 32
-"""The heaviest new levels that a summary names."""
+"""The heaviest new levels, and unknown features, that a summary names."""
 
 _NEW_VALUES_OPEN: Final = 1024  # kept while the window is open, so that the heaviest are found among them
 
@@ -30,6 +30,8 @@ class WindowAccumulator:
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
         self._vectors = {vector.name: VectorCounter() for vector in baseline.vectors}
+        self._known = frozenset(feature.name for feature in (*baseline.features, *baseline.vectors))
+        self._unknown: Counter[str] = Counter()
         self.rows = 0
         self.late_rows = 0
         """Among them; counted by whoever knows when windows closed."""
@@ -41,6 +43,7 @@ class WindowAccumulator:
             levels.clear()
         for vector in self._vectors.values():
             vector.clear()
+        self._unknown.clear()
         self.rows = self.late_rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
@@ -53,11 +56,21 @@ class WindowAccumulator:
         for name, counter in self._vectors.items():
             if name in columns:
                 counter.add(columns[name][first:last])
+        for name in columns.keys() - self._known:
+            self._add_unknown(name, columns[name][first:last])
         self.rows += rows
+
+    def _add_unknown(self, name: str, column: Column) -> None:
+        if is_vector(column):
+            rows = int(np.count_nonzero(~np.isnan(column).all(axis=1)))
+        else:
+            rows = int(np.count_nonzero(~np.isnan(column))) if is_numeric(column) else len(column) - column.tolist().count(None)
+        if rows and (name in self._unknown or len(self._unknown) < _NEW_VALUES_OPEN):
+            self._unknown[name] += rows
 
     def resume(self, summary: WindowSummary) -> None:
         """Go on with the window that `summary` tells of; this one must be empty."""
-        self.rows, self.late_rows = summary.rows, summary.late_rows
+        self.rows, self.late_rows, self._unknown = summary.rows, summary.late_rows, Counter(summary.unknown)
         self._numbers.resume(summary)
         for levels in self._levels:
             levels.resume(summary.features[levels.baseline.name])
@@ -79,6 +92,7 @@ class WindowAccumulator:
             features=features,
             pairs=self._numbers.pairs(),
             vectors={name: counter.summary() for name, counter in self._vectors.items()},
+            unknown=_heaviest(self._unknown),
         )
 
 
@@ -101,6 +115,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
         pairs=_merge_pairs(first.pairs, second.pairs),
         vectors={name: _merge_vector(summary, second.vectors[name]) for name, summary in first.vectors.items()},
+        unknown=_heaviest(Counter(first.unknown) + Counter(second.unknown)),
     )
 
 

@@ -17,9 +17,10 @@ from detectors.columns import ColumnBuffer
 from detectors.derived import made_of
 from detectors.drift import DetectorState, DriftDetector
 from detectors.event_time import event_times
+from detectors.quality import baseline_findings
 from detectors.univariate import Statistics
 from detectors.windows import WindowPolicy
-from driftline.redacted import NOTHING, watched_part
+from driftline.redacted import NOTHING, is_watched, watched_part
 from records.baseline import Baseline
 from records.exchange import Exchange
 from records.payload import DecodeResult
@@ -112,6 +113,7 @@ class ModelWatch:
         self.threshold = 1.0
         self.columns = ColumnBuffer(max_features=settings.max_features, vector_width=settings.vector_width)
         self._origins = _Origins()
+        self._watched: dict[str, bool] = {}  # by feature, of those that the columns admit
         self._given_id = self._begin(baseline).baseline_id if baseline else ""
 
     def resume(self, state: ModelState) -> None:
@@ -206,6 +208,7 @@ class ModelWatch:
             state=last.state if last else DriftState.OK,
             baseline_id=baseline.baseline_id,
             baseline_source=baseline.source,
+            baseline_quality=self._baseline_quality,
             baseline_rows=baseline.rows,
             baseline_rows_wanted=baseline.rows,
             rows=self._rows,
@@ -223,14 +226,18 @@ class ModelWatch:
         )
 
     def _timed(self, columns: Columns, times_ns: Integers) -> tuple[Columns, Integers]:
-        """Return rows with the times that the feature says which is to say them; it is no feature then: it never comes back."""
+        """Return the watched columns of rows, and the times that the feature says which is to say them; it is not watched: it never comes back."""
         name = self._settings.event_time
-        if not name:
-            return columns, times_ns
-        said = columns.get(name, np.full(len(times_ns), np.nan))
-        times_ns, untimed = event_times(said, times_ns)
-        self._untimed_rows += untimed
-        return {other: column for other, column in columns.items() if other != name}, times_ns
+        if name:
+            times_ns, untimed = event_times(columns.get(name, np.full(len(times_ns), np.nan)), times_ns)
+            self._untimed_rows += untimed
+        return {other: column for other, column in columns.items() if self._is_watched(other)}, times_ns
+
+    def _is_watched(self, name: str) -> bool:
+        known = self._watched.get(name)
+        if known is None:
+            known = self._watched[name] = is_watched(name, self._redacted, self._settings.event_time)
+        return known
 
     def _learn(self, columns: Columns, now_ns: int) -> None:
         baseline = self._learner.add(columns, now_ns)
@@ -250,4 +257,5 @@ class ModelWatch:
         statistics = Statistics(self._settings.numeric_statistics, self._settings.categorical_statistics)
         watched = watched_part(baseline, self._redacted, self._settings.event_time)
         self._detector = DriftDetector(watched, threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics)
-        return self._detector.baseline
+        self._baseline_quality = baseline_findings(watched)
+        return watched

@@ -26,17 +26,17 @@ NOTHING: Final = unwatched(())
 _TIMES: Final = frozenset(f"output.{name}" for name in STREAM_TIMES)
 
 
+def is_watched(name: str, redacted: re.Pattern[str], event_time: str = "") -> bool:
+    """Return whether a feature of this name is one that is watched: not what is redacted, nor a time."""
+    return name not in _TIMES and name != event_time and not redacted.fullmatch(name)
+
+
 def watched_part(baseline: Baseline, redacted: re.Pattern[str], event_time: str = "") -> Baseline:
     """Return the baseline without what is redacted, and without times, those of streams (they follow the load) and `event_time`.
 
     It is another one by its id where that leaves any out.
     """
-    times = _TIMES | {event_time}
-
-    def is_watched(name: str) -> bool:
-        return not redacted.fullmatch(name) and name not in times
-
-    features = tuple(feature for feature in baseline.features if is_watched(feature.name))
-    vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name))
+    features = tuple(feature for feature in baseline.features if is_watched(feature.name, redacted, event_time))
+    vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name, redacted, event_time))
     is_whole = len(features) == len(baseline.features) and len(vectors) == len(baseline.vectors)
     return baseline if is_whole else with_features(baseline, features, vectors)

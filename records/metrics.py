@@ -116,6 +116,9 @@ class Metric(Enum):
     DRIFT_WINDOWS = MetricSpec("driftline_drift_windows_total", _COUNTER, "Windows tested against the baseline.", ("model",))
     DRIFT_EVIDENCE = MetricSpec("driftline_drift_evidence_ratio", _GAUGE, "Evidence of drift relative to what the budget asks for; 1 is the line.", ("model",))
     DRIFT_FIRING = MetricSpec("driftline_drift_firing", _GAUGE, "1 while the model's drift alert fires.", ("model",))
+    QUALITY = MetricSpec(
+        "driftline_data_quality_findings", _GAUGE, "Features with which something is wrong in the last window, by what it is.", ("model", "problem")
+    )
     FEATURE_EFFECT = MetricSpec("driftline_feature_effect", _GAUGE, "Effect size in the last window, by statistic.", ("model", "feature", "statistic"))
     FEATURE_SHARE = MetricSpec("driftline_feature_evidence_share_ratio", _GAUGE, "A feature's part of the model's evidence.", ("model", "feature"))
     BASELINE_ROWS = MetricSpec("driftline_baseline_rows", _GAUGE, "Rows in the baseline; while one is learned, rows so far.", ("model", "baseline_id"))

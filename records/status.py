@@ -9,7 +9,7 @@ import msgspec
 from records.baseline import RiskBaseline
 from records.metrics import DamageKind
 from records.times import format_time
-from records.verdict import DriftState, Verdict
+from records.verdict import DriftState, Finding, Verdict
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +173,8 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     baseline_id: str = ""
     """Empty while the baseline is learned."""
     baseline_source: str = ""
+    baseline_quality: tuple[Finding, ...] = ()
+    """Which of its features can show less than others, and why."""
     baseline_rows: int
     """Rows in the baseline; while one is learned, rows so far."""
     baseline_rows_wanted: int

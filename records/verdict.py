@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -48,6 +49,40 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Baseline against now in words, for example `mean 14.1 → 16.3 (+0.61 sd)`."""
 
 
+class Problem(StrEnum):
+    """What a finding is about."""
+
+    FEW_ROWS = "few_rows"  # too few to test anything
+    OTHER_SCHEMA = "other_schema"  # none of the baseline's features is in the traffic
+    UNKNOWN = "unknown"  # features that the baseline does not know
+    NOT_SENT = "not_sent"  # a feature that is in no row
+    MISSING = "missing"
+    NON_FINITE = "non_finite"
+    OTHER_TYPE = "other_type"
+    OUT_OF_RANGE = "out_of_range"
+    UNSEEN = "unseen"  # levels that the baseline never saw
+    STALE = "stale"  # one value in all rows
+    # of a baseline
+    NO_BASELINE = "no_baseline"  # no value to compare with
+    CONSTANT = "constant"
+    ALL_DIFFERENT = "all_different"
+
+
+OF_BASELINES: Final = frozenset({Problem.NO_BASELINE, Problem.CONSTANT, Problem.ALL_DIFFERENT})
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is wrong with data."""
+
+    feature: str = ""
+    """Empty where it is about the whole model."""
+    problem: Problem
+    rows: int
+    """That have it."""
+    text: str
+    """What, where, and what to do."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One window of one model. `state` after the window; `alert` and `resolved` are true in the window of the change."""
 
@@ -70,6 +105,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence at which the budget allows an alert: windows between false alarms."""
     features: tuple[FeatureVerdict, ...]
     """Every feature, the largest share of the evidence first."""
+    quality: tuple[Finding, ...] = ()
+    """What is wrong with the window's data; it alerts nobody by itself."""
 
     @property
     def carriers(self) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, FeatureSummary]
     pairs: PairSummary = NO_PAIRS
     vectors: dict[str, VectorSummary] = {}
+    unknown: dict[str, int] = {}
+    """Rows with a value of a feature that the baseline does not know, by its name; capped."""
 
     @property
     def middle_ns(self) -> int:

@@ -16,6 +16,7 @@ from detectors.arrays import Column, Columns, Integers
 from detectors.baseline import BaselineError, build_baseline, save_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.dependence import Dependence
+from detectors.quality import baseline_findings
 from detectors.risk import describe
 from detectors.tables import read_table
 from driftline.labelled_risk import pairs_from_store, pairs_of_columns, required, risk_of
@@ -25,6 +26,7 @@ from driftline.time_argument import time_ns
 from records.baseline import Baseline, NumericBaseline, RiskBaseline
 
 _SMALL_ROWS: Final = 2_000
+_FINDINGS: Final = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -122,4 +124,8 @@ def _summary(baseline: Baseline, path: Path) -> str:
         lines.append(f"  neighbouring rows are alike: {name} is as noisy as {rows:,.0f} independent rows")
     if risk := baseline.risk:
         lines.append(f"  {risk.rows:,} labelled rows: {describe(risk, None)}")
+    found = baseline_findings(baseline)
+    lines += [f"  {finding.text}" for finding in found[:_FINDINGS]]
+    if len(found) > _FINDINGS:
+        lines.append(f"  and {len(found) - _FINDINGS} more features of which not all can be compared")
     return "\n".join(lines) + "\n"

@@ -401,6 +401,13 @@ _VECTORS = (
 # Where an alert is explained.
 _REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 
+# What is wrong with the data of a window.
+_UNKNOWN_FEATURES = AddColumns("windows", ("unknown Map(String, UInt64) CODEC(ZSTD(1))",))
+_QUALITY = AddColumns(
+    "verdicts",
+    ("quality Array(Tuple(feature LowCardinality(String), problem LowCardinality(String), rows UInt64, text String)) CODEC(ZSTD(1))",),
+)
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -414,6 +421,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_FEATURES_OF_WINDOWS, _LATE_ROWS),
     _VECTORS,
     (_REPORTS,),
+    (_UNKNOWN_FEATURES, _QUALITY),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -8,7 +8,7 @@ from detectors.baseline import build_baseline
 from detectors.drift import DetectorState, DriftDetector
 from detectors.summary import WindowAccumulator, merge
 from detectors.windows import WindowPolicy
-from records.verdict import DriftState
+from records.verdict import DriftState, Problem
 
 ROWS = 250
 POLICY = WindowPolicy(max_rows=ROWS, max_seconds=None)
@@ -160,12 +160,17 @@ def test_a_window_closes_by_time_although_no_row_comes():
 
 
 def test_columns_that_the_baseline_does_not_know_are_ignored_and_counted():
-    detector = DriftDetector(BASELINE, threshold=THRESHOLD, windows=POLICY)
-    detector.update(traffic(40, 1) | {"extra": np.zeros(40)}, at(40))
-    assert detector.unknown_columns == {"extra": 40}
+    detector = DriftDetector(BASELINE, threshold=THRESHOLD, windows=WindowPolicy(max_rows=10_000, max_seconds=None))
+    texts = np.array(["a", None] * 20, dtype=object)
+    detector.update(traffic(40, 1) | {"extra": np.zeros(40), "never": np.full(40, np.nan), "text": texts}, at(40))
     for number in range(1_500):
         detector.update(traffic(1, 1) | {f"extra {number}": np.zeros(1)}, at(1))
-    assert len(detector.unknown_columns) == 1_000
+    summary, verdict = detector.close()
+    assert len(summary.unknown) == 32
+    assert (summary.unknown["extra"], summary.unknown["text"], "never" in summary.unknown) == (40, 20, False)
+    [finding] = verdict.quality
+    assert (finding.problem, finding.rows) == (Problem.UNKNOWN, 40)
+    assert "extra, text" in finding.text
 
 
 ODD = {

@@ -40,7 +40,7 @@ def messy(rows, seed):
     table["level"][rng.random(rows) < 0.2] = None
     table["level"][rng.random(rows) < 0.2] = "new"
     table["level"][rng.random(rows) < 0.2] = 5.0
-    return table
+    return table | {f"unknown {number}": np.where(rng.random(rows) < 0.5, np.nan, 1.0) for number in range(3)}
 
 
 @settings(max_examples=50)
@@ -54,7 +54,7 @@ def test_any_split_of_the_rows_over_replicas_merges_to_the_same_counts(seed, cut
     merged = parts[0]
     for part in parts[1:]:
         merged = merge(merged, part)
-    assert merged.rows == whole.rows
+    assert (merged.rows, merged.unknown) == (whole.rows, whole.unknown)
     for name, expected in whole.features.items():
         found = merged.features[name]
         assert (found.counts, found.missing, found.type_changes) == (expected.counts, expected.missing, expected.type_changes)

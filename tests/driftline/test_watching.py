@@ -1,10 +1,14 @@
 """The detectors' way through the spool, and what a restart finds."""
 
+import json
+
 import msgspec
+import numpy as np
 
 import driftline.watching
 from config.addresses import Url
 from config.settings import DriftSettings, RouteSettings
+from detectors.baseline import build_baseline
 from driftline.decoding import Decoding
 from driftline.watching import Watching
 from payloads.decoding import decode
@@ -75,3 +79,28 @@ def test_a_routes_bodies_are_read_in_the_format_that_it_sets(tmp_path):
     assert not any(known.counters().values())
     assert unknown.models == ()
     assert unknown.counters()[Metric.UNDECODABLE.metric_name, "", "unknown_format"] == 2  # of one exchange: the other one is feedback
+
+
+def test_odd_data_that_clients_send_are_judged_in_words(tmp_path):
+    rng = np.random.default_rng(1)
+    columns = {"age": rng.normal(50, 10, size=500), "city": np.array(["Bonn", "Ulm"] * 250, dtype=object)}
+    baseline = build_baseline(columns, model="m", source="t.csv", created_at_ns=1)
+    rows = [{"age": "n/a" if index % 2 else 50.0 + index % 30, "height": 1e400 if index % 3 else None} for index in range(300)]
+    directory = create_writer_directory(tmp_path, 0)
+    ledger = LedgerWriter(directory)
+    writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
+    bodies = [json.dumps({"dataframe_records": rows[first : first + 50]}).encode() for first in range(0, 300, 50)]
+    for number, body in enumerate([b"", b"{}", b"\xff", *bodies], start=1):
+        request = Body(body, len(body), False, "application/json")
+        writer.append(msgspec.structs.replace(EXCHANGE, path="/invocations", status=200, started_at_ns=number, request=request))
+    results = []
+    settings = DriftSettings(window_rows=300)
+    watch = Watching(tmp_path, settings, lambda _: ("m", ""), decode, {"m": baseline}, results.append, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    watch.step()
+    watch.close()
+    writer.close()
+    ledger.close()
+    found = {(finding.feature, finding.problem): finding.text for finding in results[0].verdict.quality}
+    assert found.keys() == {("age", "other_type"), ("city", "not_sent"), ("", "unknown")}
+    assert "look for a client or a parser that changed" in found["age", "other_type"]
+    assert watch.models[0].last_verdict.quality == results[0].verdict.quality

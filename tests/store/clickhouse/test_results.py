@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from records.alert import Alert, AlertState, Severity
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.ports import StoreUnavailableError
-from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
+from records.verdict import DriftState, FeatureVerdict, Finding, Problem, TestResult, Verdict, VerdictKind
 from records.window import CategoricalSummary, NumericSummary, WindowSummary
 from store.clickhouse.migrate import NewerStoreError
 from store.clickhouse.queries import StoreQueries
@@ -32,6 +32,7 @@ def make_verdict(index=0, **changes):
     )
     fields = {"model": "fraud", "version": "", "baseline_id": "b1", "opened_at_ns": STARTED_AT_NS + 1, "closed_at_ns": STARTED_AT_NS + 10 + index}
     fields |= {"rows": 1000, "state": DriftState.FIRING, "alert": True, "evidence": 1e15, "threshold": math.inf, "features": (feature,)}
+    fields |= {"quality": (Finding(feature="b", problem=Problem.STALE, rows=7, text='it\'s "stale"'),)}
     return Verdict(index=index, **(fields | changes))
 
 
@@ -48,6 +49,7 @@ def make_window(index=0):
         rows=7,
         late_rows=2,
         features={"a": numeric, "b": levels},
+        unknown={"c": 3},
     )
 
 
