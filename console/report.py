@@ -58,12 +58,10 @@ def _exchange(exchange_id: str, link: Callable[[str], str] | None) -> str:
 
 def _table(feature: FeatureExplanation) -> str:
     cells = "".join(f"<tr><td>{_text(place_words(cell.place))}</td><td>{share_words(cell.before, cell.now)}</td></tr>" for cell in feature.cells)
-    tests = "".join(
-        f"<tr><td>{_text(name)}</td><td>effect {test.effect:.4g}</td><td>p-value {test.p_value:.3g}</td></tr>" for name, test in feature.tests.items()
-    )
-    effects = "".join(f"<tr><td>{_text(name)}</td><td>effect {size:.4g}</td></tr>" for name, size in feature.effects.items() if name not in feature.tests)
+    tests = "".join(f"<tr><td>{_text(name)}</td><td>{test.effect:.4g}</td><td>{test.p_value:.3g}</td></tr>" for name, test in feature.tests.items())
+    effects = "".join(f"<tr><td>{_text(name)}</td><td>{size:.4g}</td><td>–</td></tr>" for name, size in feature.effects.items() if name not in feature.tests)
     shares = f"<table><tr><th>share of rows</th><th>baseline → window</th></tr>{cells}</table>" if cells else ""
-    return f"{shares}<table>{tests}{effects}</table>"
+    return f"{shares}<table><tr><th>statistic</th><th>effect</th><th>p-value</th></tr>{tests}{effects}</table>"
 
 
 def _text(text: str) -> str:

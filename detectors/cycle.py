@@ -2,7 +2,12 @@
 
 A baseline with a cycle keeps the counts of each hour of the day, or of the week, beside those of all its rows. What a window at some time is expected to be
 lies between the two hours whose middles are nearest. A window is compared with that by taking the hour's difference from the whole baseline off its frequencies, so that
-everything after this step sees traffic without a cycle. Hours are those of UTC.
+everything after this step sees traffic without a cycle:
+
+    d(t) = (1 − s)·(bₕ − b) + s·(bₕ₊₁ − b) ,   expected(t) = b + d(t) ,   without(w, t) = w − d(t)
+
+with frequencies of the bins of one feature: b of the whole baseline, bₕ of its hour h, w of a window whose middle t is a share s of an hour behind the middle of h. Hours are those of UTC.
+Source: seasonal subseries, as in Cleveland, Cleveland, McRae and Terpenning, "STL: a seasonal-trend decomposition", Journal of Official Statistics 6, 1990.
 """
 
 from __future__ import annotations

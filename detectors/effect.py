@@ -2,6 +2,11 @@
 
 Evidence says that something changed, however little; the effect says whether it is worth an alert. A distance is never below zero, so
 noise lifts it: the expected square of pure noise is taken off its square.
+
+    effect = √ max(0, d² − E[d₀²])
+
+with d the distance and d₀ what it is when nothing has changed, both in windows of as many rows. That an effect has gone is asked of the same distance (`return_p_value`).
+Source: Bernstein's inequality, in Boucheron, Lugosi and Massart, "Concentration Inequalities", 2013, §2.8.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Tests of frequencies: which cells a statistic looks at, its p-value and its effect, over tallies of counts."""
+"""Tests of frequencies: which cells a statistic looks at, its p-value and its effect, over tallies of counts.
+
+A cell is a run of neighbouring bins, or a level. Neighbours are joined until a cell has 25 rows of the baseline and one in 200 of them, so that its own error there is moderate, and a window of
+1,000 rows has five: what is customary for chi-squared. Source: Cochran, "Some methods for strengthening the common χ² tests", Biometrics 10, 1954.
+"""
 
 from __future__ import annotations
 

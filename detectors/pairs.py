@@ -1,8 +1,11 @@
 """What goes with what: sums of products of the features' scores, which merge by addition.
 
+    z = Φ⁻¹(rank of the bin) ,   r(i, j) = (Σ zᵢzⱼ/n − z̄ᵢz̄ⱼ) / (sᵢ·sⱼ) ,   s² = Σ z²/n − z̄²
+
 A row's score in a numeric feature is the normal score of its bin in the baseline (its rank, as a number that would be normal), so that correlations are those of
 ranks, and tails weigh no more than others. Scores are whole numbers of 1/256, so that sums are exact and do not depend on the order of rows or replicas.
-A row without a value has the score 0, the middle. Source: van der Waerden 1952 (normal scores).
+A row without a value has the score 0, the middle. Source: van der Waerden, "Order tests for the two-sample problem and
+their power", Indagationes Mathematicae 14, 1952 (normal scores).
 """
 
 from __future__ import annotations

@@ -2,8 +2,13 @@
 
 Each is tested as `two_proportions` says. A level that was never seen has the Good–Turing chance: the share of rows whose level was seen once.
 Of values outside the range of the baseline's n rows as many are expected as of a rate of 1/n, and their true rate is a Beta(2, n − 1): Wilks' tolerance interval.
-Sources: Wilks, "Determination of sample sizes for setting tolerance limits", Annals of Mathematical Statistics 12, 1941; Good, "The population frequencies of species and the estimation of population parameters", Biometrika 40, 1953; Robbins, "Estimating the total
-probability of the unobserved outcomes of an experiment", Annals of Mathematical Statistics 39, 1968.
+
+    unseen ≈ n₁ / n ,   as noisy as n₁ + 2·n₂ events ,   out of range ≈ 1 / n
+
+with n₁ levels that the baseline's n rows have once, n₂ that they have twice.
+Sources: Wilks, "Determination of sample sizes for setting tolerance limits", Annals of Mathematical Statistics 12, 1941; Good, "The population frequencies of species and
+the estimation of population parameters", Biometrika 40, 1953; Robbins, "Estimating the total probability of the unobserved outcomes of an experiment", Annals of
+Mathematical Statistics 39, 1968.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """Evidence that the traffic has returned: the reversed hypothesis, rejected by the same rule.
 
 A large p-value of the forward tests is no evidence of return. So each effect that raised the alert is tested for being at its floor or above still,
-on blocks of rows large enough to tell, and an e-detector of its own accumulates the p-values. All of them must pass the threshold: "some effect is
-still there" is false only if each of them is.
+on blocks of rows large enough to tell, and an e-detector of its own accumulates the p-values:
+
+    p = P(distance ≤ d | effect = floor) ,   M ← (M + 1)·e(p) ,   returned when min over the effects of M ≥ c
+
+All of them must pass the threshold c: "some effect is still there" is false only if each of them is.
+Sources: Berger, "Multiparameter hypothesis testing and acceptance sampling", Technometrics 24, 1982 (all must be rejected); Schuirmann 1987 (equivalence as what is tested for).
 """
 
 from __future__ import annotations

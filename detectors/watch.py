@@ -1,7 +1,11 @@
 """What follows one question from window to window: the evidence of its tests, and the effect since the change began.
 
-The effect is that of all rows since the evidence began to rise, as a cumulative sum of log e-values tells (Page 1954): so it is no accident of one
+The effect is that of all rows since the evidence began to rise, as a cumulative sum of log e-values tells: so it is no accident of one
 window, and an effect that is truly below its floor stays there. Rows beyond some thousands are forgotten gradually.
+
+    S ← max(0, S + ln(mean over the tests of e)) ,   rows are pooled while S > 0
+
+Source: Page, "Continuous inspection schemes", Biometrika 41, 1954.
 """
 
 from __future__ import annotations

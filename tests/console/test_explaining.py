@@ -36,7 +36,8 @@ async def test_the_report_is_a_page_with_pictures_the_tables_behind_them_and_lin
     reply = await client.get(f"{PATH}/report")
     page = await reply.text()
     assert reply.content_type == "text/html"
-    assert page.count("<svg") == page.count("<table><tr><th>") == 2
+    assert page.count("<svg") == page.count("<th>share of rows</th>") == page.count("<th>statistic</th>") == 2
+    assert "<tr><td>psi</td><td>0.3</td><td>–</td></tr>" in page
     assert '<a href="/api/v1/exchanges/019a9f00-0000-7000-8000-000000000001">' in page
     assert "country &amp; &lt;co&gt;" in page
     assert "Of 40 labelled predictions" in page
