@@ -399,6 +399,17 @@ class AlertSettings(Section, frozen=True):
     grafana: Annotated[str, setting("Where Grafana is: alerts link to dashboards there.", unit="url", example="https://grafana.example.com")] = ""
 
 
+class TraceSettings(Section, frozen=True):
+    """Spans of exchanges, made by the monitor from their records."""
+
+    endpoint: Annotated[
+        Endpoint | None, setting("Where they are sent, as OTLP over HTTP; by default none are made.", example="http://127.0.0.1:4318/v1/traces")
+    ] = None
+    sample: Annotated[Share, setting("The share of traces that are sent, by the trace id.")] = Share(0.01)
+    failures: Annotated[bool, setting("Whether exchanges that failed are sent whatever the share.")] = True
+    service: Annotated[str, setting("The name of the service that the spans are of.")] = "driftline"
+
+
 class PrivacySettings(Section, frozen=True):
     """How what must not be kept as it is, is kept."""
 
@@ -457,6 +468,7 @@ class Settings(Section, frozen=True):
     drift: Annotated[DriftSettings, setting("Windows, tests and the budget for false alerts.")] = DriftSettings()
     labels: Annotated[LabelSettings, setting("What turned out to be true of predictions, said later.")] = LabelSettings()
     alerts: Annotated[AlertSettings, setting("Who is told.")] = AlertSettings()
+    traces: Annotated[TraceSettings, setting("Spans for OpenTelemetry.")] = TraceSettings()
     runtime: Annotated[RuntimeSettings, setting("The runtime.")] = RuntimeSettings()
 
     @property

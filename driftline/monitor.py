@@ -21,8 +21,9 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
@@ -30,7 +31,7 @@ from alerts.log import LogNotifier
 from alerts.webhook import WebhookNotifier
 from config.addresses import Address
 from config.choices import WhenFull
-from config.settings import Settings, SpoolSettings
+from config.settings import Settings, SpoolSettings, TraceSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
@@ -78,6 +79,9 @@ from store.spool.listing import LOADER_STATE_NAME, SPOOL_LOCK_NAME
 from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
+if TYPE_CHECKING:
+    from traces.export import Tracer  # loaded only where there is a collector
+
 DESK_STATE_NAME: Final = "alerts.state"
 TEMPORARY_NAME: Final = "tmp"
 """In the data directory: emptied at every start."""
@@ -112,6 +116,7 @@ class Monitor:
         spool_keys = keys_of(settings.spool)
         by_model = {baseline.model: baseline for baseline in baselines.values()}
         budget = SharedBudget(settings.drift.budget, settings.drift.window_time)
+        self._tracer = _tracer(settings.traces, naming)
         self._watching = Watching(
             spool,
             settings.drift,
@@ -124,6 +129,7 @@ class Monitor:
             redacted=unwatched(settings.routes),
             keys=spool_keys,
             budget=budget,
+            on_exchange=self._tracer,
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
         self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
@@ -180,6 +186,7 @@ class Monitor:
             self._labelling,
             self._risk,
             self._desk,
+            self._tracer,
             self._queries,
             Explaining(self._watching, ExplanationQueries(self._store)),
             self._threads.running,
@@ -302,6 +309,8 @@ class Monitor:
             self._retire_once()
         self._loader.close()
         self._watching.close()
+        if self._tracer is not None:
+            self._tracer.close()
         self._labelling.close()
         self._store.close()
         os.close(self._labels_lock)
@@ -370,6 +379,14 @@ def _notifiers(settings: Settings, admin_url: str) -> dict[str, Notifier]:
     if settings.alerts.webhook:
         notifiers["webhook"] = WebhookNotifier(settings.alerts.webhook.address, admin_url)
     return notifiers
+
+
+def _tracer(settings: TraceSettings, naming: Naming) -> Tracer | None:
+    if settings.endpoint is None:
+        return None
+    from traces.export import Tracer  # noqa: PLC0415 - the SDK takes a quarter of a second, and memory, which most do not need
+
+    return Tracer(settings, naming, metadata.version("driftline"))
 
 
 def run_monitor(settings: Settings, *, supervised: bool, on_ready: Callable[[str], None]) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,6 +30,9 @@ from store.clickhouse.queries import StoreQueries
 from store.spool.counts import Stock, take_stock
 from store.spool.listing import spool_bytes
 
+if TYPE_CHECKING:
+    from traces.export import Tracer  # loaded only where there is a collector
+
 
 class MonitorViews:
     """Implements `records.ports.Views`."""
@@ -42,6 +46,7 @@ class MonitorViews:
         labelling: Labelling,
         risk: RiskWatching,
         desk: AlertDesk,
+        tracer: Tracer | None,
         queries: StoreQueries,
         explain: Explaining,
         running: Callable[[str], bool],
@@ -58,6 +63,7 @@ class MonitorViews:
         self._labelling = labelling
         self._risk = risk
         self._desk = desk
+        self._tracer = tracer
         self._queries = queries
         self._explain = explain
         self._running = running
@@ -87,6 +93,7 @@ class MonitorViews:
             **self._loader_counters(),
             **self._labelling.counters(),
             **self._risk.counters(),
+            **(self._tracer.counters() if self._tracer else {}),
             **(runtime_figures(self._runtime) if self._runtime else {}),
         }
         return self._report(stock), counted

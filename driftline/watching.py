@@ -90,9 +90,10 @@ class Watching:
         redacted: re.Pattern[str] = NOTHING,
         keys: SpoolKeys | None = None,
         budget: SharedBudget | None = None,
+        on_exchange: Callable[[Exchange, DecodeResult], None] | None = None,
     ) -> None:
         """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows;
-        `redacted` matches the names of features that are not watched; by default the settings' budget is for this alone.
+        `redacted` matches the names of features that are not watched; `on_exchange` gets every exchange with its reply; by default the settings' budget is for this alone.
 
         Raises DamagedStateError.
         """
@@ -106,6 +107,7 @@ class Watching:
         self._decode = decode
         self._baselines = baselines
         self._on_result = on_result
+        self._on_exchange = on_exchange
         self._shadowed = shadowed
         self._max_lag_bytes = max_lag_bytes
         self._redacted = redacted
@@ -254,6 +256,8 @@ class Watching:
         self._count(response)
         if exchange.route in self._shadowed:
             self._agreement.add(exchange, response)
+        if self._on_exchange is not None:
+            self._on_exchange(exchange, response)
 
     def _collect(self, exchange: Exchange, request: DecodeResult, response: DecodeResult) -> None:
         if not isinstance(request, Decoded) and not isinstance(response, Decoded):

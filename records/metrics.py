@@ -161,6 +161,9 @@ class Metric(Enum):
     ALERTS = MetricSpec("driftline_alerts_total", _COUNTER, "Alerts that began to fire.", ("alert", "severity"))
     NOTIFICATIONS = MetricSpec("driftline_notifications_total", _COUNTER, "Notifications sent.", ("notifier",))
     NOTIFICATION_FAILURES = MetricSpec("driftline_notification_failures_total", _COUNTER, "Notifications given up.", ("notifier",))
+    SPANS = MetricSpec("driftline_spans_total", _COUNTER, "Spans made of exchanges that were sampled.")
+    SPANS_EXPORTED = MetricSpec("driftline_spans_exported_total", _COUNTER, "Those that the collector took.")
+    SPANS_FAILED = MetricSpec("driftline_spans_failed_total", _COUNTER, "Those that it did not take; what is in neither count waits, or found the queue full.")
     # the runtime
     RUNTIME_REQUESTS = MetricSpec("driftline_runtime_requests_total", _COUNTER, "Inference requests taken for a version, whatever became of them.", _MODEL)
     RUNTIME_ERRORS = MetricSpec("driftline_runtime_request_errors_total", _COUNTER, "Those that were not answered with outputs.", (*_MODEL, "reason"))
