@@ -126,7 +126,7 @@ class ColumnBuffer:
         self._kinds: dict[str, _Kind | None] = dict.fromkeys(self._dimensions, _Kind.VECTOR)  # of every column that was admitted
         self._layouts: dict[Any, _Layout] = {}
         self._times_ns: list[int] = []
-        self._size = 0
+        self.size = 0
         self.left_out: Counter[LeftOut] = Counter()
 
     def __len__(self) -> int:
@@ -136,7 +136,7 @@ class ColumnBuffer:
     @property
     def is_full(self) -> bool:
         """Whether the next exchange would be left out: time to `take`."""
-        return self._size >= self._max_values
+        return self.size >= self._max_values
 
     def add(self, request: DecodeResult, response: DecodeResult, started_at_ns: int) -> None:
         """Add the rows of one exchange; what could not be decoded adds no columns."""
@@ -149,7 +149,7 @@ class ColumnBuffer:
             self.left_out[LeftOut.BUFFER_FULL] += 1
             return
         layout = self._layout_of(tensors, len(inputs))
-        self._size += layout.size
+        self.size += layout.size
         if layout.rows_differ:
             self.left_out[LeftOut.ROWS_DIFFER] += 1
         for columns, tensor in zip(layout.tensors, tensors, strict=True):
@@ -163,7 +163,7 @@ class ColumnBuffer:
         """Return the columns and the time (Unix nanoseconds) of every row since the last call."""
         times_ns = np.array(self._times_ns, dtype=np.int64)
         layouts = list(self._layouts.values())
-        self._layouts, self._times_ns, self._size = {}, [], 0
+        self._layouts, self._times_ns, self.size = {}, [], 0
         if len(layouts) == 1:
             return dict(self._columns(layouts[0])), times_ns
         return self._aligned(layouts, len(times_ns)), times_ns

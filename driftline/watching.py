@@ -48,7 +48,10 @@ MODELS_AT_MOST: Final = 200
 _FRAMES_PER_READ: Final = 2_000
 _BYTES_PER_READ: Final = 16 * 1024 * 1024
 _IDLE_SECONDS: Final = 0.1
+_ROWS_WAIT_SECONDS: Final = 1.0
 _SAVE_SECONDS: Final = 1.0
+_SAVE_SHARE: Final = 0.02
+"""Of the time, at most: what is written down grows with features and models."""
 _RESULTS_KEPT: Final = 2_000
 """Windows that wait for the store at most; the oldest is forgotten first: it can be made again from the exchanges."""
 
@@ -120,6 +123,7 @@ class Watching:
         self.features = FeatureShelf(dropped=self.saved.features_dropped + self.saved.features_waiting)
         self._results_lock = threading.Lock()
         self._watches: dict[str, ModelWatch] = {}
+        self._next_look = 0.0
         self._next_save = 0.0
         self._replacements: SimpleQueue[tuple[str, Baseline, Future[Baseline]]] = SimpleQueue()
         for model, baseline in baselines.items():
@@ -153,9 +157,8 @@ class Watching:
                 self._take(frame.payload)
         self._skipped += sum(count for lost in batch.lost.values() for reason, count in lost.items() if reason is not DropReason.CORRUPT)
         self._cursors = batch.cursors
-        now_ns = time.time_ns()
-        for watch in self._watches.values():
-            self._report(watch.step(now_ns))
+        if time.monotonic() >= self._next_look:
+            self._look_at_rows()
         replaced = self._replace_baselines()
         if due and not replaced:
             self.save()
@@ -163,7 +166,9 @@ class Watching:
 
     def save(self) -> None:
         """Replace the state file, if there is anything new."""
+        self._look_at_rows()  # the cursors are past them
         self.features.settle()
+        began = time.monotonic()
         with self._results_lock:
             unstored = tuple(self._unstored)
         models = {model: known for model, watch in self._watches.items() if (known := watch.state())}
@@ -179,7 +184,8 @@ class Watching:
             write_state(self._state_file, state)
             self.saved = state
         self._publish()
-        self._next_save = time.monotonic() + _SAVE_SECONDS
+        ended = time.monotonic()
+        self._next_save = ended + max(_SAVE_SECONDS, (ended - began) / _SAVE_SHARE)
 
     def unstored(self) -> list[WindowResult]:
         """Return the results that the store has yet to take, oldest first."""
@@ -238,6 +244,7 @@ class Watching:
         while not self._replacements.empty():
             model, baseline, done = self._replacements.get()
             if done.set_running_or_notify_cancel():
+                self._look_at_rows()
                 watched = self._watches[model].replace_baseline(baseline)
                 self.save()
                 done.set_result(watched)
@@ -268,8 +275,15 @@ class Watching:
             return
         watch = self._watch(name)
         watch.add(exchange, request, response, name.version)
-        if watch.columns.is_full:
+        if watch.has_enough:
             self._report(watch.step(time.time_ns()))
+
+    def _look_at_rows(self) -> None:
+        """Summarise and test what was collected, and close the windows whose time is over."""
+        now_ns = time.time_ns()
+        for watch in self._watches.values():
+            self._report(watch.step(now_ns))
+        self._next_look = time.monotonic() + _ROWS_WAIT_SECONDS
 
     def _watch(self, name: ModelName) -> ModelWatch:
         watch = self._watches.get(name.model)

@@ -10,7 +10,7 @@ all. A further format is one more file, its place in `decoding.FORMATS` and its 
 
 The formats:
 
-- `open_inference`     Open Inference V2: JSON, and JSON followed by binary tensors
+- `open_inference`     Open Inference V2: JSON, and JSON followed by binary tensors; its messages in `open_inference_messages`
 - `triton_generate`    Triton's generate extension: a text in, a text or a stream of it out
 - `tensorflow_v1`      TensorFlow Serving and KServe V1: `instances`, `inputs`, `examples`
 - `torchserve`         TorchServe: JSON, text, forms

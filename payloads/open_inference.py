@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from types import NoneType
-from typing import Annotated, Any, Final, TypeAlias
-
-import msgspec
+from typing import Any, Final
 
 from payloads.binary_tensors import Datatype, unpack
 from payloads.json_documents import convert, load
 from payloads.nested_lists import flatten
+from payloads.open_inference_messages import Described, Reply, Request
 from payloads.refusal import Refused, size_of
 from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
@@ -25,44 +24,18 @@ PATH: Final = re.compile(r".*/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version
 _NUMBERS: Final = frozenset({int, float, bool, NoneType})
 _TEXTS: Final = frozenset({str, NoneType})
 
-_Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _Parameters(msgspec.Struct, gc=False):
-    binary_data_size: _Size | None = None
-
-
-class _Described(msgspec.Struct, gc=False):
-    """A tensor as the JSON describes it; without `data` its values lie in a blob, or in shared memory."""
-
-    name: str
-    shape: tuple[_Size, ...]
-    datatype: Datatype
-    data: list[Any] | None = None
-    parameters: _Parameters | None = None
-
-
-class _Request(msgspec.Struct, gc=False):
-    inputs: list[_Described]
-
-
-class _Reply(msgspec.Struct, gc=False):
-    outputs: list[_Described]
-    model_name: str | None = None
-    model_version: str | None = None
-
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:
     """Return the inputs; `model` and `version` are those of the path."""
     document, blobs = _split(content, body)
-    request = convert(document, _Request)
+    request = convert(document, Request)
     return Decoded(NAME, _tensors(request.inputs, blobs), model, version)
 
 
 def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decoded:
     """Return the outputs; the reply knows best which model and version made it."""
     document, blobs = _split(content, body)
-    reply = convert(document, _Reply)
+    reply = convert(document, Reply)
     return Decoded(NAME, _tensors(reply.outputs, blobs), reply.model_name or model, reply.model_version or version)
 
 
@@ -79,7 +52,7 @@ def _split(content: bytes, body: Body) -> tuple[Any, bytes]:
     return load(content[: int(length)]), content[int(length) :]
 
 
-def _tensors(described: list[_Described], blobs: bytes) -> list[Tensor]:
+def _tensors(described: list[Described], blobs: bytes) -> list[Tensor]:
     """Return the tensors whose values are on the wire; refuse a message that has none."""
     tensors: list[Tensor] = []
     position = 0

@@ -1,10 +1,14 @@
 """The detectors' way through the spool, and what a restart finds."""
 
 import json
+import time
+from contextlib import closing
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 
+import driftline.model_watch
 import driftline.watching
 from config.addresses import Url
 from config.settings import DriftSettings, RouteSettings
@@ -41,6 +45,7 @@ def watching(spool, taken):
 def test_a_record_that_was_skipped_is_counted_once_whatever_dies_after(tmp_path, monkeypatch):
     monkeypatch.setattr(driftline.watching, "_FRAMES_PER_READ", 2)
     monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(driftline.watching, "_SAVE_SHARE", 1e9)
     directory = create_writer_directory(tmp_path, 0)
     ledger = LedgerWriter(directory)
     writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
@@ -104,3 +109,44 @@ def test_odd_data_that_clients_send_are_judged_in_words(tmp_path):
     assert found.keys() == {("age", "other_type"), ("city", "not_sent"), ("", "unknown")}
     assert "look for a client or a parser that changed" in found["age", "other_type"]
     assert watch.models[0].last_verdict.quality == results[0].verdict.quality
+
+
+def append(writer, count):
+    body = b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [0.5]}]}'
+    exchange = msgspec.structs.replace(EXCHANGE, path="/v2/models/m/infer", status=200, request=Body(body, len(body)))
+    for _ in range(count):
+        assert writer.append(exchange)
+
+
+def test_rows_wait_for_others_of_their_model_and_are_all_looked_at_before_the_cursors_are_written_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(driftline.watching, "_ROWS_WAIT_SECONDS", 3_600.0)
+    monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 3_600.0)
+    monkeypatch.setattr(driftline.model_watch, "_ROWS_AT_ONCE", 5)
+    directory = create_writer_directory(tmp_path, 0)
+    with closing(LedgerWriter(directory)) as ledger:
+        writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
+        watch = Watching(tmp_path, DriftSettings(), lambda _: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+        looked_at = []
+        for count in (0, 4, 4):
+            append(writer, count)
+            watch.step()
+            looked_at.append(watch.features.waiting)
+        assert looked_at == [0, 0, 5]
+        watch.save()
+        assert watch.features.waiting == 8
+        assert [model.baseline_rows for model in watch.models] == [8]
+        writer.close()
+
+
+def test_writing_the_state_down_takes_a_small_share_of_the_time_however_long_it_takes(tmp_path, monkeypatch):
+    saves = []
+    monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(driftline.watching, "write_state", lambda *_: (saves.append(time.monotonic()), time.sleep(0.01)))
+    watch = Watching(tmp_path, DriftSettings(), lambda _: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    ends = time.monotonic() + 1.2
+    while time.monotonic() < ends:
+        watch._skipped += 1  # there is something new to write
+        watch.step()
+        time.sleep(0.001)
+    assert 1 < len(saves) <= 4
+    assert min(later - earlier for earlier, later in pairwise(saves)) >= 0.5
