@@ -15,6 +15,7 @@ from scipy import stats
 from detectors.arrays import Columns, Integers
 from detectors.baseline import BaselineError, build_baseline
 from detectors.drift import DriftDetector
+from detectors.univariate import Statistics
 from detectors.windows import WindowPolicy
 
 _BLOCK_WINDOWS: Final = 8
@@ -43,7 +44,16 @@ class NullRun(NamedTuple):
         return self.alerts <= self.bound
 
 
-def null_run(columns: Columns, rows: int, *, window_rows: int, baseline_rows: int, threshold: float, seed: int = 0) -> NullRun:
+def null_run(
+    columns: Columns,
+    rows: int,
+    *,
+    window_rows: int,
+    baseline_rows: int,
+    threshold: float,
+    statistics: Statistics = Statistics(),  # noqa: B008 - a constant
+    seed: int = 0,
+) -> NullRun:
     """Shuffle the blocks of a table and test windows, at a budget of one alert in `threshold` windows. Raises `BaselineError` where the table is too short."""
     needed = baseline_rows + _FEWEST_WINDOWS * window_rows
     if rows < needed:
@@ -53,7 +63,7 @@ def null_run(columns: Columns, rows: int, *, window_rows: int, baseline_rows: in
     while windows < _BUDGETS * threshold:
         order = _shuffled_blocks(rng, rows, _BLOCK_WINDOWS * window_rows)
         shuffled = {name: column[order] for name, column in columns.items()}
-        verdicts = _tested(shuffled, rows, window_rows, baseline_rows, threshold)
+        verdicts = _tested(shuffled, rows, window_rows, baseline_rows, threshold, statistics)
         windows, baselines, alerts = windows + len(verdicts), baselines + 1, alerts + sum(verdicts)
     return NullRun(windows, baselines, alerts, windows / threshold)
 
@@ -65,9 +75,9 @@ def _shuffled_blocks(rng: np.random.Generator, rows: int, block_rows: int) -> In
     return np.concatenate([blocks[index] for index in rng.permutation(len(blocks))])
 
 
-def _tested(columns: Columns, rows: int, window_rows: int, baseline_rows: int, threshold: float) -> list[bool]:
+def _tested(columns: Columns, rows: int, window_rows: int, baseline_rows: int, threshold: float, statistics: Statistics) -> list[bool]:
     """Return for each window behind the baseline's rows whether it raised an alert."""
     baseline = build_baseline({name: column[:baseline_rows] for name, column in columns.items()}, model="null", source="the table", created_at_ns=0)
-    detector = DriftDetector(baseline, threshold=threshold, windows=WindowPolicy(max_rows=window_rows, max_seconds=None))
+    detector = DriftDetector(baseline, threshold=threshold, windows=WindowPolicy(max_rows=window_rows, max_seconds=None), statistics=statistics)
     rest = {name: column[baseline_rows:] for name, column in columns.items()}
     return [verdict.alert for _, verdict in detector.update(rest, np.zeros(rows - baseline_rows, dtype=np.int64))]

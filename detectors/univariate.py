@@ -58,6 +58,11 @@ class Statistics(NamedTuple):
     numeric: tuple[NumericStatistic, ...] = DriftSettings().numeric_statistics
     categorical: tuple[CategoricalStatistic, ...] = DriftSettings().categorical_statistics
 
+    @classmethod
+    def of(cls, settings: DriftSettings) -> Statistics:
+        """Return those that the settings choose."""
+        return cls(settings.numeric_statistics, settings.categorical_statistics)
+
     @property
     def tests_per_feature(self) -> int:
         """The most tests that a feature has: the risk over the baseline is shared by so many."""

@@ -261,7 +261,7 @@ class ModelWatch:
             vectors={vector.name: vector.dimension for vector in baseline.vectors},
         )
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
-        statistics = Statistics(self._settings.numeric_statistics, self._settings.categorical_statistics)
+        statistics = Statistics.of(self._settings)
         watched = watched_part(baseline, self._redacted, self._settings.event_time)
         self._detector = DriftDetector(watched, threshold=self.threshold, windows=self._windows, window_seconds=window_seconds, statistics=statistics)
         self._baseline_quality = baseline_findings(watched)

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from config.options import add_option, settings_of
 from config.settings import DriftSettings
 from config.units import Budget, QuantityError
 from console.report import report
@@ -18,6 +19,7 @@ from detectors.budget import evidence_threshold
 from detectors.drift import DriftDetector
 from detectors.explanation import Shown, explain
 from detectors.tables import Table, TableError, read_table
+from detectors.univariate import Statistics
 from detectors.windows import WindowPolicy
 from driftline.commands import backtest_null
 from driftline.verdict_text import as_json, as_text, names_of
@@ -69,6 +71,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="BUDGET",
         help=f'How often a false alert is acceptable, for example "1 per 30 days" or "1 per 1000 windows". (default: {_DEFAULTS.budget}; with --null {backtest_null.BUDGET})',
     )
+    add_option(parser, "--numeric-statistics", "drift.numeric_statistics")
+    add_option(parser, "--categorical-statistics", "drift.categorical_statistics")
     parser.add_argument("--report", type=Path, metavar="DIR", help="Write a page for each alert that explains it, with pictures, into this directory.")
     parser.add_argument("--json", action="store_true", help="Print the verdicts as JSON.")
 
@@ -129,6 +133,7 @@ def _detector(arguments: argparse.Namespace, baseline: Baseline, table: Table) -
         threshold=evidence_threshold(arguments.budget, window_seconds=window_seconds),
         windows=WindowPolicy(max_rows=arguments.window_rows, max_seconds=None),
         window_seconds=None if table.times_ns is None or arguments.budget.windows else window_seconds,
+        statistics=Statistics.of(settings_of(arguments, routes_needed=False).drift),
     )
 
 

@@ -8,11 +8,13 @@ from typing import Final
 
 import msgspec
 
+from config.options import settings_of
 from config.settings import DriftSettings
 from config.units import Budget
 from detectors.budget import evidence_threshold
 from detectors.null_run import NullRun, null_run
 from detectors.tables import TableError, read_table
+from detectors.univariate import Statistics
 
 BUDGET: Final = Budget.parse("1 per 100 windows")
 """Soon tested: a budget of a thousand windows takes ten times as long."""
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         window_rows=arguments.window_rows,
         baseline_rows=arguments.baseline_rows,
         threshold=evidence_threshold(budget, window_seconds=DriftSettings().window_time),
+        statistics=Statistics.of(settings_of(arguments, routes_needed=False).drift),
     )
     sys.stdout.write(_as_json(found) if arguments.json else _as_text(found, budget))
     return 0 if found.is_within else 1

@@ -77,6 +77,22 @@ def test_people_get_a_table_and_what_changed(tmp_path, baseline, capsys):
     assert "each window is taken to last 10m" in err
 
 
+def test_other_statistics_can_be_tried_and_unknown_ones_are_refused(tmp_path, baseline, capsys):
+    table = draw(4_000, 4)
+    table["b"][2_000:] *= 1.6
+    path = write(tmp_path / "t.csv", table)
+    tried = {
+        words: json.loads(backtest(capsys, baseline, path, "--json", *words)[1])
+        for words in ((), ("--numeric-statistics", "ks"), ("--numeric-statistics", "g_test,psi"))
+    }
+    evidence = {tuple(window["evidence"] for window in result["windows"]) for result in tried.values()}
+    assert len(evidence) == 3
+    assert all(result["alerts"] == 1 for result in tried.values())
+    with pytest.raises(SystemExit):
+        arguments("--baseline", baseline, "--table", path, "--window-rows", 500, "--numeric-statistics", "kss")
+    assert "expected ks, wasserstein, psi, jensen_shannon, hellinger, chi_squared or g_test, found 'kss'" in capsys.readouterr().err
+
+
 def test_each_alert_is_explained_on_a_page_of_its_own(tmp_path, baseline, capsys):
     table = draw(4_000, 4)
     table["b"][2_000:] *= 1.6
