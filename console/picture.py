@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import shorten, wrap
 from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
+from zlib import crc32
 
 from records.explanation import Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, Place, UnseenLevels
 from records.times import format_time
@@ -55,10 +56,11 @@ def picture(explanation: Explanation, feature: FeatureExplanation) -> str:
         *(_legend(top + 18) if feature.cells else ()),
         *body,
     ]
+    key = f"{crc32(feature.feature.encode('utf-8', 'replace')):08x}"  # several may stand on one page
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="title description">'
-        f'<title id="title">{_text(feature.feature)} of {_text(explanation.model)}: baseline against now</title>'
-        f'<desc id="description">{_text(_description(explanation, feature))}</desc><style>{_STYLE}</style>{"".join(parts)}</svg>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="title-{key} description-{key}">'
+        f'<title id="title-{key}">{_text(feature.feature)} of {_text(explanation.model)}: baseline against now</title>'
+        f'<desc id="description-{key}">{_text(_description(explanation, feature))}</desc><style>{_STYLE}</style>{"".join(parts)}</svg>\n'
     )
 
 

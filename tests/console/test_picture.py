@@ -37,7 +37,7 @@ def drawn(explanation, shown):
 def test_it_says_what_it_shows_number_by_number(explanation, shown):
     svg = drawn(explanation, shown)
     assert svg.get("role") == "img"
-    assert svg.get("aria-labelledby") == "title description"
+    assert svg.get("aria-labelledby") == f"{svg.find(f'{SVG}title').get('id')} {svg.find(f'{SVG}desc').get('id')}"
     assert svg.find(f"{SVG}title").text == "age of fraud: baseline against now"
     description = svg.find(f"{SVG}desc").text
     assert explanation.compared_with in description
@@ -48,6 +48,12 @@ def test_it_needs_nothing_else_and_fits_light_and_dark(explanation):
     text = picture(explanation, HISTOGRAM)
     assert "prefers-color-scheme:dark" in text
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)|href|url\(|<script|@import", text) == []
+
+
+def test_several_on_one_page_are_told_apart(explanation):
+    page = report(explanation)
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) == 4
 
 
 def test_numbers_are_a_histogram_and_few_values_are_bars(explanation):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -41,3 +43,18 @@ def test_return_is_believed_only_near_the_baselines_rate():
     rate = CalibratedRate(100, 10_000, 0.001)
     assert rate.return_p_value(100, 10_000, 0.01) < 1e-6
     assert rate.return_p_value(200, 10_000, 0.01) > 0.4
+
+
+def test_p_values_fall_with_the_excess_and_with_the_rows():
+    rate = CalibratedRate(100, 5_000, 0.001)
+    by_excess = [rate.p_value(events, 1_000) for events in (20, 40, 60, 100)]
+    by_rows = [rate.p_value(0.05 * rows, rows) for rows in (200, 1_000, 5_000)]
+    for p_values in (by_excess, by_rows):
+        assert all(later < earlier for earlier, later in pairwise(p_values))
+        assert p_values[-1] < 1e-9
+    assert by_excess[0] == 1.0
+
+
+@pytest.mark.parametrize(("events", "p_value"), [(0, 1.0), (1, pytest.approx(0.06, abs=0.02))])
+def test_one_row_says_little(events, p_value):
+    assert CalibratedRate(100, 5_000, 0.001).p_value(events, 1) == p_value
