@@ -153,7 +153,7 @@ def _first_rows(count: int) -> tuple[Columns, Integers]:
 
 def _calibrated_detector(columns: Columns, times_ns: Integers) -> DriftDetector:
     """Learn a baseline from these rows as the monitor does, and test windows against it, which calibrates the tests."""
-    baseline = BaselineLearner(model="m", rows=len(times_ns)).add(columns, int(times_ns[-1]))
+    baseline = BaselineLearner(model="m", rows=len(times_ns)).add(columns, times_ns, int(times_ns[-1]))
     assert baseline is not None
     detector = DriftDetector(baseline, threshold=evidence_threshold(_SETTINGS.drift.budget, window_seconds=_SETTINGS.drift.window_time))
     assert detector.update(columns, times_ns)

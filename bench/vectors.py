@@ -231,7 +231,9 @@ def _cpu_us(work: Callable[[], object]) -> float:
 
 
 def measured(plan: Plan) -> Figures:
-    detectors = [DriftDetector(learn(independent(np.random.default_rng(seed), 5_000)), threshold=DELAY_BUDGET, windows=POLICY) for seed in range(plan.baselines)]
+    detectors = [
+        DriftDetector(learn(independent(np.random.default_rng(seed), 5_000)), threshold=DELAY_BUDGET, windows=POLICY) for seed in range(plan.baselines)
+    ]
     return Figures(
         windows=plan.baselines * plan.windows,
         false_alarms={kind: tuple(false_alarms(traffic, rows, plan) for rows in BASELINE_ROWS) for kind, traffic in KINDS.items()},
@@ -245,18 +247,27 @@ def report(figures: Figures) -> str:
     allowed = figures.windows / FALSE_ALARM_BUDGET
     bound = int(stats.poisson.ppf(0.99, allowed))
     runs = len(next(iter(figures.delays.values())))
+    about = (
+        f"Vectors of {WIDTH} values, windows of {WINDOW_ROWS} rows. Without drift, {figures.windows:,} windows in each cell; the budget of one alert per"
+        f" {FALSE_ALARM_BUDGET:.0f} windows allows {allowed:.0f}, and up to {bound} are within the 99% bound of a Poisson count."
+    )
+    about_delays = (
+        f"Independent rows, baselines of 5,000, a budget of one alert per {DELAY_BUDGET:,.0f} windows; {runs} runs of {DELAY_LIMIT} windows at most."
+        " A delay of 1 is the first window with the change in it."
+    )
     parts = [
-        f"Vectors of {WIDTH} values, windows of {WINDOW_ROWS} rows. Without drift, {figures.windows:,} windows in each cell; the budget of one alert per {FALSE_ALARM_BUDGET:.0f} windows"
-        f" allows {allowed:.0f}, and up to {bound} are within the 99% bound of a Poisson count.",
+        about,
         markdown_table(
             ["alerts without drift, by rows in the baseline", *(f"{rows:,}" for rows in BASELINE_ROWS)],
             [[kind, *map(str, counts)] for kind, counts in figures.false_alarms.items()],
         ),
-        f"Independent rows, baselines of 5,000, a budget of one alert per {DELAY_BUDGET:,.0f} windows; {runs} runs of {DELAY_LIMIT} windows at most. A delay of 1 is the first window with"
-        " the change in it.",
+        about_delays,
         markdown_table(
             ["change", "found", "median delay", "longest"],
-            [[name, f"{sum(delay <= DELAY_LIMIT for delay in found)}/{runs}", _delay(median(found)), _delay(max(found))] for name, found in figures.delays.items()],
+            [
+                [name, f"{sum(delay <= DELAY_LIMIT for delay in found)}/{runs}", _delay(median(found)), _delay(max(found))]
+                for name, found in figures.delays.items()
+            ],
         ),
         f"CPU for vectors of {EMBEDDING} values:",
         markdown_table(["what", ""], [[name, f"{value:.1f}"] for name, value in figures.costs.items()]),

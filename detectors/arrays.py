@@ -12,9 +12,12 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
 """float64 with NaN where missing; objects: str with None where missing, or, where a value of the other type came, of both types; or vectors: float32,
-rows × width, with NaN where missing."""
+rows × width, with NaN where missing; or timestamps: datetime64; or free text: `FREE_TEXT`."""
 Columns: TypeAlias = Mapping[str, Column]
 """Columns by name, all of one length: one entry per row of traffic."""
+
+FREE_TEXT: Final = np.dtype([("text", np.object_)])
+"""A type of its own, so that nobody takes a text for a level: str, None where missing."""
 
 _NUMBERS: Final = frozenset({float, int, bool})
 
@@ -29,9 +32,29 @@ def is_vector(column: Column) -> bool:
     return column.ndim == 2 and column.dtype == np.float32
 
 
+def is_level(column: Column) -> bool:
+    """Return whether a column holds levels, or levels and numbers."""
+    return column.dtype == np.object_
+
+
+def present_rows(column: Column) -> int:
+    """Return how many rows of a column of any kind have a value."""
+    if is_vector(column):
+        return int(np.count_nonzero(~np.isnan(column).all(axis=1)))
+    if column.dtype.kind == "M":
+        return int(np.count_nonzero(~np.isnat(column)))
+    if is_numeric(column):
+        return int(np.count_nonzero(~np.isnan(column)))
+    values = column["text"] if column.dtype == FREE_TEXT else column
+    return len(values) - values.tolist().count(None)
+
+
 def missing_like(column: Column, rows: int) -> Column:
     """Return so many rows of the same kind that are all missing."""
-    return np.full((rows, *column.shape[1:]), None if column.dtype == np.object_ else np.nan, dtype=column.dtype)
+    if column.dtype == FREE_TEXT:
+        return np.full(rows, (None,), dtype=FREE_TEXT)
+    absent = None if is_level(column) else np.datetime64("NaT") if column.dtype.kind == "M" else np.nan
+    return np.full((rows, *column.shape[1:]), absent, dtype=column.dtype)
 
 
 def numbers_of(column: Column) -> tuple[Floats, int]:
@@ -78,7 +101,7 @@ def joined(batches: Sequence[Columns]) -> Columns:
 
 def _joined_column(batches: Sequence[Columns], name: str) -> Column:
     known = [batch[name] for batch in batches if name in batch]
-    kind = known[0] if is_vector(known[0]) else np.empty(0, dtype=np.float64 if all(map(is_numeric, known)) else np.object_)
+    kind = known[0] if not (is_numeric(known[0]) or is_level(known[0])) else np.empty(0, dtype=np.float64 if all(map(is_numeric, known)) else np.object_)
     return np.concatenate([batch[name].astype(kind.dtype) if name in batch else missing_like(kind, _rows(batch)) for batch in batches])
 
 

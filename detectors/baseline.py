@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,13 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import dependence
-from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, is_vector, joined, levels_of, numbers_of
+from detectors.arrays import FREE_TEXT, Column, Columns, Floats, Integers, are_codes, is_level, is_numeric, is_vector, joined, levels_of, numbers_of
 from detectors.binning import LARGEST_VALUE, bin_numbers, quantile_edges
 from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
+from detectors.derived import DIMENSION
 from detectors.pairs import paired, scores_of_bins
 from detectors.random_features import FEATURES
+from detectors.texts import reads_like_text, text_baseline, texts_of
+from detectors.timestamps import reads_like_times, time_baseline
 from detectors.vector_baseline import vector_draft
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline, VectorBaseline
 
@@ -37,24 +40,29 @@ class BaselineError(ValueError):
     """A baseline that cannot be made, read or used; the text says why and what to do."""
 
 
-def build_baseline(columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int, timed: Timed | None = None) -> Baseline:
-    """Return the baseline of columns of one length, rows in the order of the traffic: of numbers, for the most part, or of levels, or of vectors, of which numbers are
-    made too (`derived`).
+def build_baseline(
+    columns: Columns, *, model: str, version: str = "", source: str, created_at_ns: int, timed: Timed | None = None, times_ns: Integers | None = None
+) -> Baseline:
+    """Return the baseline of columns of one length, rows in the order of the traffic: of numbers, for the most part, of levels, or of what others are made of (`derived`).
 
-    With `timed`, the baseline has a cycle: it knows what is usual at each hour of it.
+    With `timed`, the baseline has a cycle: it knows what is usual at each hour of it. `times_ns` are the times of the rows, where they are known.
     """
     rows = len(next(iter(columns.values()), ()))
     if rows < FEWEST_ROWS:
         raise BaselineError(f"a baseline needs at least {FEWEST_ROWS} rows, and {source} has {rows}: give more rows; 5,000 or more see small changes")
     slices = None if timed is None else _hours(timed, source)
-    vector_drafts = [vector_draft(name, column, columns.get(f"{name}.dimension"), slices) for name, column in columns.items() if is_vector(column)]
-    columns = {name: column for each in [columns, *(draft.columns for draft in vector_drafts)] for name, column in each.items() if not is_vector(column)}
+    vector_drafts = [vector_draft(name, column, columns.get(name + DIMENSION), slices) for name, column in columns.items() if is_vector(column)]
+    texts = [text_baseline(name, texts_of(column), has_length=f"{name}_characters" not in columns) for name, column in columns.items() if _is_text(column)]
+    times = [time_baseline(name, column, timed.times_ns if timed else times_ns) for name, column in columns.items() if _is_time(column)]
+    sources = [*(draft.feature.name for draft in vector_drafts), *(text.name for text, _ in texts), *(time.name for time, _ in times)]
+    made = chain(columns.items(), *(each.items() for each in (*(draft.columns for draft in vector_drafts), *(each for _, each in (*texts, *times)))))
+    columns = {name: column for name, column in made if name not in sources}
     drafts = [_numeric(name, column, slices) if _is_mostly_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
     memories = dependence.memories([*(draft.curves for draft in drafts), *(draft.curves for draft in vector_drafts)], rows)
     features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories[: len(drafts)], strict=True))
     vectors = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(vector_drafts, memories[len(drafts) :], strict=True))
-    return Baseline(
-        baseline_id=_identify(features, vectors),
+    made_baseline = Baseline(
+        baseline_id="",
         model=model,
         version=version,
         source=source,
@@ -64,7 +72,22 @@ def build_baseline(columns: Columns, *, model: str, version: str = "", source: s
         features=features,
         pairs=_pairs(features, columns, slices),
         vectors=vectors,
+        texts=tuple(text for text, _ in texts),
+        times=tuple(time for time, _ in times),
     )
+    return _identified(made_baseline)
+
+
+def _is_text(column: Column) -> bool:
+    return column.dtype == FREE_TEXT or (is_level(column) and reads_like_text(_texts_in(column)))
+
+
+def _is_time(column: Column) -> bool:
+    return column.dtype.kind == "M" or (is_level(column) and reads_like_times(_texts_in(column)))
+
+
+def _texts_in(column: Column) -> list[str]:
+    return [value for value in column.tolist() if type(value) is str]
 
 
 def _pairs(features: Sequence[FeatureBaseline], columns: Columns, hours: Hours | None) -> PairBaseline | None:
@@ -108,15 +131,23 @@ class _Draft(NamedTuple):
     curves: Curves
 
 
-def with_features(baseline: Baseline, features: tuple[FeatureBaseline, ...], vectors: tuple[VectorBaseline, ...] = ()) -> Baseline:
-    """Return the baseline with these features and vectors alone."""
+def restricted(baseline: Baseline, is_watched: Callable[[str], bool]) -> Baseline:
+    """Return the baseline with those features alone whose name is watched; itself where that is all of them."""
+    features = tuple(feature for feature in baseline.features if is_watched(feature.name))
+    vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name))
+    texts = tuple(text for text in baseline.texts if is_watched(text.name))
+    times = tuple(time for time in baseline.times if is_watched(time.name))
+    if [*map(len, (features, vectors, texts, times))] == [*map(len, (baseline.features, baseline.vectors, baseline.texts, baseline.times))]:
+        return baseline
     pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
-    return msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, baseline_id=_identify(features, vectors))
+    return _identified(msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times))
 
 
-def _identify(features: Sequence[FeatureBaseline], vectors: Sequence[VectorBaseline]) -> str:
-    content = msgspec.json.encode(features) + (msgspec.json.encode(vectors) if vectors else b"")
-    return hashlib.sha256(content).hexdigest()[:16]
+def _identified(baseline: Baseline) -> Baseline:
+    """Return the baseline with the id that its features give it."""
+    sources = [each for each in (baseline.vectors, baseline.texts, baseline.times) if each]
+    content = b"".join(map(msgspec.json.encode, [baseline.features, *sources]))
+    return msgspec.structs.replace(baseline, baseline_id=hashlib.sha256(content).hexdigest()[:16])
 
 
 def _numeric(name: str, column: Column, slices: Hours | None) -> _Draft:
@@ -184,16 +215,25 @@ class BaselineLearner:
         self._version = version
         self._wanted = rows
         self._batches: list[Columns] = []
+        self._times_ns: list[Integers] = []
         self.rows = 0
 
-    def add(self, columns: Columns, created_at_ns: int) -> Baseline | None:
-        """Take a batch; return the baseline when there are rows enough. A column absent from a batch is missing in its rows."""
+    def add(self, columns: Columns, times_ns: Integers, created_at_ns: int) -> Baseline | None:
+        """Take a batch and the times of its rows; return the baseline when there are rows enough. A column absent from a batch is missing in its rows."""
         if columns:
             self._batches.append(columns)
-            self.rows += len(next(iter(columns.values())))
+            self._times_ns.append(times_ns)
+            self.rows += len(times_ns)
         if self.rows < self._wanted:
             return None
-        return build_baseline(joined(self._batches), model=self._model, version=self._version, source="traffic", created_at_ns=created_at_ns)
+        return build_baseline(
+            joined(self._batches),
+            model=self._model,
+            version=self._version,
+            source="traffic",
+            created_at_ns=created_at_ns,
+            times_ns=np.concatenate(self._times_ns),
+        )
 
 
 def save_baseline(baseline: Baseline, path: Path) -> None:
@@ -242,7 +282,7 @@ class _AnyFormat(msgspec.Struct):
 
 def _fault(baseline: Baseline) -> str:
     """Return what contradicts itself in a baseline, or nothing."""
-    names = [feature.name for feature in (*baseline.features, *baseline.vectors)]
+    names = [feature.name for feature in (*baseline.features, *baseline.vectors, *baseline.texts, *baseline.times)]
     if len(set(names)) < len(names):
         return "two features have one name"
     if not baseline.features:
@@ -250,6 +290,7 @@ def _fault(baseline: Baseline) -> str:
     faults = chain(
         ((feature.name, _feature_fault(feature, baseline.rows)) for feature in baseline.features),
         ((vector.name, _vector_fault(vector, baseline.rows)) for vector in baseline.vectors),
+        ((text.name, "has a broken vocabulary" if len(text.vocabulary) % 4 else "") for text in baseline.texts),
     )
     return next((f"feature {name!r} {fault}" for name, fault in faults if fault), "")
 

@@ -4,7 +4,8 @@ Exchanges of one *layout* (the same tensor names and shapes) only extend flat li
 
 Names: a tensor of shape [n] or [n, 1] is the column `tensor`; [n, k] gives `tensor[0]` … `tensor[k-1]`, [n, k, m] gives
 `tensor[0,0]` … ; columns that have names of their own keep them. A wider tensor without such names is a vector, in one column `tensor` (rows × width), and
-`tensor.dimension` tells its width. Outputs are prefixed with `output.`. Free text (`TEXT`) is no column: its length comes as a tensor of its own.
+`tensor.dimension` tells its width. Outputs are prefixed with `output.`. Free text (`TEXT`) has a column of its own type, and
+its length comes as a tensor of its own.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.arrays import Column, Floats, Integers, missing_like
-from detectors.derived import DIMENSION
+from detectors.arrays import FREE_TEXT, Column, Floats, Integers, missing_like
+from detectors.derived import DIMENSION, made_of
 from detectors.vectors import NARROWEST, folded, folded_width
+from records.baseline import Baseline
 from records.payload import TEXT, Decoded, DecodeResult, Tensor
 
 MAX_TEXT_LENGTH: Final = 256
 """Characters of a text that are kept: enough to tell levels apart, and a bound on what a batch holds."""
 
+MAX_FREE_TEXT_LENGTH: Final = 1_000
+"""Characters of a free text that are read."""
+
+_FREE_TEXT_SIZE: Final = MAX_FREE_TEXT_LENGTH // 8  # in numbers, which take 8 bytes each
 _NOT_NUMERIC: Final = frozenset({"BYTES", "JSON"})
 
 
@@ -41,6 +47,25 @@ class _Kind(Enum):
     NUMBER = "number"
     TEXT = "text"
     VECTOR = "vector"
+    FREE_TEXT = "free text"
+
+
+class _FreeTextColumn:
+    """The texts of one tensor over the exchanges of a layout: of each row the first one."""
+
+    __slots__ = ("_name", "_values", "width")
+
+    def __init__(self, name: str) -> None:
+        self.width = _FREE_TEXT_SIZE
+        self._name = name
+        self._values: list[str | None] = []
+
+    def extend(self, tensor: Tensor) -> None:
+        texts = tensor.values[:: len(tensor.values) // tensor.shape[0]]
+        self._values += [text[:MAX_FREE_TEXT_LENGTH] if type(text) is str else None for text in texts]
+
+    def columns(self, rows: int) -> Iterator[tuple[str, Column]]:  # noqa: ARG002 - like that of vectors
+        yield self._name, np.array([(text,) for text in self._values], dtype=FREE_TEXT)
 
 
 class _VectorColumn:
@@ -90,9 +115,9 @@ class _Layout:
 
     __slots__ = ("positions", "rows", "rows_differ", "size", "tensors")
 
-    def __init__(self, rows: int, tensors: list[_TensorColumns | _VectorColumn | None], *, rows_differ: bool) -> None:
+    def __init__(self, rows: int, tensors: list[_TensorColumns | _VectorColumn | _FreeTextColumn | None], *, rows_differ: bool) -> None:
         self.rows = rows  # of each exchange
-        self.tensors = tensors  # None where the tensor has another number of rows, or is free text
+        self.tensors = tensors  # None where the tensor has another number of rows, or is left out
         self.rows_differ = rows_differ
         self.size = rows * (1 + sum(tensor.width for tensor in tensors if tensor))
         self.positions: list[int] = []  # of its rows in the batch
@@ -128,6 +153,14 @@ class ColumnBuffer:
         self._times_ns: list[int] = []
         self.size = 0
         self.left_out: Counter[LeftOut] = Counter()
+
+    @classmethod
+    def of(cls, baseline: Baseline, *, max_features: int, vector_width: int) -> ColumnBuffer:
+        """Return a buffer for traffic that is compared with a baseline: it knows the names of its inputs, and its vectors."""
+        made = made_of(baseline)
+        inputs = tuple(feature.name for feature in baseline.features if not feature.name.startswith("output.") and feature.name not in made)
+        vectors = {vector.name: vector.dimension for vector in baseline.vectors}
+        return cls(max_features=max_features, input_names=inputs, vector_width=vector_width, vectors=vectors)
 
     def __len__(self) -> int:
         """Return the number of rows since the last `take`."""
@@ -177,18 +210,30 @@ class ColumnBuffer:
 
     def _new_layout(self, tensors: list[Tensor], inputs: int) -> _Layout:
         rows = tensors[0].shape[0]
-        columns: list[_TensorColumns | _VectorColumn | None] = []
+        columns: list[_TensorColumns | _VectorColumn | _FreeTextColumn | None] = []
         for index, tensor in enumerate(tensors):
             width = math.prod(tensor.shape[1:])
-            if tensor.shape[0] != rows or tensor.datatype == TEXT:
+            name = ("" if index < inputs else "output.") + tensor.name
+            if tensor.shape[0] != rows:
                 columns.append(None)
+            elif tensor.datatype == TEXT:
+                columns.append(self._free_text_column(name, width))
             elif index == 0 and inputs == 1 and width == len(self._input_names) and not tensor.columns:
                 columns.append(_TensorColumns(self._admitted(self._input_names, width), width))
-            elif self._is_vector(name := ("" if index < inputs else "output.") + tensor.name, tensor, width):
+            elif self._is_vector(name, tensor, width):
                 columns.append(self._vector_column(name, tensor, width))
             else:
                 columns.append(_TensorColumns(self._admitted(_column_names(tensor, "" if index < inputs else "output."), width), width))
         return _Layout(rows, columns, rows_differ=any(tensor.shape[0] != rows for tensor in tensors))
+
+    def _free_text_column(self, name: str, width: int) -> _FreeTextColumn | None:
+        if not width:
+            return None
+        if not self._admit(name):
+            self.left_out[LeftOut.MAX_FEATURES] += 1
+            return None
+        self._kinds[name] = _Kind.FREE_TEXT
+        return _FreeTextColumn(name)
 
     def _is_vector(self, name: str, tensor: Tensor, width: int) -> bool:
         if tensor.columns or not width:
@@ -231,7 +276,7 @@ class ColumnBuffer:
 
     def _columns(self, layout: _Layout) -> Iterator[tuple[str, Column]]:
         for tensor in layout.tensors:
-            if isinstance(tensor, _VectorColumn):
+            if isinstance(tensor, _VectorColumn | _FreeTextColumn):
                 yield from tensor.columns(len(layout.positions))
             elif tensor is not None:
                 yield from self._numeric_columns(tensor, len(layout.positions)) if tensor.is_numeric else self._other_columns(tensor)

@@ -3,19 +3,24 @@
 | column | becomes |
 | --- | --- |
 | `v`, a vector | its random features, and `v.norm`, `v.reconstruction_error` |
+| `t`, free text | `t.length`, `t.out_of_vocabulary`, `t.script` |
+| `d`, a timestamp | `d.age_seconds`, `d.hour` |
 
 A number is made of each row alone, by what the baseline says, so that every replica makes the same.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Columns, Floats, is_vector
+from detectors.arrays import Columns, Floats, Integers, is_vector
 from detectors.random_features import FEATURES, waves
 from detectors.reconstruction import reconstruction_errors
+from detectors.texts import TextReader, made_of_text, texts_of
+from detectors.timestamps import TimeReader, made_of_time
 from detectors.vectors import Lattice, Points, Vectors, usable
 from records.baseline import Baseline, VectorBaseline
 
@@ -31,7 +36,13 @@ _OF_VECTORS: Final = (".norm", ".reconstruction_error", DIMENSION)
 
 def made_of(baseline: Baseline) -> frozenset[str]:
     """Return the names of the baseline's features that are made of other columns."""
-    return frozenset(vector.name + ending for vector in baseline.vectors for ending in _OF_VECTORS)
+    of_vectors = (vector.name + ending for vector in baseline.vectors for ending in _OF_VECTORS)
+    return frozenset(chain(of_vectors, *map(made_of_text, baseline.texts), *map(made_of_time, baseline.times)))
+
+
+def sources_of(baseline: Baseline) -> frozenset[str]:
+    """Return the names of the columns of which the baseline's features are made."""
+    return frozenset(chain((each.name for each in baseline.vectors), (each.name for each in baseline.texts), (each.name for each in baseline.times)))
 
 
 class Derivation:
@@ -39,12 +50,23 @@ class Derivation:
 
     def __init__(self, baseline: Baseline) -> None:
         self._vectors = [VectorReader(vector) for vector in baseline.vectors]
+        self._texts = [TextReader(text) for text in baseline.texts]
+        self._times = [TimeReader(time) for time in baseline.times]
+        self._has_sources = bool(sources_of(baseline))
 
-    def __call__(self, columns: Columns) -> Columns:
-        """Return the columns and what is made of them; a vector gives way to its random features."""
+    def __call__(self, columns: Columns, times_ns: Integers | None = None) -> Columns:
+        """Return the columns and what is made of them, whose rows have these times; a vector gives way to its random features."""
+        if not self._has_sources:
+            return columns
         made = dict(columns)
-        for reader in self._vectors:
-            made |= reader.columns(columns.get(reader.name))
+        for vector in self._vectors:
+            made |= vector.columns(columns.get(vector.name))
+        for text in self._texts:
+            if text.name in columns:
+                made |= text.columns(texts_of(columns[text.name]))
+        for time in self._times:
+            if time.name in columns:
+                made |= time.columns(columns[time.name], times_ns)
         return made
 
 

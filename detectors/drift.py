@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from detectors.arrays import Columns, Integers
+from detectors.arrays import FREE_TEXT, Columns, Integers
 from detectors.derived import Derivation
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
@@ -102,7 +102,7 @@ class DriftDetector:
 
     def update(self, columns: Columns, times_ns: Integers) -> list[tuple[WindowSummary, Verdict]]:
         """Add rows in order, with the time of each (Unix nanoseconds); return the windows that closed, tested."""
-        columns = self._derive(columns)
+        columns = self._derive(columns, times_ns)
         closed: list[tuple[WindowSummary, Verdict]] = []
         first = 0
         while first < len(times_ns):

@@ -22,13 +22,13 @@ _UNITS_NS: Final = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (9e
 
 def event_times(column: Column, exchange_times_ns: Integers) -> tuple[Integers, int]:
     """Return the time of each row (Unix nanoseconds), and how many rows have that of their exchange because they did not say a possible one."""
-    said = np.array([_time_ns(value) for value in column.tolist()], dtype=np.int64)
+    said = np.array([time_ns_of(value) for value in column.tolist()], dtype=np.int64)
     possible = (said > 0) & (said <= exchange_times_ns + AHEAD_NS)
     times_ns = np.where(possible, np.minimum(said, exchange_times_ns), exchange_times_ns)
     return times_ns, len(times_ns) - int(np.count_nonzero(possible))
 
 
-def _time_ns(value: Any) -> int:
+def time_ns_of(value: Any) -> int:
     """Return Unix nanoseconds; 0 where the value is no time."""
     if type(value) is str:
         value = _seconds(value)

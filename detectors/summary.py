@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Column, Columns, Floats, are_codes, is_numeric, is_vector, levels_of, numbers_of
+from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of, present_rows
 from detectors.binning import LARGEST_VALUE, Binner
+from detectors.derived import sources_of
 from detectors.pairs import PairCounter, PairTally
 from detectors.random_features import VectorCounter
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
@@ -30,7 +31,7 @@ class WindowAccumulator:
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
         self._vectors = {vector.name: VectorCounter() for vector in baseline.vectors}
-        self._known = frozenset(feature.name for feature in (*baseline.features, *baseline.vectors))
+        self._known = sources_of(baseline) | {feature.name for feature in baseline.features}
         self._unknown: Counter[str] = Counter()
         self.rows = 0
         self.late_rows = 0
@@ -61,10 +62,7 @@ class WindowAccumulator:
         self.rows += rows
 
     def _add_unknown(self, name: str, column: Column) -> None:
-        if is_vector(column):
-            rows = int(np.count_nonzero(~np.isnan(column).all(axis=1)))
-        else:
-            rows = int(np.count_nonzero(~np.isnan(column))) if is_numeric(column) else len(column) - column.tolist().count(None)
+        rows = present_rows(column)
         if rows and (name in self._unknown or len(self._unknown) < _NEW_VALUES_OPEN):
             self._unknown[name] += rows
 

@@ -1,4 +1,4 @@
-"""Columns of features from files: CSV and Parquet, read with pyarrow."""
+"""Columns of features from files: CSV and Parquet, read with pyarrow. Long lists of numbers are vectors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import compute, csv, parquet
 
 from detectors.arrays import Column, Integers
+from detectors.derived import DIMENSION
+from detectors.vectors import NARROWEST, folded
 
 _SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")
 
@@ -25,7 +27,7 @@ class Table(NamedTuple):
     columns: dict[str, Column]
     rows: int
     left_out: dict[str, str]
-    """Columns that are not features, and their type: times, lists, bytes."""
+    """Columns that are not features, and their type: bytes, lists of lists."""
     times_ns: Integers | None
     """Unix nanoseconds from the time column, where one was asked for."""
 
@@ -41,11 +43,10 @@ def read_table(
     for name in arrow.column_names:
         if name in excluded or name == time_column:
             continue
-        column = _feature(path, name, arrow.column(name), is_number=name in numbers)
-        if column is None:
+        found = _vectors(name, arrow.column(name)) or _feature(path, name, arrow.column(name), is_number=name in numbers)
+        columns |= found
+        if not found:
             left_out[name] = str(arrow.column(name).type)
-        else:
-            columns[name] = column
     times_ns = _times_ns(path, time_column, arrow.column(time_column)) if time_column else None
     return Table(columns, arrow.num_rows, left_out, times_ns)
 
@@ -73,19 +74,49 @@ def _check_names(path: Path, names: list[str], wanted: list[str]) -> None:
         raise TableError(f"{path}: there is no column {absent!r}; its columns are {', '.join(names[:20])}{', …' if len(names) > 20 else ''}")
 
 
-def _feature(path: Path, name: str, column: Any, *, is_number: bool) -> Column | None:
-    """Return a column of numbers or of levels; None where its type is neither."""
+def _vectors(name: str, column: Any) -> dict[str, Column]:
+    """Return a column of lists of numbers as vectors, and how many values each has; nothing where its type is another.
+
+    Short lists are a column for each of their values. Lists of another length than most are missing.
+    """
+    kind = column.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)) or not _is_numeric(kind.value_type):
+        return {}
+    lengths = np.array(compute.list_value_length(column).to_numpy(zero_copy_only=False), dtype=np.float64)
+    known = lengths[lengths > 0].astype(np.int64)
+    if not len(known):
+        return {}
+    dimension = int(np.bincount(known).argmax())
+    rows = np.flatnonzero(lengths == dimension)
+    values = compute.list_flatten(column.take(pa.array(rows))).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    matrix = np.array(values, dtype=np.float64).reshape(len(rows), dimension)
+    if dimension < NARROWEST:
+        return {f"{name}[{index}]": _placed(of_value, rows, len(lengths)) for index, of_value in enumerate(matrix.T)}
+    return {name: _placed(folded(matrix), rows, len(lengths)), name + DIMENSION: lengths}
+
+
+def _placed(values: Column, rows: Integers, count: int) -> Column:
+    """Return so many rows of which these have values, and the others are missing."""
+    placed = np.full((count, *values.shape[1:]), np.nan, dtype=values.dtype)
+    placed[rows] = values
+    return placed
+
+
+def _feature(path: Path, name: str, column: Any, *, is_number: bool) -> dict[str, Column]:
+    """Return a column of numbers or of levels; nothing where its type is neither."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return {name: np.asarray(column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False), dtype="datetime64[ns]")}
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if is_text and not is_number:
-        return np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=np.object_)
+        return {name: np.asarray(column.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=np.object_)}
     if not (is_text or _is_numeric(kind)):
-        return None
+        return {}
     try:
         numbers = column.cast(kind).cast(pa.float64(), safe=False)
     except pa.ArrowException as error:
         raise TableError(f"{path}: the column {name!r} holds numbers in the baseline, but here: {_first_line(error)}") from None
-    return np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return {name: np.array(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)}
 
 
 def _is_numeric(kind: Any) -> bool:

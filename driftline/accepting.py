@@ -15,6 +15,7 @@ from detectors.arrays import Columns, Integers
 from detectors.baseline import build_baseline
 from detectors.columns import ColumnBuffer
 from detectors.cycle import Cycle, Timed
+from detectors.derived import sources_of
 from driftline.decoding import Decoding
 from driftline.stored_columns import columns_of
 from driftline.stored_exchanges import Period, answered, latest
@@ -39,6 +40,7 @@ class Accepting:
         audit: Audit,
         *,
         max_features: int,
+        vector_width: int,
         drift_began_ns: Callable[[str], int | None],
         on_accepted: Callable[[str], None],
     ) -> None:
@@ -48,6 +50,7 @@ class Accepting:
         self._decode = decode
         self._audit = audit
         self._max_features = max_features
+        self._vector_width = vector_width
         self._drift_began_ns = drift_began_ns
         self._on_accepted = on_accepted
 
@@ -60,7 +63,7 @@ class Accepting:
         source = f"traffic from {format_time(since_ns)} to {format_time(until_ns)}"
         columns, times_ns = self._traffic(Period(wanted.model, "", since_ns, until_ns), before, source)
         timed = Timed(times_ns, _cycle(before)) if before.cycle_seconds else None
-        baseline = build_baseline(columns, model=before.model, version=before.version, source=source, created_at_ns=now_ns, timed=timed)
+        baseline = build_baseline(columns, model=before.model, version=before.version, source=source, created_at_ns=now_ns, timed=timed, times_ns=times_ns)
         self._audit(who, "accept baseline", f"{wanted.model}: {source}, {baseline.rows} rows, in the place of baseline {before.baseline_id}")
         baseline = self._watching.replace_baseline(wanted.model, baseline)
         self._on_accepted(wanted.model)
@@ -85,13 +88,13 @@ class Accepting:
         """Return the latest rows of the period; of the features that a given baseline has, of all where it was learned."""
         try:
             exchanges = answered(self._ask, latest(self._ask, period, ROWS_AT_MOST))
-            inputs = tuple(feature.name for feature in before.features if not feature.name.startswith("output."))
-            buffer = ColumnBuffer(max_features=self._max_features, input_names=inputs)
+            buffer = ColumnBuffer.of(before, max_features=self._max_features, vector_width=self._vector_width)
             columns, times_ns = columns_of(exchanges, self._decode, buffer, rows_at_most=ROWS_AT_MOST)
         except QueryFailedError as error:
             raise StoreUnavailableError(str(error)) from error
         if self._watching.is_given(period.model):
-            columns = {feature.name: columns[feature.name] for feature in before.features if feature.name in columns}
+            known = sources_of(before) | {feature.name for feature in before.features}
+            columns = {name: column for name, column in columns.items() if name in known}
         if not columns:
             raise ValueError(f"the store has nothing of {period.model!r} that can be decoded in {source}: give another period")
         return columns, times_ns

@@ -11,10 +11,9 @@ import msgspec
 import numpy as np
 
 from config.settings import DriftSettings
-from detectors.arrays import Columns, Integers
+from detectors.arrays import Columns, Integers, is_level, is_numeric
 from detectors.baseline import BaselineLearner
 from detectors.columns import ColumnBuffer
-from detectors.derived import made_of
 from detectors.drift import DetectorState, DriftDetector
 from detectors.event_time import event_times
 from detectors.quality import baseline_findings
@@ -79,8 +78,8 @@ class _Origins:
         self._rows += range(rows)
 
     def take(self, model: str, times_ns: Integers, columns: Columns) -> FeatureRows:
-        """Return the rows for the store; vectors are in the bodies, and take too much room to be kept twice."""
-        kept = {name: column for name, column in columns.items() if column.ndim == 1}
+        """Return the rows for the store. Vectors and texts are in the bodies, and take too much room to be kept twice."""
+        kept = {name: column for name, column in columns.items() if is_numeric(column) or is_level(column)}
         rows = FeatureRows(model, self._versions, self._exchange_ids, self._rows, times_ns, kept)
         self._versions, self._exchange_ids, self._rows = [], [], []
         return rows
@@ -165,7 +164,7 @@ class ModelWatch:
             if (latest_ns := int(times_ns.max())) >= self._latest_ns:
                 self._latest_ns, self._behind_ns = latest_ns, max(0, now_ns - latest_ns)
             if self._detector is None:
-                self._learn(columns, now_ns)
+                self._learn(columns, times_ns, now_ns)
             else:
                 self._rows += len(times_ns)
                 closed += self._detector.update(columns, times_ns)
@@ -246,20 +245,14 @@ class ModelWatch:
             known = self._watched[name] = is_watched(name, self._redacted, self._settings.event_time)
         return known
 
-    def _learn(self, columns: Columns, now_ns: int) -> None:
-        baseline = self._learner.add(columns, now_ns)
+    def _learn(self, columns: Columns, times_ns: Integers, now_ns: int) -> None:
+        baseline = self._learner.add(columns, times_ns, now_ns)
         if baseline is not None:
             _log.info("learned a baseline for model %s from its first %d rows: %d features", self._name.model, baseline.rows, len(baseline.features))
             self._begin(baseline)
 
     def _begin(self, baseline: Baseline) -> Baseline:
-        made = made_of(baseline)
-        self.columns = ColumnBuffer(
-            max_features=self._settings.max_features,
-            input_names=tuple(feature.name for feature in baseline.features if not feature.name.startswith("output.") and feature.name not in made),
-            vector_width=self._settings.vector_width,
-            vectors={vector.name: vector.dimension for vector in baseline.vectors},
-        )
+        self.columns = ColumnBuffer.of(baseline, max_features=self._settings.max_features, vector_width=self._settings.vector_width)
         window_seconds = None if self._settings.budget.windows else self._settings.window_time
         statistics = Statistics.of(self._settings)
         watched = watched_part(baseline, self._redacted, self._settings.event_time)

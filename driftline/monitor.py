@@ -168,6 +168,7 @@ class Monitor:
             decoding,
             self._audit,
             max_features=settings.drift.max_features,
+            vector_width=settings.drift.vector_width,
             drift_began_ns=self._desk.drift_began_ns,
             on_accepted=self._on_accepted,
         )

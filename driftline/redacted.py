@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from config.settings import RouteSettings
-from detectors.baseline import with_features
+from detectors.baseline import restricted
 from records.baseline import Baseline
 from records.payload import STREAM_TIMES
 
@@ -36,7 +36,4 @@ def watched_part(baseline: Baseline, redacted: re.Pattern[str], event_time: str 
 
     It is another one by its id where that leaves any out.
     """
-    features = tuple(feature for feature in baseline.features if is_watched(feature.name, redacted, event_time))
-    vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name, redacted, event_time))
-    is_whole = len(features) == len(baseline.features) and len(vectors) == len(baseline.vectors)
-    return baseline if is_whole else with_features(baseline, features, vectors)
+    return restricted(baseline, lambda name: is_watched(name, redacted, event_time))

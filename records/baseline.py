@@ -96,6 +96,26 @@ class VectorBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """float32, hours × random features."""
 
 
+class TextBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """Free text as it was when it was trusted (`detectors.texts`)."""
+
+    name: str
+    vocabulary: bytes
+    """uint32, little-endian, in base64: the CRC-32 of each of the most frequent words, in order."""
+    has_length: bool = True
+    """Whether its length is watched; not so where it comes with one."""
+
+
+class TimeBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """Timestamps as they were when they were trusted (`detectors.timestamps`)."""
+
+    name: str
+    has_age: bool
+    """Whether their age when the model was asked is watched."""
+    has_hour: bool
+    """Whether the hour of the day is."""
+
+
 class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What went with what when the traffic was trusted."""
 
@@ -159,3 +179,5 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     risk: RiskBaseline | None = None
     """None where no labels of the rows were given; it is then learned from the first labels."""
     vectors: tuple[VectorBaseline, ...] = ()
+    texts: tuple[TextBaseline, ...] = ()
+    times: tuple[TimeBaseline, ...] = ()

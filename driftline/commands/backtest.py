@@ -16,6 +16,7 @@ from config.units import Budget, QuantityError
 from console.report import report
 from detectors.baseline import BaselineError, load_baseline
 from detectors.budget import evidence_threshold
+from detectors.derived import made_of, sources_of
 from detectors.drift import DriftDetector
 from detectors.explanation import Shown, explain
 from detectors.tables import Table, TableError, read_table
@@ -97,22 +98,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace, baseline: Baseline) -> Table:
-    numbers = [feature.name for feature in baseline.features if isinstance(feature, NumericBaseline)]
-    levels = [feature.name for feature in baseline.features if not isinstance(feature, NumericBaseline)]
+    made = made_of(baseline)
+    numbers = [feature.name for feature in baseline.features if isinstance(feature, NumericBaseline) and feature.name not in made]
+    levels = [feature.name for feature in baseline.features if not isinstance(feature, NumericBaseline) and feature.name not in made]
     table = read_table(arguments.table, numbers=numbers, levels=levels, time_column=arguments.time_column)
-    absent = [name for name in [*numbers, *levels] if name not in table.columns]
+    wanted = [*numbers, *levels, *sources_of(baseline)]
     if not table.rows:
         raise TableError(f"{arguments.table} has no rows")
-    if len(absent) == len(baseline.features):
+    if not any(name in table.columns for name in wanted):
         raise TableError(
-            f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({names_of(absent)}); its columns are {names_of(list(table.columns))}"
+            f"{arguments.table} has none of the features of the baseline {arguments.baseline} ({names_of(wanted)}); its columns are {names_of(list(table.columns))}"
         )
     return table
 
 
 def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, backtest: Backtest) -> Iterator[str]:
     """Say what a user might otherwise take for granted."""
-    absent = [feature.name for feature in baseline.features if feature.name not in table.columns]
+    made = made_of(baseline)
+    absent = [
+        name for name in [*(feature.name for feature in baseline.features), *sources_of(baseline)] if name not in table.columns and name not in made
+    ]
     if absent:
         yield f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {names_of(absent)}"
     if table.times_ns is None and not arguments.budget.windows:

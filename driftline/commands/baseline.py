@@ -110,7 +110,9 @@ def _from_store(arguments: argparse.Namespace) -> Baseline:
 
 def _build(arguments: argparse.Namespace, columns: Columns, times_ns: Integers | None, source: str, risk: RiskBaseline | None) -> Baseline:
     timed = Timed(times_ns, arguments.cycle) if arguments.cycle and times_ns is not None else None
-    baseline = build_baseline(columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns(), timed=timed)
+    baseline = build_baseline(
+        columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns(), timed=timed, times_ns=times_ns
+    )
     return msgspec.structs.replace(baseline, risk=risk)
 
 

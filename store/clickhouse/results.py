@@ -43,9 +43,9 @@ class ResultWriter:
         self._write("alerts", [row(alert) for alert in changes])
 
     def write_baseline(self, baseline: Baseline) -> None:
-        """Keep a baseline, its features and vectors as JSON."""
-        features, vectors = (msgspec.json.encode(each).decode() for each in (baseline.features, baseline.vectors))
-        self._write("baselines", [row(baseline, features=features, vectors=vectors)])
+        """Keep a baseline, its features and what they are made of as JSON."""
+        content = {name: msgspec.json.encode(getattr(baseline, name)).decode() for name in ("features", "vectors", "texts", "times")}
+        self._write("baselines", [row(baseline, **content)])
 
     def write_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Keep who read or changed what."""

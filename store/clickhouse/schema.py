@@ -398,6 +398,9 @@ _VECTORS = (
     AddColumns("baselines", ("vectors String CODEC(ZSTD(1))",)),
 )
 
+# What else a baseline's features are made of.
+_TEXTS_AND_TIMES = AddColumns("baselines", ("texts String CODEC(ZSTD(1))", "times String CODEC(ZSTD(1))"))
+
 # Where an alert is explained.
 _REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 
@@ -422,6 +425,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     _VECTORS,
     (_REPORTS,),
     (_UNKNOWN_FEATURES, _QUALITY),
+    (_TEXTS_AND_TIMES,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.baseline import BaselineError, BaselineLearner, build_baseline, load_baseline, save_baseline, with_features
+from detectors.baseline import BaselineError, BaselineLearner, build_baseline, load_baseline, restricted, save_baseline
 from records.baseline import CategoricalBaseline, NumericBaseline
 
 
@@ -109,9 +109,9 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
 
 def test_a_learner_waits_for_its_rows_and_takes_columns_that_come_late_as_missing_before():
     learner = BaselineLearner(model="m", version="2", rows=250)
-    assert learner.add({"x": np.zeros(150)}, 1) is None
+    assert learner.add({"x": np.zeros(150)}, np.arange(150), 1) is None
     assert learner.rows == 150
-    baseline = learner.add(columns(100), 2)
+    baseline = learner.add(columns(100), np.arange(100), 2)
     assert (baseline.rows, baseline.source, baseline.version, baseline.created_at_ns) == (250, "traffic", "2", 2)
     x, level = baseline.features
     assert (sum(x.counts), x.missing) == (250, 0)
@@ -122,17 +122,17 @@ def test_a_learned_baseline_is_the_one_that_a_table_gives():
     table = columns(300)
     learner = BaselineLearner(model="m", rows=300)
     parts = [{name: column[first : first + 100] for name, column in table.items()} for first in (0, 100, 200)]
-    assert [learner.add(part, 5) for part in parts][-1].features == build(table).features
+    assert [learner.add(part, np.arange(100), 5) for part in parts][-1].features == build(table).features
 
 
 def test_a_baseline_of_fewer_features_knows_the_pairs_among_them():
     rng = np.random.default_rng(0)
     columns = {name: rng.normal(size=2_000) for name in "abcd"}
     baseline = build_baseline(columns, model="m", source="t.csv", created_at_ns=1)
-    features = tuple(feature for feature in baseline.features if feature.name != "b")
-    fewer = with_features(baseline, features)
+    fewer = restricted(baseline, lambda name: name != "b")
     direct = build_baseline({name: columns[name] for name in "acd"}, model="m", source="t.csv", created_at_ns=1)
     assert fewer.baseline_id == direct.baseline_id
     assert fewer.pairs.features == ("a", "c", "d")
     assert fewer.pairs.correlations == pytest.approx(direct.pairs.correlations)
-    assert with_features(baseline, features[:1]).pairs is None
+    assert restricted(baseline, lambda name: name == "a").pairs is None
+    assert restricted(baseline, lambda _: True) is baseline

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.columns import MAX_TEXT_LENGTH, ColumnBuffer, LeftOut
+from detectors.arrays import FREE_TEXT
+from detectors.columns import MAX_FREE_TEXT_LENGTH, MAX_TEXT_LENGTH, ColumnBuffer, LeftOut
 from records.payload import TEXT, Decoded, Failed, Tensor, Undecodable
 
 NOTHING = Failed("v2", Undecodable.ERROR_REPLY)
@@ -219,12 +220,31 @@ def test_infinite_numbers_are_kept():
     assert columns_of((said(numbers("x", (2,), math.inf, -math.inf)), NOTHING)) == {"x": [math.inf, -math.inf]}
 
 
-def test_free_text_is_no_column_and_its_length_is():
+def test_free_text_has_a_type_of_its_own_and_a_bound():
     buffer = ColumnBuffer(max_features=10)
-    prompt = said(Tensor("prompt", TEXT, (1,), ["a long story"]), numbers("prompt_characters", (1,), 12))
-    buffer.add(prompt, said(Tensor("text", TEXT, (1, 1), ["short"])), 0)
-    assert taken(buffer)[0] == {"prompt_characters": [12]}
+    prompt = said(Tensor("prompt", TEXT, (1,), ["a long story" * 1_000]), numbers("prompt_characters", (1,), 12_000))
+    buffer.add(prompt, said(Tensor("text", TEXT, (1, 2), ["short", "another choice"])), 0)
+    buffer.add(said(Tensor("prompt", TEXT, (1,), [None])), NOTHING, 1)
+    columns, _ = buffer.take()
+    assert columns["prompt"].dtype == columns["output.text"].dtype == FREE_TEXT
+    assert columns["prompt"]["text"].tolist() == [("a long story" * 1_000)[:MAX_FREE_TEXT_LENGTH], None]
+    assert columns["output.text"]["text"].tolist() == ["short", None]
     assert not buffer.left_out.total()
+
+
+def test_free_text_fills_the_buffer_as_many_numbers_would():
+    buffer = ColumnBuffer(max_features=10, max_values=1_000)
+    for _ in range(100):
+        buffer.add(said(Tensor("prompt", TEXT, (1,), ["x" * 5_000])), NOTHING, 0)
+    assert len(buffer) == 8
+    assert buffer.left_out == Counter({LeftOut.BUFFER_FULL: 92})
+
+
+def test_free_text_past_the_limit_is_left_out_and_counted():
+    buffer = ColumnBuffer(max_features=1)
+    buffer.add(said(numbers("x", (1,), 1), Tensor("prompt", TEXT, (1,), ["a"])), NOTHING, 0)
+    assert list(buffer.take()[0]) == ["x"]
+    assert buffer.left_out == Counter({LeftOut.MAX_FEATURES: 1})
 
 
 def test_columns_that_have_names_keep_them_also_beside_those_of_the_baseline():

@@ -35,14 +35,29 @@ def test_parquet_columns_of_every_kind_are_read(tmp_path):
         f=pa.array([0.5, None, 1.5], pa.float32()),
         n=pa.nulls(3),
         when=pa.array([1, 2, 3], pa.timestamp("us")),
-        many=pa.array([[1], [2], [3]]),
+        many=pa.array([[1, 4], [2, None], [3]]),
+        raw=pa.array([b"1", b"2", b"3"]),
     )
     table = read_table(path)
     np.testing.assert_equal(table.columns["i"], [1.0, np.nan, 3.0])
     assert table.columns["d"].tolist() == ["a", "b", None]
     np.testing.assert_equal(table.columns["f"], [0.5, np.nan, 1.5])
     assert np.isnan(table.columns["n"]).all()
-    assert table.left_out == {"when": "timestamp[us]", "many": "list<element: int64>"}
+    np.testing.assert_equal(table.columns["many[0]"], [1.0, 2.0, np.nan])
+    np.testing.assert_equal(table.columns["many[1]"], [4.0, np.nan, np.nan])
+    assert table.columns["when"].tolist() == [1_000, 2_000, 3_000]
+    assert table.columns["when"].dtype == "datetime64[ns]"
+    assert table.left_out == {"raw": "binary"}
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.list_(pa.float64(), 200), pa.large_list(pa.float64())], ids=str)
+def test_long_lists_of_numbers_are_vectors(tmp_path, kind):
+    vectors = np.random.default_rng(0).normal(size=(4, 200)).astype(np.float32)
+    rows = [*vectors.tolist(), None] if kind == pa.list_(pa.float64(), 200) else [*vectors.tolist(), None, [1.0] * 64]
+    columns = read_table(written(tmp_path, e=pa.array(rows, kind))).columns
+    np.testing.assert_array_equal(columns["e"][:4], vectors)
+    assert np.isnan(columns["e"][4:]).all()
+    np.testing.assert_array_equal(columns["e.dimension"], [200] * 4 + [np.nan, 64][: len(rows) - 4])
 
 
 def test_columns_are_left_out_by_name_and_kept_in_the_kind_that_is_known(tmp_path):

@@ -69,6 +69,7 @@ class Site:
             decode,
             lambda *entry: self.trail.append(entry),
             max_features=100,
+            vector_width=128,
             drift_began_ns=lambda _: self.began_ns,
             on_accepted=self.accepted.append,
         )
