@@ -46,7 +46,7 @@ def present_rows(column: Column) -> int:
     if is_numeric(column):
         return int(np.count_nonzero(~np.isnan(column)))
     values = column["text"] if column.dtype == FREE_TEXT else column
-    return len(values) - values.tolist().count(None)
+    return len(values) - list(values.tolist()).count(None)
 
 
 def missing_like(column: Column, rows: int) -> Column:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from detectors.arrays import FREE_TEXT, Columns, Integers
+from detectors.arrays import Columns, Integers
 from detectors.derived import Derivation
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch

@@ -115,9 +115,7 @@ def _read(arguments: argparse.Namespace, baseline: Baseline) -> Table:
 def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, backtest: Backtest) -> Iterator[str]:
     """Say what a user might otherwise take for granted."""
     made = made_of(baseline)
-    absent = [
-        name for name in [*(feature.name for feature in baseline.features), *sources_of(baseline)] if name not in table.columns and name not in made
-    ]
+    absent = [name for name in [*(feature.name for feature in baseline.features), *sources_of(baseline)] if name not in table.columns and name not in made]
     if absent:
         yield f"{arguments.table} lacks {len(absent)} of the baseline's {len(baseline.features)} features, which count as missing: {names_of(absent)}"
     if table.times_ns is None and not arguments.budget.windows:
