@@ -49,7 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="day|week",
         help="What repeats in the traffic: each hour of it is then compared with the same hours of the baseline. (default: nothing does)",
     )
-    parser.add_argument("--time-column", metavar="NAME", help="With --from and --cycle: when each row was, timestamps or Unix seconds.")
+    parser.add_argument(
+        "--time-column", metavar="NAME", help="With --from: when each row was, timestamps or Unix seconds. Needed for --cycle, and for the age of timestamps."
+    )
     parser.add_argument("--since", type=time_ns, metavar="TIME", help="With --from-store: from this time on, ISO 8601, UTC unless it says otherwise.")
     parser.add_argument("--until", type=time_ns, metavar="TIME", help="With --from-store: before this time.")
     add_config_option(parser)
@@ -113,6 +115,11 @@ def _build(arguments: argparse.Namespace, columns: Columns, times_ns: Integers |
     baseline = build_baseline(
         columns, model=arguments.model, version=arguments.version, source=source, created_at_ns=time.time_ns(), timed=timed, times_ns=times_ns
     )
+    if unaged := [time.name for time in baseline.times if not time.has_age]:
+        named = ", ".join(unaged)
+        sys.stderr.write(
+            f"driftline baseline: timestamps are not watched, since nothing says when the rows were: {named}; name that column with --time-column\n"
+        )
     return msgspec.structs.replace(baseline, risk=risk)
 
 

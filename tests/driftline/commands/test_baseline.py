@@ -46,9 +46,19 @@ def test_csv_and_parquet_give_the_same_features(tmp_path, rows_csv):
 
 
 def test_columns_that_are_no_features_are_left_out_and_named(tmp_path, capsys):
-    parquet.write_table(pa.table({"x": np.arange(200.0), "when": pa.array(range(200), pa.timestamp("ms"))}), tmp_path / "t.parquet")
+    parquet.write_table(pa.table({"x": np.arange(200.0), "raw": pa.array([b"x"] * 200)}), tmp_path / "t.parquet")
     assert command.run(arguments("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json")) == 0
-    assert "left out, since they are neither numbers nor text: when (timestamp[ms])" in capsys.readouterr().err
+    assert "left out, since they are neither numbers nor text: raw (binary)" in capsys.readouterr().err
+
+
+def test_timestamps_are_watched_where_the_time_of_the_rows_is_known(tmp_path, capsys):
+    moments = pa.array(range(200), pa.timestamp("s"))
+    parquet.write_table(pa.table({"x": np.arange(200.0), "made": moments, "asked": moments}), tmp_path / "t.parquet")
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.parquet", "--out", tmp_path / "b.json")) == 0
+    assert "timestamps are not watched, since nothing says when the rows were: made, asked; name that column with --time-column" in capsys.readouterr().err
+    assert command.run(arguments("--model", "m", "--from", tmp_path / "t.parquet", "--time-column", "asked", "--out", tmp_path / "b.json")) == 0
+    assert "timestamps" not in capsys.readouterr().err
+    assert [feature.name for feature in load_baseline(tmp_path / "b.json").features] == ["x", "made.age_seconds"]
 
 
 def test_rows_that_are_alike_are_told(tmp_path, capsys):
