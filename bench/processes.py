@@ -31,7 +31,7 @@ class BenchmarkError(Exception):
 
 
 class Group:
-    """A command and every process that it starts: one process group."""
+    """A command and every process that it starts: a process group, and what left it."""
 
     def __init__(self, name: str, command: Sequence[str], *, cores: Sequence[int], log: Path) -> None:
         self.name = name
@@ -47,8 +47,12 @@ class Group:
         return self._leader.pid
 
     def processes(self) -> list[int]:
-        """Return the ids of the living processes of the group."""
-        return [pid for pid in _all_processes() if _group_of(pid) == self._leader.pid]
+        """Return the ids of the living processes of the group, and of those that they have started in groups of their own."""
+        parents = {pid: _parent_of(pid) for pid in _all_processes()}
+        found = {pid for pid in parents if _group_of(pid) == self._leader.pid}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found)
 
     def cpu_ns(self) -> dict[int, int]:
         """Return the user and system time that each process has used so far, all threads, ended ones too."""
@@ -66,12 +70,13 @@ class Group:
 
     def stop(self) -> None:
         """Ask the leader to end, then leave nothing of the group alive."""
+        started = self.processes()
         self._leader.terminate()
         try:
             with suppress(subprocess.TimeoutExpired):
                 self._leader.wait(_STOP_SECONDS)
         finally:
-            for pid in self.processes():
+            for pid in {*started, *self.processes()}:
                 _kill(pid)
             self._leader.wait()
 
@@ -130,6 +135,13 @@ def _cpu_ns(pid: int) -> int:
 
 def _all_processes() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _group_of(pid: int) -> int:

@@ -19,6 +19,7 @@ from bench import (
     labels,
     layouts,
     monitor,
+    neighbours,
     payloads,
     privacy,
     proxy,
@@ -78,6 +79,13 @@ def _spool() -> str:
 def _runtime() -> str:
     run = _run("runtime")
     return f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}"
+
+
+def _neighbours() -> str:
+    if not (_ROOT / "bench" / "results" / "neighbours.json").exists():
+        return "Not measured yet on a machine that does nothing else."
+    run = _run("neighbours")
+    return f"{_origin(run)}\n\n{neighbours.report(msgspec.convert(run['figures'], neighbours.Figures, strict=False))}"
 
 
 def _floor() -> str:
@@ -151,6 +159,7 @@ _SECTION: Final = re.compile(r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?<!
 _SECTIONS: Final = {
     "proxy": _proxy,
     "runtime": _runtime,
+    "neighbours": _neighbours,
     "bounds": _bounds,
     "soak": _soak,
     "privacy": _privacy,

@@ -2,7 +2,8 @@
 
 Every contender serves the same ONNX file on one core and answers the same request, one row in JSON of Open Inference V2. Rounds are interleaved; the figure is the median of
 the rounds. CPU is user and system time of all processes of the contender, from the kernel's clocks before and after, divided by the requests that wrk saw answered.
-FastAPI is in the table where it is installed (`pip install fastapi httptools`).
+FastAPI is in the table where it is installed (`pip install fastapi httptools`); BentoML, LitServe and MLServer with `--peers DIR`, where `DIR/NAME/bin/python` is a Python that has
+the package of that name and onnxruntime: they do not go together in one environment.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ from bench.processes import PROXY_CORES, BenchmarkError, Group, exit_on_sigterm,
 from bench.report import machine_sentence, markdown_table, write_json
 from bench.runtime_models import FEATURES, TITLES, write_models
 
-_TARGET = "/v2/models/m/infer"
+TARGET = "/v2/models/m/infer"
 _CONNECTIONS = (1, 32)
 _ROW = ",".join(f"{0.1 * number - 1.5:.3f}" for number in range(FEATURES))
-_BODY = f'{{"inputs":[{{"name":"x","shape":[1,{FEATURES}],"datatype":"FP32","data":[{_ROW}]}}]}}'
+BODY = f'{{"inputs":[{{"name":"x","shape":[1,{FEATURES}],"datatype":"FP32","data":[{_ROW}]}}]}}'
+
+
+_SERVERS = {"bentoml": "BentoML", "litserve": "LitServe", "mlserver": "MLServer, in process"}
+_FIRST_REPLY_SECONDS = 60.0
 
 
 class Contender(NamedTuple):
@@ -77,8 +82,8 @@ class Figures(msgspec.Struct, frozen=True):
     """`session.run` by itself: by model, then by rows, CPU in microseconds per row."""
 
 
-def contenders() -> list[Contender]:
-    """Return all that can run here."""
+def contenders(environments: Path | None = None) -> list[Contender]:
+    """Return all that can run here; `environments` is the directory with those of other servers."""
     peers = [_peer("fastapi", "FastAPI tuned (uvloop, httptools, orjson, no validation)")] if find_spec("fastapi") and find_spec("httptools") else []
     return [
         _peer("floor", "floor: bare protocol, orjson, session.run"),
@@ -87,6 +92,7 @@ def contenders() -> list[Contender]:
         Contender("driftline-unbatched", "Driftline, batching turned off", _driftline_unbatched),
         _peer("aiohttp", "aiohttp, uvloop"),
         *peers,
+        *(_server(environments, name) for name in _SERVERS if environments and (environments / name / "bin" / "python").exists()),
     ]
 
 
@@ -96,7 +102,7 @@ def main() -> int:
     exit_on_sigterm()
     try:
         program("wrk", "wrk")
-        chosen = _choose(arguments.only)
+        chosen = _choose(arguments.only, arguments.peers)
         print(f"{machine_sentence()}.", flush=True)
         print(_conditions(arguments), flush=True)
         figures = compare(chosen, arguments.model, rounds=arguments.rounds, seconds=arguments.seconds)
@@ -136,15 +142,15 @@ def _measure(contender: Contender, model: Path, directory: Path, seconds: int) -
         room, port = Path(room_name), free_port()
         began = time.monotonic()
         with running(contender.title, contender.command(room, port, model), port=port, cores=PROXY_CORES[:1], log=room / "log") as group:
-            start_seconds = _first_reply(port, began)
+            start_seconds = first_reply(port, began)
             for connections in _CONNECTIONS:
-                send(port, connections, _TARGET, _BODY, 1, room)
+                send(port, connections, TARGET, BODY, 1, room)
                 yield connections, _sample(contender, group, port, connections, seconds, room, start_seconds)
 
 
 def _sample(contender: Contender, group: Group, port: int, connections: int, seconds: int, room: Path, start_seconds: float) -> Sample:
     before, rows_before = group.cpu_ns(), _rows_and_batches(contender, port)
-    done = send(port, connections, _TARGET, _BODY, seconds, room)
+    done = send(port, connections, TARGET, BODY, seconds, room)
     after, rows_after = group.cpu_ns(), _rows_and_batches(contender, port)
     if done.failed or not done.requests:
         raise BenchmarkError(f"{contender.title}: {done.failed} requests failed and {done.requests} were answered; the figures would mean nothing")
@@ -161,16 +167,21 @@ def _sample(contender: Contender, group: Group, port: int, connections: int, sec
     )
 
 
-def _first_reply(port: int, began: float) -> float:
+def first_reply(port: int, began: float) -> float:
     """Return the seconds from `began` to the first reply; that the port listens does not say that the model is loaded."""
-    body = _BODY.encode()
-    head = f"POST {_TARGET} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        client.sendall(head + body)  # in one piece: the floor takes each read for one whole request
-        received = client.recv(65_536)
-    if not received.startswith(b"HTTP/1.1 200"):
-        raise BenchmarkError(f"the first reply of the server on port {port} is {received[:100]!r}")
+    while not (received := _reply(port)).startswith(b"HTTP/1.1 200"):  # some answer 503 until the model is loaded
+        if time.monotonic() - began > _FIRST_REPLY_SECONDS:
+            raise BenchmarkError(f"the first reply of the server on port {port} is {received[:100]!r}")
+        time.sleep(0.01)
     return time.monotonic() - began
+
+
+def _reply(port: int) -> bytes:
+    body = BODY.encode()
+    head = f"POST {TARGET} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=_FIRST_REPLY_SECONDS) as client:
+        client.sendall(head + body)  # in one piece: the floor takes each read for one whole request
+        return client.recv(65_536)
 
 
 def _rows_and_batches(contender: Contender, port: int) -> tuple[float, float]:
@@ -241,12 +252,20 @@ def _promises(figures: Figures) -> Iterator[str]:
 
 
 def _peer_promises(figures: Figures) -> Iterator[str]:
+    """Each peer's cost, throughput and latency in terms of ours; promised is three times or better in all of them."""
     for model in figures.run_us:
         for connections in _CONNECTIONS:
-            for name in ("aiohttp", "fastapi"):
-                ratio = _ratio(figures, name, "driftline", model, connections)
-                if ratio is not None:
-                    yield f"{model}, {connections} connections: {name} takes {ratio:.1f} times the CPU of Driftline"
+            by_name = {result.name: result.median for result in figures.results if (result.model, result.connections) == (model, connections)}
+            ours = by_name.get("driftline")
+            for name in ("aiohttp", "fastapi", *_SERVERS):
+                theirs = by_name.get(name)
+                if ours is not None and theirs is not None:
+                    ratios = theirs.cpu_us / ours.cpu_us, ours.requests_per_second / theirs.requests_per_second, theirs.p50_us / ours.p50_us
+                    cpu, throughput, latency = (f"{ratio:.1f}" for ratio in ratios)
+                    yield (
+                        f"{model}, {connections} connection{'s' if connections > 1 else ''}: {name} takes {cpu} times the CPU and {latency} times the p50, Driftline "
+                        f"answers {throughput} times as many (promised: 3 each), {_verdict(min(ratios) >= 3)}"
+                    )
 
 
 def _batching_us(figures: Figures, model: str) -> float | None:
@@ -281,6 +300,11 @@ def _peer(name: str, title: str) -> Contender:
     return Contender(name, title, lambda _room, port, model: _module(name, port, model))
 
 
+def _server(environments: Path, name: str) -> Contender:
+    python = str(environments / name / "bin" / "python")
+    return Contender(name, _SERVERS[name], lambda _room, port, model: [python, "-m", f"bench.runtime_{name}", str(port), str(model)])
+
+
 def _driftline(room: Path, port: int, model: Path, settings: str = "") -> list[str]:
     version = room / "models" / "m" / "1"
     version.mkdir(parents=True)
@@ -293,8 +317,8 @@ def _driftline_unbatched(room: Path, port: int, model: Path) -> list[str]:
     return _driftline(room, port, model, "batching: {max_rows: 1}\n")
 
 
-def _choose(names: Sequence[str]) -> list[Contender]:
-    known = contenders()
+def _choose(names: Sequence[str], environments: Path | None) -> list[Contender]:
+    known = contenders(environments)
     unknown = set(names) - {each.name for each in known}
     if unknown:
         raise BenchmarkError(f"no contender is called {', '.join(sorted(unknown))}; there are {', '.join(each.name for each in known)}")
@@ -311,6 +335,7 @@ def _parse() -> Any:
     parser.add_argument("--seconds", type=int, default=5, metavar="N", help="for how long each time (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures and every sample there")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], metavar="NAME,NAME", help="measure only these contenders")
+    parser.add_argument("--peers", type=Path, metavar="DIR", help=f"also the servers whose environments lie there: {', '.join(_SERVERS)}")
     parser.add_argument("--model", type=lambda text: text.split(","), default=list(TITLES), metavar="NAME,NAME", help="serve only these models")
     return parser.parse_args()
 
