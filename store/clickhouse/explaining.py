@@ -67,7 +67,7 @@ class ExplanationQueries:
     def before(self, model: str, baseline_id: str, index: int) -> list[Shown]:
         """Return what the windows before one showed, against the same baseline, the latest first; a bounded number."""
         statement = (
-            "SELECT window_index, toUnixTimestamp64Nano(opened_at), rows, arrayMap(f -> f.feature, arrayFilter(f -> f.effect_above_floor, features)) "
+            "SELECT window_index, toUnixTimestamp64Nano(opened_at), rows, arrayFilter((name, shows) -> shows, features.feature, features.effect_above_floor) "
             "FROM verdicts FINAL WHERE kind = 'data_drift' AND model = {model:String} AND baseline_id = {baseline_id:String} AND window_index < {index:UInt64} "
             "ORDER BY window_index DESC LIMIT {limit:UInt64}"
         )
