@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+import driftline.feature_shelf
 from config.settings import DriftSettings
 from driftline.archive import Archive
 from driftline.decoding import Decoding
@@ -64,7 +65,8 @@ def test_settling_waits_for_no_store_that_is_down():
     assert (settled.is_alive(), shelf.waiting, shelf.dropped) == (False, 5, 0)
 
 
-def test_when_the_cursors_are_on_the_disk_the_store_has_the_rows_that_they_passed(tmp_path):
+def test_when_the_cursors_are_on_the_disk_the_store_has_the_rows_that_they_passed(tmp_path, monkeypatch):
+    monkeypatch.setattr(driftline.feature_shelf, "_PATIENCE_SECONDS", 60.0)  # a busy machine takes its time to start the engine
     worker, store = Worker(tmp_path / "spool"), EmbeddedStore(tmp_path / "data")
     for number in range(30):
         body = b'{"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [%d, 0.5]}]}' % number
