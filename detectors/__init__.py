@@ -23,6 +23,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `pairs`          what goes with what among the numbers: sums that merge
 - `correlation`    the largest change of a correlation
 - `derived`        numbers and levels made of what is neither
+- `hashing`        categories with very many levels, by hash
 - `texts`          free text: its length, words and script
 - `timestamps`     their age, and the hour of the day
 - `vectors`        vectors as points of a lattice, so that sums are exact

@@ -21,6 +21,7 @@ from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
 from detectors.derived import DIMENSION
+from detectors.hashing import BUCKET, buckets_of
 from detectors.pairs import paired, scores_of_bins
 from detectors.random_features import FEATURES
 from detectors.texts import reads_like_text, text_baseline, texts_of
@@ -55,8 +56,10 @@ def build_baseline(
     texts = [text_baseline(name, texts_of(column), has_length=f"{name}_characters" not in columns) for name, column in columns.items() if _is_text(column)]
     times = [time_baseline(name, column, timed.times_ns if timed else times_ns) for name, column in columns.items() if _is_time(column)]
     sources = [*(draft.feature.name for draft in vector_drafts), *(text.name for text, _ in texts), *(time.name for time, _ in times)]
-    made = chain(columns.items(), *(each.items() for each in (*(draft.columns for draft in vector_drafts), *(each for _, each in (*texts, *times)))))
-    columns = {name: column for name, column in made if name not in sources}
+    of_sources = [*(draft.columns for draft in vector_drafts), *(made for _, made in (*texts, *times))]
+    columns = {name: column for name, column in chain(columns.items(), *(made.items() for made in of_sources)) if name not in sources}
+    hashed = [name for name, column in columns.items() if is_level(column) and len(set(_texts_in(column))) > _LEVELS]
+    columns |= {name + BUCKET: buckets_of(columns[name]) for name in hashed}
     drafts = [_numeric(name, column, slices) if _is_mostly_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
     memories = dependence.memories([*(draft.curves for draft in drafts), *(draft.curves for draft in vector_drafts)], rows)
     features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories[: len(drafts)], strict=True))
@@ -74,6 +77,7 @@ def build_baseline(
         vectors=vectors,
         texts=tuple(text for text, _ in texts),
         times=tuple(time for time, _ in times),
+        hashed=tuple(hashed),
     )
     return _identified(made_baseline)
 
@@ -137,15 +141,17 @@ def restricted(baseline: Baseline, is_watched: Callable[[str], bool]) -> Baselin
     vectors = tuple(vector for vector in baseline.vectors if is_watched(vector.name))
     texts = tuple(text for text in baseline.texts if is_watched(text.name))
     times = tuple(time for time in baseline.times if is_watched(time.name))
-    if [*map(len, (features, vectors, texts, times))] == [*map(len, (baseline.features, baseline.vectors, baseline.texts, baseline.times))]:
+    hashed = tuple(name for name in baseline.hashed if is_watched(name))
+    parts = (features, vectors, texts, times, hashed)
+    if [*map(len, parts)] == [*map(len, (baseline.features, baseline.vectors, baseline.texts, baseline.times, baseline.hashed))]:
         return baseline
     pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
-    return _identified(msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times))
+    return _identified(msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times, hashed=hashed))
 
 
 def _identified(baseline: Baseline) -> Baseline:
     """Return the baseline with the id that its features give it."""
-    sources = [each for each in (baseline.vectors, baseline.texts, baseline.times) if each]
+    sources = [each for each in (baseline.vectors, baseline.texts, baseline.times, baseline.hashed) if each]
     content = b"".join(map(msgspec.json.encode, [baseline.features, *sources]))
     return msgspec.structs.replace(baseline, baseline_id=hashlib.sha256(content).hexdigest()[:16])
 

@@ -2,9 +2,10 @@
 
 | column | becomes |
 | --- | --- |
-| `v`, a vector | its random features, and `v.norm`, `v.reconstruction_error` |
+| `v`, a vector | its random features, and `v.norm`, `v.reconstruction_error`; of probabilities also `v.class`, `v.confidence` |
 | `t`, free text | `t.length`, `t.out_of_vocabulary`, `t.script` |
 | `d`, a timestamp | `d.age_seconds`, `d.hour` |
+| `c`, a category with more levels than are counted one by one | stays, and `c.bucket` |
 
 A number is made of each row alone, by what the baseline says, so that every replica makes the same.
 """
@@ -16,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from detectors.arrays import Columns, Floats, Integers, is_vector
+from detectors.arrays import Column, Columns, Floats, Integers, is_vector
+from detectors.hashing import BUCKET, buckets_of
 from detectors.random_features import FEATURES, waves
 from detectors.reconstruction import reconstruction_errors
 from detectors.texts import TextReader, made_of_text, texts_of
@@ -31,13 +33,19 @@ _STEPS_OF_NORM: Final = 1_000
 DIMENSION: Final = ".dimension"
 """Follows a vector's name in that of the number of values that it came with, which whoever reads vectors adds."""
 
-_OF_VECTORS: Final = (".norm", ".reconstruction_error", DIMENSION)
+_NORM: Final = ".norm"
+_ERROR: Final = ".reconstruction_error"
+_CLASS: Final = ".class"
+_CONFIDENCE: Final = ".confidence"
 
 
 def made_of(baseline: Baseline) -> frozenset[str]:
     """Return the names of the baseline's features that are made of other columns."""
-    of_vectors = (vector.name + ending for vector in baseline.vectors for ending in _OF_VECTORS)
-    return frozenset(chain(of_vectors, *map(made_of_text, baseline.texts), *map(made_of_time, baseline.times)))
+    of_vectors = (
+        vector.name + ending for vector in baseline.vectors for ending in (_NORM, _ERROR, DIMENSION, *((_CLASS, _CONFIDENCE) if vector.has_class else ()))
+    )
+    of_levels = (name + BUCKET for name in baseline.hashed)
+    return frozenset(chain(of_vectors, of_levels, *map(made_of_text, baseline.texts), *map(made_of_time, baseline.times)))
 
 
 def sources_of(baseline: Baseline) -> frozenset[str]:
@@ -52,11 +60,12 @@ class Derivation:
         self._vectors = [VectorReader(vector) for vector in baseline.vectors]
         self._texts = [TextReader(text) for text in baseline.texts]
         self._times = [TimeReader(time) for time in baseline.times]
-        self._has_sources = bool(sources_of(baseline))
+        self._hashed = baseline.hashed
+        self._makes_any = bool(made_of(baseline))
 
     def __call__(self, columns: Columns, times_ns: Integers | None = None) -> Columns:
         """Return the columns and what is made of them, whose rows have these times; a vector gives way to its random features."""
-        if not self._has_sources:
+        if not self._makes_any:
             return columns
         made = dict(columns)
         for vector in self._vectors:
@@ -67,6 +76,9 @@ class Derivation:
         for time in self._times:
             if time.name in columns:
                 made |= time.columns(columns[time.name], times_ns)
+        for name in self._hashed:
+            if name in made:
+                made[name + BUCKET] = buckets_of(made[name])
         return made
 
 
@@ -79,23 +91,27 @@ class VectorReader:
         self._width = baseline.width
         self._components = np.frombuffer(baseline.components, dtype="<i2").reshape(-1, baseline.width)
         self._usual_norm = baseline.usual_norm
+        self._has_class = baseline.has_class
 
     def columns(self, column: Vectors | None) -> Columns:
         """Return what is made of a column; nothing where it is not there. Rows whose vector cannot be used, and columns of another width, are missing."""
         if column is None:
             return {}
         rows = len(column)
-        made = {
-            self.name: np.zeros((rows, FEATURES), dtype=np.int16),
-            f"{self.name}.norm": np.full(rows, np.nan),
-            f"{self.name}.reconstruction_error": np.full(rows, np.nan),
-        }
+        made: dict[str, Column] = {self.name: np.zeros((rows, FEATURES), dtype=np.int16)}
+        made |= {self.name + ending: np.full(rows, np.nan) for ending in (_NORM, _ERROR)}
         present = usable(column) if is_vector(column) and column.shape[1] == self._width else np.zeros(rows, dtype=np.bool_)
         if present.any():
             points = self.lattice.points(column[present])
             made[self.name][present] = waves(points.offsets)
-            made[f"{self.name}.norm"][present] = self._norms(points)
-            made[f"{self.name}.reconstruction_error"][present] = reconstruction_errors(points.offsets, self._components, self.lattice.step)
+            made[self.name + _NORM][present] = self._norms(points)
+            made[self.name + _ERROR][present] = reconstruction_errors(points.offsets, self._components, self.lattice.step)
+        if self._has_class:
+            made[self.name + _CLASS] = np.full(rows, None, dtype=np.object_)
+            made[self.name + _CONFIDENCE] = np.full(rows, np.nan)
+            if present.any():
+                made[self.name + _CLASS][present] = column[present].argmax(axis=1).astype(str)
+                made[self.name + _CONFIDENCE][present] = column[present].max(axis=1)
         return made
 
     def _norms(self, points: Points) -> Floats:

@@ -15,7 +15,7 @@ from detectors.dependence import Curves, curves_of_vectors
 from detectors.derived import VectorReader
 from detectors.random_features import FEATURES, Waves, features_of
 from detectors.reconstruction import principal_components, reconstruction_errors
-from detectors.vectors import Lattice, Vectors, median_distance, usable
+from detectors.vectors import Lattice, Vectors, are_probabilities, median_distance, usable
 from records.baseline import VectorBaseline
 
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
@@ -39,6 +39,7 @@ def vector_draft(name: str, vectors: Vectors, dimensions: Column | None, hours: 
     feature, errors_of_second_half = _measures(name, seen, vectors.shape[1])
     if dimensions is not None and not np.isnan(dimensions).all():
         feature = msgspec.structs.replace(feature, dimension=int(np.nanmedian(dimensions)))
+    feature = msgspec.structs.replace(feature, has_class=feature.dimension == feature.width and are_probabilities(seen))
     reader = VectorReader(feature)
     batches = [reader.columns(vectors[first : first + _ROWS_AT_ONCE]) for first in range(0, len(vectors), _ROWS_AT_ONCE)]
     columns = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}

@@ -27,6 +27,8 @@ Vectors: TypeAlias = npt.NDArray[np.float32]
 
 _FARTHEST: Final = 2.0**21  # steps from the centre, in each direction: 512 bandwidths
 _LARGEST: Final = 1e30  # beyond this, values count as not finite: squares must not overflow
+_PROBABILITY_TOLERANCE: Final = 1e-2
+_NEARLY_ALL: Final = 0.95
 _FEWEST_DISTANCES: Final = 1_024  # rows, whose distances from each other give the bandwidth
 
 
@@ -56,6 +58,12 @@ def raw_numbers(count: int, *, stream: int) -> npt.NDArray[np.uint64]:
 def usable(vectors: Vectors) -> npt.NDArray[np.bool_]:
     """Return which rows are not missing."""
     return np.asarray((np.abs(vectors) <= _LARGEST).all(axis=1))  # not so for NaN
+
+
+def are_probabilities(vectors: Vectors) -> bool:
+    """Return whether nearly all vectors, none missing, have no entry below 0 and add up to 1: those of replies in half precision too."""
+    fit = (vectors >= 0).all(axis=1) & (np.abs(vectors.sum(axis=1, dtype=np.float64) - 1) <= _PROBABILITY_TOLERANCE)
+    return len(vectors) > 0 and float(fit.mean()) >= _NEARLY_ALL
 
 
 class Points(NamedTuple):

@@ -83,6 +83,8 @@ class VectorBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """int16 in units of 2⁻¹⁴, components × `width`: orthonormal directions in which vectors vary most."""
     usual_norm: float
     """The median length of a vector."""
+    has_class: bool = False
+    """Whether nearly all vectors are probabilities, so that the largest entry is the class that the model says."""
     sums: tuple[int, ...]
     """Of each random feature over the rows, as in a window."""
     spectrum: tuple[float, ...]
@@ -181,3 +183,5 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     vectors: tuple[VectorBaseline, ...] = ()
     texts: tuple[TextBaseline, ...] = ()
     times: tuple[TimeBaseline, ...] = ()
+    hashed: tuple[str, ...] = ()
+    """The features with so many levels that they are watched by hash too."""

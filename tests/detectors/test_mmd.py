@@ -289,3 +289,24 @@ def test_a_batch_without_the_vector_is_missing_in_its_rows():
     whole = joined([{"e": np.ones((2, 3), dtype=np.float32)}, {"x": np.zeros(4)}])
     assert whole["e"].shape == (6, 3)
     assert np.isnan(whole["e"][2:]).all()
+
+
+def test_of_probabilities_the_class_and_its_probability_are_watched():
+    rng = np.random.default_rng(30)
+
+    def replies(rows, favoured=0.0):
+        scores = rng.normal(size=(rows, WIDTH)) * 3
+        scores[:, 7] += favoured
+        return (np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)).astype(np.float32)
+
+    baseline = build_baseline({"p": replies(3_000)}, model="m", source="t", created_at_ns=0)
+    assert {feature.name for feature in baseline.features} == {"p.norm", "p.reconstruction_error", "p.class", "p.class.bucket", "p.confidence"}
+    rows = replies(4)
+    rows[1, 0] = np.nan
+    made = Derivation(baseline)({"p": rows})
+    assert made["p.class"].tolist() == [str(rows[0].argmax()), None, str(rows[2].argmax()), str(rows[3].argmax())]
+    np.testing.assert_array_equal(made["p.confidence"], [rows[0].max(), np.nan, rows[2].max(), rows[3].max()])
+    assert Derivation(baseline)({"p": np.zeros(3)})["p.class"].tolist() == [None] * 3
+    detector = DriftDetector(baseline, threshold=100.0, windows=POLICY)
+    found = [verdict for _ in range(4) for _, verdict in detector.update({"p": replies(ROWS, favoured=6.0)}, np.zeros(ROWS, dtype=np.int64))]
+    assert "p.class.bucket" in found[-1].carriers
