@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 from zlib import crc32
 
-from records.explanation import Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, Place, UnseenLevels
+from records.explanation import Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, PairChange, Place, UnseenLevels
 from records.times import format_time
 
 _WIDTH: Final = 520
@@ -48,12 +48,12 @@ def picture(explanation: Explanation, feature: FeatureExplanation) -> str:
     top = 30 + 16 * len(lines)
     plot = _Plot(feature, top + 28)
     columns = _columns(feature)
-    body, height = _histogram(plot, columns) if columns else _bars(plot)
+    body, height = _histogram(plot, columns) if columns else _dumbbells(plot) if feature.pairs else _bars(plot)
     parts = [
         f'<rect class="ground" width="{_WIDTH}" height="{height}" rx="6"/>',
         f'<text class="name" x="{_MARGIN}" y="26">{_text(shorten(feature.feature, 60, placeholder="…") or feature.feature[:60])}</text>',
         *(f'<text x="{_MARGIN}" y="{44 + 16 * index}">{_text(line)}</text>' for index, line in enumerate(lines)),
-        *(_legend(top + 18) if feature.cells else ()),
+        *(_legend(top + 18) if feature.cells or feature.pairs else ()),
         *body,
     ]
     key = f"{crc32(feature.feature.encode('utf-8', 'replace')):08x}"  # several may stand on one page
@@ -93,6 +93,16 @@ def _end(edge: float) -> float:
     return below if len(repr(below)) + 2 < len(repr(edge)) else edge
 
 
+def pair_words(pair: PairChange) -> str:
+    """Return which features go together, for people."""
+    return " with ".join(pair.features)
+
+
+def correlation_words(pair: PairChange) -> str:
+    """Return how far they do, for people."""
+    return f"{round(pair.before, 2) + 0.0:.2f} → {round(pair.now, 2) + 0.0:.2f}"  # never -0.00
+
+
 def share_words(before: float, now: float) -> str:
     """Return two shares for people."""
     return f"{before:.1%} → {now:.1%}"
@@ -109,8 +119,11 @@ def _gain_words(gain: Gain | None) -> str:
 
 
 def _description(explanation: Explanation, feature: FeatureExplanation) -> str:
+    window = f"{feature.summary}. Window of {window_words(explanation)}, against {explanation.compared_with}."
+    if feature.pairs:
+        return f"{window} Correlations, baseline → now: {'; '.join(f'{pair_words(pair)}: {correlation_words(pair)}' for pair in feature.pairs)}."
     shares = "; ".join(f"{place_words(cell.place)}: {share_words(cell.before, cell.now)}" for cell in feature.cells)
-    return f"{feature.summary}. Window of {window_words(explanation)}, against {explanation.compared_with}. Share of rows, baseline → now: {shares or 'not known'}."
+    return f"{window} Share of rows, baseline → now: {shares or 'not known'}."
 
 
 class _Plot(NamedTuple):
@@ -195,14 +208,34 @@ def _bars(plot: _Plot) -> tuple[list[str], float]:
     parts: list[str] = []
     for index, cell in enumerate(plot.feature.cells):
         y = plot.top + _ROW_HEIGHT * index
-        words = place_words(cell.place)
         before, now = (max(share / longest * room, 1.0 if share else 0.0) for share in (cell.before, cell.now))
-        label = words if len(words) <= _LABEL_CHARACTERS else words[: _LABEL_CHARACTERS - 1] + "…"
-        parts.append(f'<text class="ink" x="{left - 10}" y="{y + 15}" text-anchor="end">{_text(label)}</text>')
+        parts.append(f'<text class="ink" x="{left - 10}" y="{y + 15}" text-anchor="end">{_text(_short(place_words(cell.place)))}</text>')
         parts.append(f'<rect class="before" x="{left}" y="{y + 2}" width="{before:.1f}" height="18"/>')
         parts.append(f'<rect class="now" x="{left}" y="{y + 8}" width="{now:.1f}" height="6"/>')
         parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{y + 15}" text-anchor="end">{share_words(cell.before, cell.now)}</text>')
     return parts, plot.top + _ROW_HEIGHT * len(plot.feature.cells) + (10 if plot.feature.cells else -14)
+
+
+def _dumbbells(plot: _Plot) -> tuple[list[str], float]:
+    """Draw correlations from −1 to 1: a dot before, a dot now, and the way between."""
+    left, room = _MARGIN + _LABEL_WIDTH, _WIDTH - 2 * _MARGIN - _LABEL_WIDTH - _NUMBERS_WIDTH
+    bottom = plot.top + _ROW_HEIGHT * len(plot.feature.pairs)
+    parts: list[str] = []
+    for tick in (-1, 0, 1):
+        x = left + room * (tick + 1) / 2
+        parts.append(f'<line class="rule" x1="{x}" x2="{x}" y1="{plot.top}" y2="{bottom}"/><text x="{x}" y="{bottom + 16}" text-anchor="middle">{tick}</text>')
+    for index, pair in enumerate(plot.feature.pairs):
+        y = plot.top + _ROW_HEIGHT * index + 12
+        before, now = (left + room * (min(max(value, -1.0), 1.0) + 1) / 2 for value in (pair.before, pair.now))
+        parts.append(f'<text class="ink" x="{left - 10}" y="{y + 4}" text-anchor="end">{_text(_short(pair_words(pair)))}</text>')
+        parts.append(f'<line class="line" x1="{before:.1f}" x2="{now:.1f}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<circle class="before" cx="{before:.1f}" cy="{y}" r="7"/><circle class="now" cx="{now:.1f}" cy="{y}" r="4"/>')
+        parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{y + 4}" text-anchor="end">{correlation_words(pair)}</text>')
+    return parts, bottom + 28
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= _LABEL_CHARACTERS else words[: _LABEL_CHARACTERS - 1] + "…"
 
 
 def _text(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Final
 
-from console.picture import picture, place_words, share_words, window_words
+from console.picture import correlation_words, pair_words, picture, place_words, share_words, window_words
 from records.explanation import Explanation, FeatureExplanation
 from records.times import format_time
 
@@ -61,6 +61,8 @@ def _table(feature: FeatureExplanation) -> str:
     tests = "".join(f"<tr><td>{_text(name)}</td><td>{test.effect:.4g}</td><td>{test.p_value:.3g}</td></tr>" for name, test in feature.tests.items())
     effects = "".join(f"<tr><td>{_text(name)}</td><td>{size:.4g}</td><td>–</td></tr>" for name, size in feature.effects.items() if name not in feature.tests)
     shares = f"<table><tr><th>share of rows</th><th>baseline → window</th></tr>{cells}</table>" if cells else ""
+    pairs = "".join(f"<tr><td>{_text(pair_words(pair))}</td><td>{correlation_words(pair)}</td></tr>" for pair in feature.pairs)
+    shares += f"<table><tr><th>correlation of</th><th>baseline → window</th></tr>{pairs}</table>" if pairs else ""
     return f"{shares}<table><tr><th>statistic</th><th>effect</th><th>p-value</th></tr>{tests}{effects}</table>"
 
 

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
+from itertools import combinations, takewhile
 from typing import Final, NamedTuple
 
 import msgspec
 
 from detectors.cycle import Season
+from detectors.pair_watch import NAME as CORRELATIONS
+from detectors.pairs import PairTally
 from detectors.tally import Tally
 from detectors.univariate import shown_effects
-from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
-from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, UnseenLevels
+from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline
+from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, PairChange, UnseenLevels
 from records.verdict import FeatureVerdict, Verdict
 from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
 
@@ -29,6 +31,7 @@ FEATURES_AT_MOST: Final = 8
 
 _CELLS: Final = 20
 _LEVELS_SHOWN: Final = 12
+_PAIRS_SHOWN: Final = 8
 _WORTH_SHOWING: Final = 1e-9
 
 
@@ -50,7 +53,10 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
     wanted = [feature for feature in verdict.features if feature.feature in verdict.carriers] or [each for each in verdict.features if each.share > 0]
     features = {feature.name: feature for feature in baseline.features}
     windows = [Shown.of(verdict), *before]
-    explained = [_explained(each, features.get(each.feature), baseline.rows, summary, _since(each.feature, windows)) for each in wanted[:FEATURES_AT_MOST]]
+    explained = [
+        _explained(each, features.get(each.feature), baseline.pairs, baseline.rows, summary, _since(each.feature, windows))
+        for each in wanted[:FEATURES_AT_MOST]
+    ]
     inside = max((_since(name, windows) for name in verdict.carriers), key=len, default=())
     return Explanation(
         model=verdict.model,
@@ -81,10 +87,12 @@ def _opening(windows: Sequence[Shown]) -> int:
     return windows[-1].opened_at_ns if windows else 0
 
 
-def _explained(verdict: FeatureVerdict, baseline: FeatureBaseline | None, rows: int, summary: WindowSummary, since: Sequence[Shown]) -> FeatureExplanation:
+def _explained(
+    verdict: FeatureVerdict, baseline: FeatureBaseline | None, pairs: PairBaseline | None, rows: int, summary: WindowSummary, since: Sequence[Shown]
+) -> FeatureExplanation:
     told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=_opening(since), summary=verdict.summary, tests=verdict.tests)
     if not isinstance(baseline, NumericBaseline | CategoricalBaseline):  # correlations have none
-        return told
+        return told if verdict.feature != CORRELATIONS or pairs is None else msgspec.structs.replace(told, pairs=_pair_changes(pairs, summary))
     season, seen = Season.of(baseline, rows), summary.features[baseline.name]
     before, now = season.expected(summary.middle_ns), Tally.of(seen)
     bins = _bins_of_numbers(baseline, before, now) if isinstance(baseline, NumericBaseline) else _bins_of_levels(baseline, before, now, seen)
@@ -98,6 +106,16 @@ def _explained(verdict: FeatureVerdict, baseline: FeatureBaseline | None, rows: 
         largest=ends[1],
         gain=_largest_gain([*_runs(bins), *absent] if isinstance(baseline, NumericBaseline) else [*bins, *absent]),
     )
+
+
+def _pair_changes(baseline: PairBaseline, summary: WindowSummary) -> tuple[PairChange, ...]:
+    """Return the pairs whose correlation changed most."""
+    now = PairTally.of(summary.pairs, summary.rows).correlations.tolist()
+    changes = [
+        PairChange(features=pair, before=before, now=after)
+        for pair, before, after in zip(combinations(baseline.features, 2), baseline.correlations, now, strict=True)
+    ]
+    return tuple(sorted(changes, key=lambda change: -abs(change.now - change.before))[:_PAIRS_SHOWN])
 
 
 def _ends(baseline: FeatureBaseline, seen: FeatureSummary) -> tuple[float | None, float | None]:

@@ -62,6 +62,14 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
     """Canonical UUIDs, some of many; none where the store has no features of the window's rows any more."""
 
 
+class PairChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Two features and how far they go together: correlations of their normal scores, −1 to 1."""
+
+    features: tuple[str, str]
+    before: float
+    now: float
+
+
 class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of a window."""
 
@@ -78,6 +86,8 @@ class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """How large the change is by measures that people know: by name, without the part that noise makes."""
     cells: tuple[Cell, ...] = ()
     """The whole picture, in order; the shares add up to 1. None for what has no values of its own, such as correlations."""
+    pairs: tuple[PairChange, ...] = ()
+    """Of correlations, those that changed most, in that order; a bounded number."""
     smallest: float | None = None
     largest: float | None = None
     """Of all numbers of baseline and window; None where there are none."""

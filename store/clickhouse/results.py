@@ -44,7 +44,7 @@ class ResultWriter:
 
     def write_baseline(self, baseline: Baseline) -> None:
         """Keep a baseline, its features and what they are made of as JSON."""
-        content = {name: msgspec.json.encode(getattr(baseline, name)).decode() for name in ("features", "vectors", "texts", "times")}
+        content = {name: msgspec.json.encode(getattr(baseline, name)).decode() for name in ("features", "pairs", "vectors", "texts", "times")}
         self._write("baselines", [row(baseline, **content)])
 
     def write_audit(self, entries: Sequence[AuditEntry]) -> None:

@@ -427,6 +427,8 @@ _NAMES = (
 
 # What one batch of the loader makes is one file, and not two for each of fifty columns; the merges that follow write columns apart.
 _BATCHES_IN_ONE_FILE = AlterStorage("exchanges", ("MODIFY SETTING min_bytes_for_wide_part = 67108864",))
+# What goes with what in a baseline, as JSON.
+_PAIRS_OF_BASELINES = AddColumns("baselines", ("pairs String CODEC(ZSTD(1))",))
 
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
@@ -444,6 +446,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_UNKNOWN_FEATURES, _QUALITY),
     (_TEXTS_AND_TIMES,),
     (*_NAMES, _BATCHES_IN_ONE_FILE),
+    (_PAIRS_OF_BASELINES,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

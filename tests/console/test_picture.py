@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from console.picture import picture, place_words
 from console.report import report
-from records.explanation import Cell, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, UnseenLevels
+from records.explanation import Cell, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, PairChange, UnseenLevels
 
 SVG = "{http://www.w3.org/2000/svg}"
 EDGES = [-1.0, 0.0, 0.5, 1.0, 2.0]
@@ -84,7 +84,18 @@ def test_what_strangers_wrote_is_text(explanation):
     assert "<script>" not in report(msgspec.structs.replace(explanation, model=name, features=(feature(name, BARS.cells),)))
 
 
-def test_correlations_are_words_alone(explanation):
+def test_correlations_are_dots_on_a_line_from_minus_one_to_one(explanation):
+    pairs = (PairChange(features=("age", "income & more"), before=0.31, now=0.62), PairChange(features=("a", "b"), before=-1.5, now=2.0))
+    shown = msgspec.structs.replace(feature("(correlations)"), pairs=pairs)
+    svg = drawn(explanation, shown)
+    assert "age with income & more: 0.31 → 0.62" in svg.find(f"{SVG}desc").text
+    dots = [float(each.get("cx")) for each in svg.iter(f"{SVG}circle")]
+    assert len(dots) == 4
+    assert dots[2] < dots[0] < dots[1] < dots[3] < 520
+    assert "<td>age with income &amp; more</td><td>0.31 → 0.62</td>" in report(msgspec.structs.replace(explanation, features=(shown,)))
+
+
+def test_what_has_neither_cells_nor_pairs_is_words_alone(explanation):
     svg = drawn(explanation, feature("(correlations)"))
     assert svg.find(f"{SVG}rect").get("class") == "ground"
     assert len(svg.findall(f"{SVG}rect")) == 1

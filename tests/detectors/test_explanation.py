@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +15,6 @@ from detectors.explanation import FEATURES_AT_MOST, Shown, explain
 from detectors.windows import WindowPolicy
 from records.explanation import Level, Missing, Numbers, OtherLevels, UnseenLevels
 from records.verdict import DriftState, FeatureVerdict, Verdict
-from records.window import PairSummary
 
 ROWS = 500
 RNG = np.random.default_rng(1)
@@ -186,7 +186,24 @@ def test_many_features_are_shown_up_to_a_bound():
     assert (len(found.features), found.features_left_out) == (FEATURES_AT_MOST, 12 - FEATURES_AT_MOST)
 
 
-def test_correlations_are_told_in_words_alone():
-    found = explain(BASELINE, summary_of(), verdict_of({"(correlations)": 1.0}), ())
-    assert (found.features[0].cells, found.features[0].gain) == ((), None)
-    assert isinstance(summary_of().pairs, PairSummary)
+def test_correlations_are_explained_by_the_pairs_that_changed_most():
+    rng = np.random.default_rng(1)
+    before, now = ({name: rng.normal(size=2_000) for name in "abcdef"} for _ in range(2))
+    now["d"] = 0.8 * now["b"] + 0.6 * now["d"]
+    baseline = build_baseline(before, model="m", source="test", created_at_ns=0)
+    detector = DriftDetector(baseline, threshold=10.0, windows=WindowPolicy(max_rows=2_000, max_seconds=None))
+    ((summary, _),) = detector.update(now, np.zeros(2_000, dtype=np.int64))
+    (found,) = explain(baseline, summary, verdict_of({"(correlations)": 1.0}), ()).features
+    assert (found.cells, found.gain) == ((), None)
+    assert found.pairs[0].features == ("b", "d")
+    assert abs(found.pairs[0].before) < 0.1
+    assert found.pairs[0].now == pytest.approx(0.8, abs=0.05)
+    assert len(found.pairs) == 8
+    sizes = [abs(pair.now - pair.before) for pair in found.pairs]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_baseline_without_pairs_leaves_correlations_to_words():
+    without = msgspec.structs.replace(BASELINE, pairs=None)
+    (found,) = explain(without, summary_of(), verdict_of({"(correlations)": 1.0}), ()).features
+    assert (found.pairs, found.cells) == ((), ())

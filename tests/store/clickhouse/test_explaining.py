@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
+from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
 from records.explanation import Level, Missing, Numbers, OtherLevels, Quality, UnseenLevels
 from records.verdict import DriftState, FeatureVerdict, Verdict, VerdictKind
 from records.window import NumericSummary, WindowSummary
@@ -19,6 +19,9 @@ from tests.store.clickhouse.parts import STARTED_AT_NS
 SECOND_NS = 1_000_000_000
 NUMBERS = np.array([0.1, 0.7, 1.0, 5.0, np.nan, -3.0])
 TEXTS = np.array(["a", "b", None, "it's \\new", "a", "c"], dtype=object)
+
+
+PAIRS = PairBaseline(features=("a", "c"), correlations=(0.3,), noise=(0.1, 0.2), variance=1.5)
 
 
 def exchange_id(number):
@@ -96,7 +99,7 @@ def test_a_baseline_comes_back_by_its_id(queries, store):
         NumericBaseline(name="a", edges=(0.1, 0.2), counts=(1, 2, 3), centres=(0.0, 0.15, 0.3)),
         CategoricalBaseline(name="b", levels=("x",), counts=(1, 0)),
     )
-    baseline = Baseline(baseline_id="b1", model="fraud", version="3", source="traffic", rows=6, created_at_ns=STARTED_AT_NS + 7, features=features)
+    baseline = Baseline(baseline_id="b1", model="fraud", version="3", source="traffic", rows=6, created_at_ns=STARTED_AT_NS + 7, features=features, pairs=PAIRS)
     ResultWriter(store).write_baseline(baseline)
     assert queries.baseline("fraud", "b1") == baseline
     assert queries.baseline("fraud", "b9") is None
