@@ -90,7 +90,7 @@ class Computed:
         if not self.together:
             return [_json(array.reshape(-1))[1:-1]]
         table = array.reshape(len(array), math.prod(array.shape[1:]))
-        return [_json(row)[1:-1] for row in table] if array.dtype == np.object_ else _json(table)[2:-2].split(b"],[")
+        return [_json(row)[1:-1] for row in table] if array.dtype.hasobject else _json(table)[2:-2].split(b"],[")
 
 
 class Result:
@@ -131,5 +131,5 @@ class Asker:
 
 
 def _json(array: Array) -> bytes:
-    values: Any = array.tolist() if array.dtype == np.object_ else np.ascontiguousarray(array)
+    values: Any = array.tolist() if array.dtype.hasobject else np.ascontiguousarray(array)
     return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)

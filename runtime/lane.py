@@ -42,6 +42,9 @@ INLINE_SECONDS: Final = 0.0005
 _STUCK_NS: Final = 5_000_000_000
 """How long an instance may go on after it was stopped."""
 
+_HALF: Final = "e"
+"""NumPy's character for FP16, whose squares overflow."""
+
 _GONE: Final = Refused(499, "the client has gone")
 """Never sent; 499 is what nginx logs for it."""
 
@@ -348,7 +351,7 @@ def _have_rows(outputs: list[Array], rows: int) -> bool:
 def _has_nan(array: Array) -> bool:
     """Whether a NaN is among the values. Squares cannot cancel each other out, so that their sum is NaN only where one of them is."""
     flat = array.reshape(-1)
-    return bool(np.isnan(flat).any()) if flat.dtype == np.float16 else math.isnan(np.dot(flat, flat))
+    return bool(np.isnan(flat).any()) if flat.dtype.char == _HALF else math.isnan(flat.dot(flat))
 
 
 def _too_late(item: Inference, now_ns: int) -> Refused:
