@@ -427,6 +427,7 @@ _NAMES = (
 
 # What one batch of the loader makes is one file, and not two for each of fifty columns; the merges that follow write columns apart.
 _BATCHES_IN_ONE_FILE = AlterStorage("exchanges", ("MODIFY SETTING min_bytes_for_wide_part = 67108864",))
+
 # What goes with what in a baseline, as JSON.
 _PAIRS_OF_BASELINES = AddColumns("baselines", ("pairs String CODEC(ZSTD(1))",))
 
