@@ -10,6 +10,11 @@ Follow one verdict:
 - `desk`        joins these: verdicts and status reports in, notifications out
 - `outbox`      the queue before each notifier: keeps trying, bounded, never in anyone's way
 - `log`         notifies the log
+- `receivers`   who is told of which alert, and when
+- `text`        an alert as a short text
+- `service`     notifies PagerDuty, Slack or a mailbox
+- `opsgenie`    notifies Opsgenie
+- `alertmanager` hands alerts to Alertmanagers
 - `webhook`     notifies a URL, in the form of Alertmanager's webhook
 
 And where Prometheus and Alertmanager judge and tell instead: `prometheus`, files for them.

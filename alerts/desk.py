@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -14,9 +14,9 @@ from alerts.drift import DriftWatch, is_drift_of
 from alerts.observation import Observation
 from alerts.operation import DropState, observe_drops, observe_store
 from alerts.outbox import Outbox
+from alerts.receivers import Recipient
 from records.alert import Alert, AlertState
 from records.metrics import Metric
-from records.ports import Notifier
 from records.status import StatusReport
 from records.verdict import Verdict, VerdictKind
 
@@ -32,17 +32,27 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
     """By the notifier's name."""
 
 
+def _no_team(_: str) -> str:
+    return ""
+
+
 class AlertDesk:
     """Keeps the book and an outbox for each notifier, by its name."""
 
-    def __init__(self, links: Links, notifiers: Mapping[str, Notifier], state: DeskState) -> None:
+    def __init__(self, links: Links, recipients: Mapping[str, Recipient], state: DeskState, team_of: Callable[[str], str] = _no_team) -> None:
+        """`team_of` gives the team that answers for a model; empty for none."""
         self._book = AlertBook(links, state.book)
         self._watches = {
             VerdictKind.DATA_DRIFT: DriftWatch(state.onsets),
             VerdictKind.RISK: DriftWatch(state.risk_onsets, AlertKind.MODEL_PERFORMANCE_DROP),
         }
         self._drops = state.drops
-        self._outboxes = {name: Outbox(name, notifier, waiting=state.undelivered.get(name, ())) for name, notifier in notifiers.items()}
+        self._recipients = dict(recipients)
+        self._outboxes = {
+            name: Outbox(name, recipient.notifier, waiting=state.undelivered.get(name, ()), closed_seconds=recipient.closed_seconds)
+            for name, recipient in recipients.items()
+        }
+        self._team_of = team_of
         self._fired: Counter[AlertKind] = Counter()
 
     @property
@@ -96,10 +106,14 @@ class AlertDesk:
     def _tell(self, observations: Iterable[Observation], now_ns: int) -> tuple[Alert, ...]:
         changes = []
         for observation in observations:
-            if change := self._book.observe(observation, now_ns):
+            if change := self._book.observe(self._with_team(observation), now_ns):
                 changes.append(change)
                 self._fired[observation.kind] += change.state is AlertState.FIRING
-        for outbox in self._outboxes.values():
-            for change in changes:
+        for name, outbox in self._outboxes.items():
+            for change in filter(self._recipients[name].takes, changes):
                 outbox.put(change)
         return tuple(changes)
+
+    def _with_team(self, observation: Observation) -> Observation:
+        team = self._team_of(observation.labels.get("model", ""))
+        return msgspec.structs.replace(observation, labels=observation.labels | {"team": team}) if team else observation

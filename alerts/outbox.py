@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from records.alert import Alert, AlertState
@@ -33,6 +33,11 @@ class Backoff(NamedTuple):
 
 
 _BACKOFF: Final = Backoff()
+_LOOK_AGAIN_SECONDS: Final = 60.0  # a clock may be set
+
+
+def _never() -> float:
+    return 0.0
 
 
 class Outbox:
@@ -41,12 +46,16 @@ class Outbox:
     When more wait than may, the oldest resolved ones are given up first, then the oldest; what was given up is counted.
     """
 
-    def __init__(self, name: str, notifier: Notifier, *, waiting: Iterable[Alert] = (), backoff: Backoff = _BACKOFF) -> None:
+    def __init__(
+        self, name: str, notifier: Notifier, *, waiting: Iterable[Alert] = (), backoff: Backoff = _BACKOFF, closed_seconds: Callable[[], float] = _never
+    ) -> None:
+        """`closed_seconds` says how long nothing may be sent; 0 when it may."""
         self.delivered = 0
         self.given_up = 0
         self._name = name
         self._notifier = notifier
         self._backoff = backoff
+        self._closed_seconds = closed_seconds
         self._waiting: list[Alert] = []
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -72,6 +81,9 @@ class Outbox:
         failures = 0
         while True:
             await self._filled.wait()
+            if closed_seconds := self._closed_seconds():
+                await asyncio.sleep(min(closed_seconds, _LOOK_AGAIN_SECONDS))
+                continue
             failures = 0 if await self._try(failures + 1) else failures + 1
 
     async def drained(self) -> None:

@@ -34,6 +34,13 @@ class CategoricalStatistic(StrEnum):
     G_TEST = "g_test"
 
 
+class ToldBy(StrEnum):
+    """Who tells the receivers."""
+
+    MONITOR = "monitor"
+    ALERTMANAGER = "alertmanager"
+
+
 class Device(StrEnum):
     """Where models are computed."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
-from config.choices import CategoricalStatistic, Device, NumericStatistic, WhenFull
+from config.choices import CategoricalStatistic, Device, NumericStatistic, ToldBy, WhenFull
 from config.declare import Section, setting
 from config.hours import Hours
 from config.redaction import Action, Capture, Place
@@ -385,6 +385,16 @@ class AlertSettings(Section, frozen=True):
         Endpoint | None, setting("Where alerts are sent, in the form of Alertmanager's webhook (version 4).", example="http://127.0.0.1:9095/hook")
     ] = None
     receivers: Annotated[tuple[ReceiverSettings, ...], setting("Who is told of which alerts.")] = ()
+    told_by: Annotated[
+        ToldBy, setting("Who tells the receivers: the `monitor`, of the alerts that it raises itself; or an `alertmanager`, by `driftline alerts routes`.")
+    ] = ToldBy.MONITOR
+    alertmanagers: Annotated[
+        tuple[Endpoint, ...],
+        setting(
+            "The Alertmanagers, as a cluster, to which the monitor hands its alerts; `driftline alerts rules` then leaves these out.",
+            example="http://127.0.0.1:9093",
+        ),
+    ] = ()
     mail: Annotated[MailSettings | None, setting("What sends the mail to receivers with `email`.")] = None
     ticket_hours: Annotated[
         Hours | None,

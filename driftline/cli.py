@@ -19,7 +19,7 @@ _COMMANDS: Final = {
     "demo": "the product on real input, in a minute",
     "forget": "delete everything about an exchange, a request or a subject",
     "config": "check a configuration file",
-    "alerts": "files of rules and routes for Prometheus and Alertmanager",
+    "alerts": "rules and routes for Prometheus and Alertmanager; a test of who is told",
     "labels": "what turned out to be true of predictions, from a table",
     "export": "stored traffic as a Parquet file",
     "replay": "send stored traffic to a service, and compare the replies",
@@ -41,6 +41,7 @@ _EXTRAS: Final = {
     "reprocess": "monitor",
     "accept": "monitor",
     "forget": "monitor",
+    "alerts": "monitor",
     "demo": "demo",
 }
 """Which optional packages a command needs."""

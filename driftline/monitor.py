@@ -26,12 +26,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from alerts.alertmanager import REPEAT_SECONDS, AlertmanagerNotifier
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
 from alerts.log import LogNotifier
+from alerts.receivers import Recipient, recipients
 from alerts.webhook import WebhookNotifier
 from config.addresses import Address
-from config.choices import WhenFull
+from config.choices import ToldBy, WhenFull
 from config.settings import Settings, SpoolSettings, TraceSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
@@ -53,13 +55,15 @@ from driftline.redacted import unwatched
 from driftline.risk_watching import RiskWatching
 from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
+from driftline.teams import Teams
 from driftline.views import MonitorViews
 from driftline.watching import Watching
 from privacy.keys import hashers
 from records.acceptance import AcceptReport, AcceptRequest
+from records.alert import AlertState
 from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
-from records.ports import Notifier, StoreUnavailableError
+from records.ports import NotDeliveredError, StoreUnavailableError
 from records.receipt import Receipt
 from records.verdict import Verdict
 from store.audit import AuditLog, AuditReader
@@ -157,10 +161,12 @@ class Monitor:
         self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
+        self._alertmanagers = settings.alerts.alertmanagers
         self._desk = AlertDesk(
             Links(runbook=settings.alerts.runbook_base, console=self._admin_url),
-            _notifiers(settings, self._admin_url),
+            _recipients(settings, self._admin_url),
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
+            Teams(settings.routes),
         )
         self._accepting = Accepting(
             self._watching,
@@ -212,7 +218,15 @@ class Monitor:
             commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._accept, self._audit)
             await stack.enter_async_context(serving(commands, self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
-            for work in (self._events.run(), self._desk.run(), self._look_at_status(), self._retire(), self._make_room(), self._forget_again()):
+            for work in (
+                self._events.run(),
+                self._desk.run(),
+                self._look_at_status(),
+                self._retire(),
+                self._make_room(),
+                self._forget_again(),
+                self._repeat_alerts(),
+            ):
                 await stack.enter_async_context(_background(work))
             on_ready(self._admin_url)
             await stop.wait()
@@ -222,6 +236,15 @@ class Monitor:
                 await asyncio.wait_for(self._desk.drained(), _NOTIFY_SECONDS)
             self._save_desk()
         return not self._threads.failed
+
+    async def _repeat_alerts(self) -> None:
+        """Hand over those that fire again and again, as Alertmanager wants it; changes are the outbox's, which also says what fails."""
+        notifier = AlertmanagerNotifier(self._alertmanagers)
+        while self._alertmanagers:
+            await asyncio.sleep(REPEAT_SECONDS)
+            firing = [alert for alert in self._desk.alerts if alert.state is AlertState.FIRING]
+            with contextlib.suppress(NotDeliveredError):
+                await notifier.send(firing)
 
     def _take_labels(self, content: bytes, content_type: str) -> Receipt:
         return self._labelling.accept_body(content, content_type, LabelSource.API)
@@ -378,11 +401,14 @@ def _bounds(spool: SpoolSettings) -> Bounds:
     )
 
 
-def _notifiers(settings: Settings, admin_url: str) -> dict[str, Notifier]:
-    notifiers: dict[str, Notifier] = {"log": LogNotifier()}
-    if settings.alerts.webhook:
-        notifiers["webhook"] = WebhookNotifier(settings.alerts.webhook.address, admin_url)
-    return notifiers
+def _recipients(settings: Settings, admin_url: str) -> dict[str, Recipient]:
+    alerts = settings.alerts
+    found = {"log": Recipient(LogNotifier())}
+    if alerts.webhook:
+        found["webhook"] = Recipient(WebhookNotifier(alerts.webhook, admin_url))
+    if alerts.alertmanagers:
+        found["alertmanager"] = Recipient(AlertmanagerNotifier(alerts.alertmanagers))
+    return found | (recipients(alerts, admin_url) if alerts.told_by is ToldBy.MONITOR else {})
 
 
 def _tracer(settings: TraceSettings, naming: Naming) -> Tracer | None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from alerts.catalogue import AlertKind
 from alerts.prometheus import slo, symptoms
 from alerts.prometheus.rule import AlertRule, Recording
 from alerts.prometheus.subject import about_a_route
@@ -29,7 +30,7 @@ def rules_file(settings: Settings) -> str:
 
 def alert_groups(settings: Settings) -> dict[str, list[AlertRule]]:
     """Return every alert, by what it is about."""
-    return {
+    groups: dict[str, list[AlertRule]] = {
         "slo": list(slo.alerts(lambda expr: about_a_route(expr, settings))),
         "serving": list(symptoms.serving(settings)),
         "models": list(symptoms.watching_models(settings)),
@@ -37,6 +38,10 @@ def alert_groups(settings: Settings) -> dict[str, list[AlertRule]]:
         "records": list(symptoms.keeping_records()),
         "ourselves": list(symptoms.ourselves()),
     }
+    if settings.alerts.alertmanagers:  # the monitor hands its own alerts to them: nobody is to be told twice
+        own = {kind.value.name for kind in AlertKind}
+        groups = {name: [rule for rule in rules if rule.name not in own] for name, rules in groups.items()}
+    return groups
 
 
 def _group(name: str, rules: Iterable[AlertRule | Recording], settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `backtest`  the detectors over a table; `backtest_null` in shuffled order
 - `demo`      the product on real input, in a minute
 - `config`    check a configuration file
-- `alerts`    files of rules and routes for Prometheus and Alertmanager
+- `alerts`    files of rules and routes for Prometheus and Alertmanager; a test of who is told
 - `labels`    what turned out to be true of predictions, from a table
 - `export`    stored traffic as a Parquet file
 - `replay`    stored traffic, sent to a service

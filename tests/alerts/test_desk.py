@@ -8,6 +8,7 @@ import pytest
 
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
+from alerts.receivers import Recipient
 from records.alert import AlertState
 from records.metrics import Metric
 from records.verdict import DriftState
@@ -38,7 +39,7 @@ async def deliver(desk: AlertDesk) -> None:
 
 async def test_drift_is_told_to_every_notifier_when_it_begins_and_when_it_ends(notifier, make_verdict, noon_ns):
     second = Notifier()
-    desk = AlertDesk(LINKS, {"log": notifier, "webhook": second}, DeskState())
+    desk = AlertDesk(LINKS, {"log": Recipient(notifier), "webhook": Recipient(second)}, DeskState())
     for index, state in enumerate([DriftState.OK, DriftState.FIRING, DriftState.FIRING, DriftState.OK, DriftState.OK]):
         desk.on_verdict(make_verdict(index, state=state), noon_ns + index)
     await deliver(desk)
@@ -55,7 +56,7 @@ async def test_the_changes_are_returned_for_those_who_keep_them(make_verdict, no
 
 
 async def test_losses_and_a_store_that_stays_down_are_told(notifier, make_report):
-    desk = AlertDesk(LINKS, {"log": notifier}, DeskState())
+    desk = AlertDesk(LINKS, {"log": Recipient(notifier)}, DeskState())
     desk.on_status(make_report(0))
     desk.on_status(make_report(10, dropped={"spool_full": 3}, down_since_seconds=5))
     desk.on_status(make_report(306, dropped={"spool_full": 3}, down_since_seconds=5))
@@ -78,12 +79,12 @@ async def test_active_alerts_come_before_resolved_ones(make_verdict, noon_ns):
 
 
 async def test_a_killed_monitor_resumes_without_telling_twice_or_forgetting(notifier, make_verdict, make_report, noon_ns):
-    desk = AlertDesk(LINKS, {"log": notifier}, DeskState())
+    desk = AlertDesk(LINKS, {"log": Recipient(notifier)}, DeskState())
     desk.on_verdict(make_verdict(), noon_ns)
     await deliver(desk)
     desk.on_status(make_report(1, dropped={"poison": 1}))  # killed before it is delivered
     saved = msgspec.json.decode(msgspec.json.encode(desk.state), type=DeskState)
-    again = AlertDesk(LINKS, {"log": notifier}, saved)
+    again = AlertDesk(LINKS, {"log": Recipient(notifier)}, saved)
     assert again.state == desk.state
     again.on_verdict(make_verdict(1), noon_ns + 1)
     again.on_status(make_report(2, dropped={"poison": 1}))
@@ -92,7 +93,7 @@ async def test_a_killed_monitor_resumes_without_telling_twice_or_forgetting(noti
 
 
 async def test_alerts_and_notifications_are_counted(notifier, make_verdict, noon_ns):
-    desk = AlertDesk(LINKS, {"log": notifier}, DeskState())
+    desk = AlertDesk(LINKS, {"log": Recipient(notifier)}, DeskState())
     assert set(desk.counters().values()) == {0}
     desk.on_verdict(make_verdict(), noon_ns)
     desk.on_verdict(make_verdict(1, state=DriftState.OK), noon_ns)
@@ -104,7 +105,7 @@ async def test_alerts_and_notifications_are_counted(notifier, make_verdict, noon
 
 
 async def test_another_baseline_ends_the_drift_of_its_model_alone(notifier, make_verdict, noon_ns):
-    desk = AlertDesk(LINKS, {"log": notifier}, DeskState())
+    desk = AlertDesk(LINKS, {"log": Recipient(notifier)}, DeskState())
     for model in ("fraud", "other"):
         desk.on_verdict(msgspec.structs.replace(make_verdict(), model=model), noon_ns)
     assert desk.drift_began_ns("fraud") == desk.drift_began_ns("other")

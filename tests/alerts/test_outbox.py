@@ -123,3 +123,23 @@ def test_a_batch_is_of_one_name_with_one_change_of_each_alert(make_alert):
 @pytest.mark.parametrize(("failures", "jitter", "seconds"), [(1, 0.0, 1.0), (1, 1.0, 0.5), (2, 0.0, 2.0), (6, 0.5, 24.0), (7, 0.0, 60.0), (10**6, 0.0, 60.0)])
 def test_the_wait_doubles_up_to_a_bound_with_jitter(failures, jitter, seconds):
     assert Backoff(1.0, 60.0).delay_seconds(failures, jitter) == seconds
+
+
+async def test_nothing_is_sent_while_nobody_may_be_told(make_alert, monkeypatch):
+    monkeypatch.setattr("alerts.outbox._LOOK_AGAIN_SECONDS", 0.01)
+    closed = True
+    sent = []
+
+    class Notifier:
+        async def send(self, alerts):
+            sent.extend(alerts)
+
+    outbox = Outbox("ticket", Notifier(), closed_seconds=lambda: 3600.0 if closed else 0.0)
+    outbox.put(make_alert())
+    delivering = asyncio.create_task(outbox.run())
+    await asyncio.sleep(0.05)
+    assert sent == []
+    closed = False
+    await asyncio.wait_for(outbox.drained(), 5)
+    assert len(sent) == 1
+    delivering.cancel()

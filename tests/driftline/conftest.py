@@ -23,7 +23,7 @@ from store.clickhouse.client import EmbeddedStore
 from store.clickhouse.columns import StoredExchange
 from store.clickhouse.inserter import EXCHANGES, Inserter
 
-from .programs import Programs, free_port
+from .programs import Hook, Programs, free_port
 
 TODAY_NS = time.time_ns() // 86_400_000_000_000 * 86_400_000_000_000
 
@@ -221,6 +221,19 @@ def clients_of() -> type[Clients]:
 @pytest.fixture
 def free_address() -> Callable[[], str]:
     return lambda: f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+async def hook() -> AsyncIterator[tuple[Hook, str]]:
+    hook = Hook()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", hook.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, port = runner.addresses[0]
+    yield hook, f"http://127.0.0.1:{port}/hook"
+    await runner.cleanup()
 
 
 @pytest.fixture

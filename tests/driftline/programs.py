@@ -1,6 +1,7 @@
-"""Real programs beside Driftline in a test: Prometheus, Alertmanager."""
+"""What stands beside Driftline in a test: Prometheus, Alertmanager, the webhook of who is on call, and traffic that drifts."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import time
@@ -8,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientSession, web
 
 
 def free_port() -> int:
@@ -71,3 +73,33 @@ async def _answers(url: str) -> bool:
         async with ClientSession() as session, session.get(url) as reply:
             return reply.status == 200
     return False
+
+
+class Hook:
+    """Who is on call, and since when they know."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[float, dict[str, Any]]] = []
+        self.came = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.messages.append((time.time(), await request.json()))
+        self.came.set()
+        return web.Response()
+
+    async def told(self, name: str, status: str, within_seconds: float = 90) -> tuple[float, dict[str, Any]]:
+        """Return when the first such alert came, and the alert."""
+        async with asyncio.timeout(within_seconds):
+            while True:
+                for moment, message in self.messages:
+                    for alert in message["alerts"]:
+                        if (alert["labels"]["alertname"], alert["status"]) == (name, status):
+                            return moment, alert
+                self.came.clear()
+                await self.came.wait()
+
+
+def drifting_rows(generator: np.random.Generator, shift: float) -> bytes:
+    table = generator.normal([shift, 0.0, 0.0], size=(200, 3))
+    tensor = {"name": "x", "shape": [200, 3], "datatype": "FP64", "data": table.ravel().tolist()}
+    return json.dumps({"inputs": [tensor]}).encode()

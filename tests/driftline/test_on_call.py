@@ -1,23 +1,21 @@
 """From the record to the pager, all of it real: a service that drifts, Prometheus, Alertmanager, and the webhook of who is on call."""
 
 import asyncio
-import json
 import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from alerts.prometheus.routes import routes_file
 from alerts.prometheus.rules import rules_file
 from config.load import load
 
-from .programs import free_port
+from .programs import drifting_rows, free_port
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed: apt-get install prometheus"),
@@ -36,53 +34,10 @@ alerts:
 SCRAPE_SECONDS = 2
 
 
-class Hook:
-    """Who is on call, and since when they know."""
-
-    def __init__(self) -> None:
-        self.messages: list[tuple[float, dict[str, Any]]] = []
-        self.came = asyncio.Event()
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.messages.append((time.time(), await request.json()))
-        self.came.set()
-        return web.Response()
-
-    async def told(self, name: str, status: str, within_seconds: float = 90) -> tuple[float, dict[str, Any]]:
-        """Return when the first such alert came, and the alert."""
-        async with asyncio.timeout(within_seconds):
-            while True:
-                for moment, message in self.messages:
-                    for alert in message["alerts"]:
-                        if (alert["labels"]["alertname"], alert["status"]) == (name, status):
-                            return moment, alert
-                self.came.clear()
-                await self.came.wait()
-
-
-@pytest.fixture
-async def hook() -> AsyncIterator[tuple[Hook, str]]:
-    hook = Hook()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", hook.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    _, port = runner.addresses[0]
-    yield hook, f"http://127.0.0.1:{port}/hook"
-    await runner.cleanup()
-
-
-def rows(generator: np.random.Generator, shift: float) -> bytes:
-    table = generator.normal([shift, 0.0, 0.0], size=(200, 3))
-    tensor = {"name": "x", "shape": [200, 3], "datatype": "FP64", "data": table.ravel().tolist()}
-    return json.dumps({"inputs": [tensor]}).encode()
-
-
 async def test_drift_pages_who_is_on_call_and_its_end_is_told(tmp_path: Path, up, upstream, hook, programs) -> None:
     on_call, hook_url = hook
     config = tmp_path / "driftline.yaml"
-    config.write_text(SETTINGS.format(upstream=upstream.url, hook=hook_url))
+    config.write_text(SETTINGS.format(upstream=upstream.url, hook=hook_url) + "  told_by: alertmanager\n")
     settings = load(config)
     service = await up("--config", str(config))
     manager = free_port()
@@ -95,7 +50,7 @@ async def test_drift_pages_who_is_on_call_and_its_end_is_told(tmp_path: Path, up
         async def send(count: int, shift: float) -> None:
             for _ in range(count):
                 headers = {"Content-Type": "application/json", "X-Request-Id": "r"}
-                async with session.post(f"{service.url}/v2/models/fraud/infer", data=rows(generator, shift), headers=headers) as reply:
+                async with session.post(f"{service.url}/v2/models/fraud/infer", data=drifting_rows(generator, shift), headers=headers) as reply:
                     assert reply.status == 200
 
         await send(20, 0.0)
@@ -163,3 +118,52 @@ async def test_what_follows_from_a_fault_is_not_told_beside_it(tmp_path: Path, h
     }
     assert told == {("UpstreamUnreachable", "fraud", "page"), ("ModelDataDrift", "other", "page"), ("ErrorBudgetBurning", "other", "page")}
     assert silenced <= {("ModelDataDrift", "fraud", "page"), ("ErrorBudgetBurning", "other", "ticket")}
+
+
+async def test_without_prometheus_the_monitor_tells_by_itself_and_hands_over(tmp_path: Path, up, upstream, hook, programs, driftline) -> None:
+    on_call, hook_url = hook
+    manager = free_port()
+    config = tmp_path / "driftline.yaml"
+    config.write_text(SETTINGS.format(upstream=upstream.url, hook=hook_url) + f'  alertmanagers: ["http://127.0.0.1:{manager}"]\n')
+    await programs.alertmanager(manager, routes_file(load(None, {}, routes_needed=False)))
+    service = await up("--config", str(config))
+    generator = np.random.default_rng(1)
+    async with ClientSession() as session:
+        for number in range(40):
+            headers = {"Content-Type": "application/json", "X-Request-Id": "r"}
+            body = drifting_rows(generator, 0.0 if number < 20 else 1.0)
+            async with session.post(f"{service.url}/v2/models/fraud/infer", data=body, headers=headers) as reply:
+                assert reply.status == 200
+        _, told = await on_call.told("ModelDataDrift", "firing", within_seconds=20)
+        assert told["labels"]["team"] == "risk"
+        async with asyncio.timeout(20):
+            while not (known := await known_to(session, manager)):
+                await asyncio.sleep(0.2)
+    assert [(alert["labels"]["alertname"], alert["labels"]["team"], alert["status"]["state"]) for alert in known] == [("ModelDataDrift", "risk", "active")]
+    tested = await asyncio.to_thread(driftline, "alerts", "test", "--config", str(config))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert tested.stdout.splitlines() == [
+        f"alertmanager http://127.0.0.1:{manager}: delivered",
+        "on-call (page): delivered",
+        "chat (page): delivered",
+        "chat (ticket): delivered",
+    ]
+    await on_call.told("DriftlineTest", "resolved")
+
+
+async def known_to(session: ClientSession, manager: int) -> list[dict[str, Any]]:
+    async with session.get(f"http://127.0.0.1:{manager}/api/v2/alerts") as reply:
+        found: list[dict[str, Any]] = await reply.json()
+        return found
+
+
+def test_a_test_says_who_was_not_reached_and_that_nobody_is_told(tmp_path: Path, driftline) -> None:
+    alone = driftline("alerts", "test")
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert "nobody is told" in alone.stderr
+    config = tmp_path / "driftline.yaml"
+    config.write_text('alerts: {receivers: [{name: on-call, webhook: "http://127.0.0.1:9/hook"}, {name: pager, pagerduty: /no/such/file}]}\n')
+    failed = driftline("alerts", "test", "--config", str(config))
+    assert failed.returncode == 1
+    assert "on-call (page): the webhook cannot be reached" in failed.stdout
+    assert "pager (ticket): the secret of pager cannot be read" in failed.stdout
