@@ -17,7 +17,7 @@ def load_baselines(routes: Sequence[RouteSettings]) -> dict[str, Baseline]:
 
 
 class Naming:
-    """The model and version of an exchange: what its route says, else what the request says, else the route's baseline, else the route's name."""
+    """The model and version of an exchange: what its route says, else what the request (and of its version the reply) says, else the route's baseline or name."""
 
     def __init__(self, baselines: Mapping[str, Baseline], identify: Callable[[Exchange], tuple[str, str]]) -> None:
         """`baselines` are by route; `identify` tells what a request says, as `Decoding` does."""
@@ -26,9 +26,9 @@ class Naming:
 
     def __call__(self, exchange: Exchange) -> tuple[str, str]:
         """Return model and version; the version is empty where nothing tells it."""
-        if exchange.model:
+        if exchange.model and exchange.version:
             return exchange.model, exchange.version
         model, version = self._identify(exchange)
-        if model:
-            return model, version or exchange.version
-        return self._models.get(exchange.route, exchange.route), exchange.version
+        if exchange.model or not model:
+            return exchange.model or self._models.get(exchange.route, exchange.route), exchange.version or version
+        return model, version or exchange.version

@@ -58,6 +58,9 @@ FORMATS: Final[tuple[WireFormat, ...]] = (
 )
 """In the order in which they are asked whether a path is theirs."""
 
+_VERSION_IN_REPLY: Final[dict[str, Callable[[bytes, Body], str]]] = {module.NAME: module.version_of for module in (open_inference, triton_generate)}
+_LONGEST_VERSION: Final = 200
+
 _MODEL_FIELDS: Final = ("seldon-model", "x-amzn-sagemaker-target-model", "azureml-model-deployment")
 """Header fields of requests that name the model where the path names a service."""
 
@@ -98,7 +101,7 @@ def recognise(path: str) -> Target | None:
 def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str, str]:
     """Return the model and version that a request names in its header fields, its path or its body; each empty where it does not.
 
-    What a path names depends on its format, which may be `chosen` for the route.
+    What a path names depends on its format, which may be `chosen` for the route. Where a path asks for a model's current version, the reply says which one that was.
     """
     target = _target(exchange) if chosen is None else _as(chosen, exchange.path)
     model, version = (target.model, target.version) if target else ("", "")
@@ -106,6 +109,8 @@ def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str,
         model = next((fields[name] for name in _MODEL_FIELDS if name in fields), model)
     if target is not None and not model and target.wire_format is openai_compatible:
         model = _model_in_body(exchange.request)
+    if not version and target is not None and (version_of := _VERSION_IN_REPLY.get(target.wire_format.NAME)):
+        version = _version_in_reply(exchange, version_of)
     return model, version
 
 
@@ -137,6 +142,16 @@ def _as(chosen: WireFormat, path: str) -> Target:
 
 def _named(known: WireFormat, named: Mapping[str, str | None]) -> Target:
     return Target(known, unquote(named.get("model") or ""), unquote(named.get("version") or ""))
+
+
+def _version_in_reply(exchange: Exchange, version_of: Callable[[bytes, Body], str]) -> str:
+    if exchange.status >= 400 or not exchange.response.content:
+        return ""
+    try:
+        version = version_of(plain_content(exchange.response), exchange.response)
+    except Refused:
+        return ""
+    return version if len(version) <= _LONGEST_VERSION else ""
 
 
 def _model_in_body(body: Body) -> str:

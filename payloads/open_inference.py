@@ -10,10 +10,12 @@ import re
 from types import NoneType
 from typing import Any, Final
 
+import msgspec
+
 from payloads.binary_tensors import Datatype, unpack
 from payloads.json_documents import convert, load
 from payloads.nested_lists import flatten
-from payloads.open_inference_messages import Described, Reply, Request
+from payloads.open_inference_messages import Described, NamedReply, Reply, Request
 from payloads.refusal import Refused, size_of
 from records.exchange import Body
 from records.payload import Decoded, Tensor, Undecodable
@@ -23,6 +25,9 @@ PATH: Final = re.compile(r".*/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version
 
 _NUMBERS: Final = frozenset({int, float, bool, NoneType})
 _TEXTS: Final = frozenset({str, NoneType})
+
+
+_decode_named: Final = msgspec.json.Decoder(NamedReply).decode
 
 
 def decode_request(content: bytes, body: Body, model: str, version: str) -> Decoded:
@@ -37,6 +42,18 @@ def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decode
     document, blobs = _split(content, body)
     reply = convert(document, Reply)
     return Decoded(NAME, _tensors(reply.outputs, blobs), reply.model_name or model, reply.model_version or version)
+
+
+def version_of(content: bytes, body: Body) -> str:
+    """Return the version that a reply names, without reading its tensors; empty where it names none."""
+    if b'"model_version"' not in content:
+        return ""
+    length = body.fields.get("inference-header-content-length", "")
+    document = content[: int(length)] if length.isascii() and length.isdigit() and len(length) <= 10 else content
+    try:
+        return _decode_named(document).model_version or ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
 
 
 def _split(content: bytes, body: Body) -> tuple[Any, bytes]:

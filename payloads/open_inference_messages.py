@@ -39,3 +39,9 @@ class Reply(msgspec.Struct, gc=False):
     outputs: list[Described]
     model_name: str | None = None
     model_version: str | None = None
+
+
+class NamedReply(msgspec.Struct, gc=False):
+    """What of a reply says which model made it; the rest is passed by."""
+
+    model_version: str | None = None

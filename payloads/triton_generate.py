@@ -34,6 +34,14 @@ def decode_reply(content: bytes, body: Body, model: str, version: str) -> Decode
     return _decoded(load_object(content), [], model, version)
 
 
+def version_of(content: bytes, body: Body) -> str:
+    """Return the version that a reply, or the first event of a stream, names; empty where it names none."""
+    if b'"model_version"' not in content:
+        return ""
+    document = next((event.document for event in events(content)), {}) if is_stream(body) else load_object(content)
+    return str(document.get("model_version") or "")
+
+
 def _decode_stream(content: bytes, body: Body, model: str, version: str) -> Decoded:
     outputs: dict[str, Any] = {}
     pieces: list[str] = []

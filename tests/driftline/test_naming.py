@@ -1,5 +1,8 @@
 """Which model an exchange was for."""
 
+import gzip
+
+import msgspec
 import pytest
 
 from config.addresses import Url
@@ -30,6 +33,45 @@ def asked(path, request=b"", fields=None, **named):
 )
 def test_a_model_is_named_by_its_route_else_by_the_request_else_after_the_route(exchange, name):
     assert Naming({}, Decoding(()).identify)(exchange) == name
+
+
+def replied(path, reply, fields=None, coding="", **named):
+    return msgspec.structs.replace(asked(path, **named), response=Body(reply, len(reply), content_encoding=coding, fields=fields or {}))
+
+
+REPLY = b'{"model_name":"m","model_version":"4","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[1]}]}'
+
+
+@pytest.mark.parametrize(
+    ("exchange", "name"),
+    [
+        (replied("/v2/models/m/infer", REPLY, status=200), ("m", "4")),
+        (replied("/v2/models/m/infer", REPLY + b"\x00\xff", {"inference-header-content-length": str(len(REPLY))}, status=200), ("m", "4")),
+        (replied("/v2/models/m/infer", gzip.compress(REPLY), coding="gzip", status=200), ("m", "4")),
+        (replied("/v2/models/m/generate", b'{"model_version":"4","text_output":"a"}', status=200), ("m", "4")),
+        (replied("/v2/models/m/versions/3/infer", REPLY, status=200), ("m", "3")),
+        (replied("/v2/models/m/infer", REPLY, status=200, model="given"), ("given", "4")),
+        (replied("/v2/models/m/infer", REPLY, status=200, model="given", version="9"), ("given", "9")),
+        (replied("/v2/models/m/infer", REPLY, status=500), ("m", "")),
+        (replied("/v2/models/m/infer", REPLY[:60], status=200), ("m", "")),
+        (replied("/v2/models/m/infer", REPLY.replace(b'"4"', b"[4]"), status=200), ("m", "")),
+        (replied("/v2/models/m/infer", REPLY.replace(b'"4"', b'"' + b"4" * 300 + b'"'), status=200), ("m", "")),
+        (replied("/v2/models/m/infer", b'{"outputs":[{"name":"\\"model_version\\":\\"4\\""}]}', status=200), ("m", "")),
+        (replied("/v2/models/m/infer", b'{"outputs":[{"parameters":{"model_version":"4"}}]}', status=200), ("m", "")),
+        (replied("/v2/models/m/infer", b'{"model_version":"\xff"}', status=200), ("m", "")),
+        (replied("/v2/models/m/infer", b'"model_version"' + b"[" * 100_000, status=200), ("m", "")),
+        (replied("/v1/models/m:predict", REPLY, status=200), ("m", "")),
+    ],
+)
+def test_the_reply_names_the_version_that_answered_where_nothing_else_does(exchange, name):
+    assert Naming({}, Decoding(()).identify)(exchange) == name
+
+
+def test_the_first_event_of_a_stream_names_the_version():
+    reply = b'data: {"model_version":"4","text_output":"a"}\n\ndata: {"text_output":"b"}\n\n'
+    exchange = replied("/v2/models/m/generate_stream", reply, status=200)
+    stream = msgspec.structs.replace(exchange, response=msgspec.structs.replace(exchange.response, content_type="text/event-stream"))
+    assert Naming({}, Decoding(()).identify)(stream) == ("m", "4")
 
 
 def test_a_baseline_names_what_the_request_does_not():
