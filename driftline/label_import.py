@@ -98,7 +98,8 @@ def _labelling(settings: Settings) -> Iterator[Labelling]:
         stack.callback(os.close, lock)
         decoding = Decoding(settings.routes)
         naming = Naming(load_baselines(settings.routes), decoding.identify)
-        labelling = Labelling(directory, settings.labels, table, naming, decoding, settings.drift.window_time)
+        shadowed = {route.name for route in settings.routes if route.shadows}
+        labelling = Labelling(directory, settings.labels, table, naming, decoding, settings.drift.window_time, shadowed)
         stack.callback(labelling.close)
         yield labelling
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 from config.settings import LabelSettings
 from driftline.label_keys import feedback_labels
 from labels.comparing import absolute_error, prediction, same
-from labels.journal import Journal, JournalError, Waiting
+from labels.journal import Journal, JournalError, SecondLook, Waiting
 from labels.reading import Record, read_labels, records_of
 from labels.settling import Held, Settlement, held_by, settle
 from payloads.feedback import is_feedback
@@ -44,6 +44,9 @@ _STORED_AT_ONCE: Final = 5_000
 _LOOKED_FOR_AT_ONCE: Final = 1_000
 _FIRST_LOOK_NS: Final = 1_000_000_000
 _LAST_LOOK_NS: Final = 600_000_000_000
+_SHADOWS_NS: Final = 300_000_000_000
+"""Shadows of an exchange answer, and are stored, within this time; after it labels look for them once more."""
+
 _IDLE_SECONDS: Final = 0.2
 _RETRY_SECONDS: Final = 5.0
 
@@ -61,14 +64,19 @@ class Labelling:
         name: Callable[[Exchange], tuple[str, str]],
         decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]],
         prompt_seconds: float,
+        shadowed: Container[str] = (),
     ) -> None:
-        """`name` tells the model and version of an exchange, `decode` what its bodies say; a label within `prompt_seconds` of its exchange is not late."""
+        """`name` tells the model and version of an exchange, `decode` what its bodies say; a label within `prompt_seconds` of its exchange is not late.
+
+        `shadowed` are the routes that have shadows.
+        """
         self.journal: Final = Journal(directory / JOURNAL_NAME, max_received=settings.max_unstored, max_waiting=settings.max_waiting)
         self._settings = settings
         self._table = table
         self._name = name
         self._decode = decode
         self._prompt_ns = int(prompt_seconds * 1e9)
+        self._shadowed = shadowed
         self._error = ""
 
     def accept_body(self, content: bytes, content_type: str, source: str) -> Receipt:
@@ -127,7 +135,8 @@ class Labelling:
     def step(self, now_ns: int) -> bool:
         """Store what was received, and look for exchanges of what was stored; return whether there may be more to do at once."""
         stored = self._store(now_ns)
-        return self._look(now_ns) or stored
+        looked = self._look(now_ns)
+        return self._look_again(now_ns) or looked or stored
 
     def status(self) -> LabelStatus:
         """Return how many labels are on their way."""
@@ -193,11 +202,27 @@ class Labelling:
             found = exchanges.get(each.label.subject._replace(row=0), [])
             if found:
                 look.join(each, found, self._timing(each, found[0]))
+                if found[0].route in self._shadowed and now_ns - found[0].started_at_ns < _SHADOWS_NS:
+                    look.again.append(SecondLook(each.label, frozenset(exchange.arm for exchange in found)))
             else:
                 self._wait_on(each, look, now_ns)
         met, corrected = self._told_apart(look.compared)
         self._table.insert_labelled(look.joined)
-        self.journal.looked(look.finished, look.postponed, look.counts, met, corrected)
+        self.journal.looked(look.finished, look.postponed, look.counts, met, corrected, {now_ns + _SHADOWS_NS: look.again})
+        return len(due) == _LOOKED_FOR_AT_ONCE
+
+    def _look_again(self, now_ns: int) -> bool:
+        """Join labels with the shadows' replies that were stored after them."""
+        due = self.journal.second_looks(now_ns, _LOOKED_FOR_AT_ONCE)
+        if not due:
+            return False
+        exchanges = _by_subject(self._table.exchanges({each.label.subject for each in due.values()}))
+        look = _Look(self._name, self._decode, now_ns)
+        for each in due.values():
+            found = exchanges.get(each.label.subject._replace(row=0), [])
+            look.compare(each.label, [exchange for exchange in found if exchange.role is Role.SHADOW and exchange.arm not in each.arms])
+        self._table.insert_labelled(look.joined)
+        self.journal.looked_twice(due, look.counts)
         return len(due) == _LOOKED_FOR_AT_ONCE
 
     def _told_apart(self, served: Sequence[tuple[Waiting, Compared]]) -> tuple[list[Compared], list[Compared]]:
@@ -238,6 +263,8 @@ class _Look:
     def __init__(self, name: Callable[[Exchange], tuple[str, str]], decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]], now_ns: int) -> None:
         self.compared: list[tuple[Waiting, Compared]] = []
         """What was served as a prediction, for the detector of risk."""
+        self.again: list[SecondLook] = []
+        """Labels whose shadows may answer later."""
         self.finished: list[int] = []
         self.postponed: dict[int, int] = {}
         self.joined: list[Labelled] = []
@@ -251,15 +278,21 @@ class _Look:
         """Put a label beside what these exchanges predicted."""
         self.finished.append(waiting.number)
         self.counts[Metric.LABELS_JOINED.metric_name, self._name(exchanges[0])[0], timing] += 1
-        for exchange in exchanges:
-            joined = self._joined(waiting.label, exchange)
-            self.joined.append(joined)
+        for joined in self.compare(waiting.label, exchanges):
+            if joined.prediction is not None and joined.exchange.role is Role.SERVED:
+                self.compared.append((waiting, self._compared(joined, joined.prediction)))
+
+    def compare(self, label: Label, exchanges: Sequence[Exchange]) -> list[Labelled]:
+        """Put a label beside what these exchanges predicted, and count how that was; return both."""
+        compared = [self._joined(label, exchange) for exchange in exchanges]
+        self.joined += compared
+        for joined in compared:
+            arm = joined.exchange.arm
             if joined.prediction is not None:
-                if exchange.role is Role.SERVED:
-                    self.compared.append((waiting, self._compared(joined, joined.prediction)))
-                self.counts[Metric.LABELLED_ROWS.metric_name, joined.model, exchange.arm] += 1
-                self.counts[Metric.LABELLED_CORRECT.metric_name, joined.model, exchange.arm] += joined.correct
-                self.counts[Metric.LABELLED_ABSOLUTE_ERROR.metric_name, joined.model, exchange.arm] += joined.absolute_error or 0.0
+                self.counts[Metric.LABELLED_ROWS.metric_name, joined.model, arm] += 1
+                self.counts[Metric.LABELLED_CORRECT.metric_name, joined.model, arm] += joined.correct
+                self.counts[Metric.LABELLED_ABSOLUTE_ERROR.metric_name, joined.model, arm] += joined.absolute_error or 0.0
+        return compared
 
     def _compared(self, joined: Labelled, predicted: str) -> Compared:
         label, exchange = joined.label, joined.exchange

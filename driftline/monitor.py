@@ -122,6 +122,7 @@ class Monitor:
         self._spool_lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         spool_keys = keys_of(settings.spool)
         by_model = {baseline.model: baseline for baseline in baselines.values()}
+        shadowed = {route.name for route in settings.routes if route.shadows}
         budget = SharedBudget(settings.drift.budget, settings.drift.window_time)
         self._tracer = _tracer(settings.traces, naming)
         self._watching = Watching(
@@ -131,7 +132,7 @@ class Monitor:
             decoding,
             by_model,
             self._on_result,
-            shadowed={route.name for route in settings.routes if route.shadows},
+            shadowed=shadowed,
             max_lag_bytes=settings.spool.max_size // 2,
             redacted=unwatched(settings.routes),
             keys=spool_keys,
@@ -139,7 +140,7 @@ class Monitor:
             on_exchange=self._tracer,
         )
         self._labels_lock = take_lock(self._data_directory / JOURNAL_LOCK_NAME, f"The journal of labels in {self._data_directory}", "--data-dir")
-        self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time)
+        self._labelling = Labelling(self._data_directory, settings.labels, LabelTable(self._store), naming, decoding, settings.drift.window_time, shadowed)
         results = ResultWriter(self._store)
         self._risk = RiskWatching(self._labelling.journal, settings.drift, settings.labels, by_model, budget, results.write_verdicts, self._on_verdict)
         self._loader = Loader(

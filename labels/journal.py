@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -34,6 +35,8 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS received (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL, looks INTEGER NOT NULL, due_at_ns INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS waiting_due ON waiting (due_at_ns);
+CREATE TABLE IF NOT EXISTS second_looks (number INTEGER PRIMARY KEY AUTOINCREMENT, label BLOB NOT NULL, arms BLOB NOT NULL, due_at_ns INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS second_looks_due ON second_looks (due_at_ns);
 CREATE TABLE IF NOT EXISTS corrections (number INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value REAL NOT NULL);
 """
@@ -56,6 +59,14 @@ class Waiting(NamedTuple):
     """How often the store was asked for its exchange in vain."""
     corrects: bool = False
     """Whether it is noted that a label of its row went to the detector of risk before."""
+
+
+class SecondLook(NamedTuple):
+    """A label that was joined, whose shadows may have answered since."""
+
+    label: Label
+    arms: frozenset[str]
+    """Those that it was joined with."""
 
 
 class Journal:
@@ -113,21 +124,48 @@ class Journal:
             database.executemany("INSERT OR IGNORE INTO corrections VALUES (?)", [(number,) for number in numbers])
 
     def looked(
-        self, finished: Sequence[int], postponed: Mapping[int, int], counts: Counts, met: Sequence[Compared] = (), corrected: Sequence[Compared] = ()
+        self,
+        finished: Sequence[int],
+        postponed: Mapping[int, int],
+        counts: Counts,
+        met: Sequence[Compared] = (),
+        corrected: Sequence[Compared] = (),
+        again: Mapping[int, Sequence[SecondLook]] = MappingProxyType({}),
     ) -> None:
         """These waiting labels are waited for no longer, and those are looked for again when they are due (number to Unix nanoseconds).
 
-        `met` were compared with what was served for the first time, and `corrected` once more.
+        `met` were compared with what was served for the first time, and `corrected` once more; `again` are second looks, by when they are due.
         """
         with self._transaction() as database:
             for table in ("waiting", "corrections"):
                 database.executemany(f"DELETE FROM {table} WHERE number = ?", [(number,) for number in finished])  # noqa: S608 - one of two names
             compared.add(database, met)
             compared.correct(database, corrected)
+            self._look_again(database, again)
             skipped = compared.drop_oldest(database, self._max_waiting) if met else 0
             _add(database, {(Metric.RISK_SKIPPED.metric_name,): skipped} if skipped else {})
             postponements = [(due_at_ns, number) for number, due_at_ns in postponed.items()]
             database.executemany("UPDATE waiting SET looks = looks + 1, due_at_ns = ? WHERE number = ?", postponements)
+            _add(database, counts)
+
+    def _look_again(self, database: sqlite3.Connection, again: Mapping[int, Sequence[SecondLook]]) -> None:
+        rows = [(_encode(each.label), msgspec.json.encode(sorted(each.arms)), due_at_ns) for due_at_ns, looks in again.items() for each in looks]
+        if rows:
+            database.executemany("INSERT INTO second_looks (label, arms, due_at_ns) VALUES (?, ?, ?)", rows)
+            excess = max(0, self._size("second_looks") - self._max_waiting)
+            database.execute("DELETE FROM second_looks WHERE number IN (SELECT number FROM second_looks ORDER BY number LIMIT ?)", (excess,))
+
+    def second_looks(self, now_ns: int, at_most: int) -> dict[int, SecondLook]:
+        """Return the second looks that are due, by number."""
+        with self._reading() as database:
+            query = "SELECT number, label, arms FROM second_looks WHERE due_at_ns <= ? ORDER BY due_at_ns LIMIT ?"
+            rows = database.execute(query, (now_ns, at_most)).fetchall()
+        return {number: SecondLook(_decode(label), frozenset(msgspec.json.decode(arms))) for number, label, arms in rows}
+
+    def looked_twice(self, numbers: Iterable[int], counts: Counts) -> None:
+        """These second looks were made."""
+        with self._transaction() as database:
+            database.executemany("DELETE FROM second_looks WHERE number = ?", [(number,) for number in numbers])
             _add(database, counts)
 
     def open_rows(self) -> dict[str, Open]:
@@ -159,6 +197,7 @@ class Journal:
         """Delete the labels that are meant, and count them as unknown; return how many there were. What was compared of these exchanges goes too."""
         with self._transaction() as database:
             compared.drop(database, exchange_ids)
+            database.executemany("DELETE FROM second_looks WHERE number = ?", self._numbers("second_looks", is_meant))
             meant = {table: self._numbers(table, is_meant) for table in ("received", "waiting")}
             for table, numbers in meant.items():
                 database.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608 - one of two names
@@ -187,11 +226,11 @@ class Journal:
             self._database.close()
 
     def _numbers(self, table: str, is_meant: Callable[[Label], bool]) -> list[tuple[int]]:
-        rows = self._database.execute(f"SELECT number, label FROM {table}")  # noqa: S608 - one of two names
+        rows = self._database.execute(f"SELECT number, label FROM {table}")  # noqa: S608 - one of three names
         return [(number,) for number, label in rows if is_meant(_decode(label))]
 
     def _size(self, table: str) -> int:
-        (size,) = self._database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of two names
+        (size,) = self._database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of three names
         return int(size)
 
     @contextmanager

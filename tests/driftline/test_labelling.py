@@ -66,7 +66,7 @@ class Setting:
         self.start()
 
     def start(self):
-        self.labelling = Labelling(self.directory, self.settings, self.table, lambda exchange: ("m", ""), decode, prompt_seconds=600)
+        self.labelling = Labelling(self.directory, self.settings, self.table, lambda exchange: ("m", ""), decode, prompt_seconds=600, shadowed={"default"})
 
     def restart(self):
         self.labelling.close()
@@ -322,3 +322,52 @@ def test_a_death_after_the_store_has_a_first_label_loses_it_to_no_detector(setti
     setting.restart()
     setting.settle()
     assert handed_on(setting) == [("1", "1")]
+
+
+def test_a_shadow_that_answers_after_the_label_is_joined_some_minutes_later_and_counted_once(setting):
+    served = make_exchange("r-1", 1, started_at_ns=time.time_ns())
+    setting.store_exchanges(served)
+    setting.accept({"request_id": "r-1", "label": 1})
+    setting.settle()
+    setting.store_exchanges(make_exchange("r-1", 0, arm="shadow-1", role=Role.SHADOW, exchange_id=served.exchange_id, started_at_ns=served.started_at_ns))
+    setting.restart()
+    setting.settle(after_ns=HOUR_NS // 60)
+    assert setting.labelled("arm, correct") == [("upstream", True)]
+    for _ in range(2):
+        setting.settle(after_ns=HOUR_NS)
+        assert setting.labelled("arm, correct") == [("shadow-1", False), ("upstream", True)]
+        assert (setting.counted(Metric.LABELLED_ROWS), setting.counted(Metric.LABELS_JOINED)) == (2, 1)
+    assert handed_on(setting) == [("1", "1")]
+
+
+def test_a_shadow_that_answered_before_the_label_is_counted_once(setting):
+    served = make_exchange("r-1", 1, started_at_ns=time.time_ns())
+    setting.store_exchanges(served, make_exchange("r-1", 0, arm="shadow-1", role=Role.SHADOW, exchange_id=served.exchange_id))
+    setting.accept({"request_id": "r-1", "label": 1})
+    setting.settle()
+    setting.settle(after_ns=HOUR_NS)
+    assert setting.counted(Metric.LABELLED_ROWS) == 2
+
+
+def test_a_death_in_a_second_look_counts_nothing_twice(setting, monkeypatch):
+    served = make_exchange("r-1", 1, started_at_ns=time.time_ns())
+    setting.store_exchanges(served)
+    setting.accept({"request_id": "r-1", "label": 1})
+    setting.settle()
+    setting.store_exchanges(make_exchange("r-1", 0, arm="shadow-1", role=Role.SHADOW, exchange_id=served.exchange_id))
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "looked_twice", lambda *_: (_ for _ in ()).throw(JournalError("killed")))
+        with pytest.raises(JournalError):
+            setting.settle(after_ns=HOUR_NS)
+    setting.restart()
+    setting.settle(after_ns=HOUR_NS)
+    assert setting.counted(Metric.LABELLED_ROWS) == 2
+    assert setting.labelled("arm, correct") == [("shadow-1", False), ("upstream", True)]
+
+
+def test_second_looks_at_what_is_forgotten_are_not_made(setting):
+    setting.store_exchanges(make_exchange("r-1", 1, started_at_ns=time.time_ns()))
+    setting.accept({"request_id": "r-1", "label": 1})
+    setting.settle()
+    setting.labelling.forget({"request_id": ["r-1"]})
+    assert setting.labelling.journal.second_looks(2**62, 10) == {}
