@@ -52,5 +52,8 @@ def changed(value: Any, change: Change) -> Any:
     if isinstance(value, dict):
         return {key: changed(each, change) for key, each in value.items()}
     if isinstance(value, list):
-        return [changed(each, change) if isinstance(each, dict | list) else change(each) for each in value]
+        kinds = set(map(type, value))
+        if not kinds.isdisjoint({dict, list}):
+            return [changed(each, change) for each in value]
+        return [masked(value[0])] * len(value) if change is masked and len(kinds) == 1 else [*map(change, value)]
     return change(value)

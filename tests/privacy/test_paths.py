@@ -95,7 +95,44 @@ def test_of_two_rules_for_one_place_the_first_holds_and_an_outer_place_before_an
 
 
 def test_nan_and_infinity_are_let_pass() -> None:
-    assert applied(b'{"a": NaN, "b": [NaN, -Infinity, null]}', ("$.a", dropped)) == b'{"b":[NaN,-Infinity,null]}'
+    assert applied(b'{"a": NaN, "b": [NaN, -Infinity, null]}', ("$.a", dropped)) == b'{"b":[NaN, -Infinity, null]}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "content", "kept"),
+    [
+        ("$.a", b'{"a": NaN, "b": [NaN, -Infinity, Infinity, null], "c": {"a": NaN}}', b'{"a":0.0,"b":[NaN, -Infinity, Infinity, null],"c":{"a": NaN}}'),
+        ("$..a", b'{"a": [NaN, 1], "b": [[NaN, {"a": -Infinity, "b": NaN}]]}', b'{"a":[0.0,0],"b":[[NaN,{"a":0.0,"b":NaN}]]}'),
+        ("$..a[*]", b'{"a": [NaN, 1], "b": NaN}', b'{"a":[0.0,0],"b":NaN}'),
+        ("$.a", b'{"a": "s", "b": "no NaN, [Infinity]", "c": NaN}', b'{"a":"***","b":"no NaN, [Infinity]","c":NaN}'),
+        ("$.NaN", b'{"NaN": "s", "b": NaN}', b'{"NaN":"***","b":NaN}'),
+        ("$.a", b"NaN", b"NaN"),
+    ],
+)
+def test_numbers_that_are_no_json_stay_what_they_are(rule: str, content: bytes, kept: bytes) -> None:
+    assert applied(content, (rule, masked)) == kept
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1NaN}', b'{"a": NaN5}', b'{"a": -NaN}', b'{"a": --Infinity}', b'{"a": NaN.5}', b'{NaN: 1, "a": 1}', b'{"a": NaN NaN}']
+)
+def test_what_only_looks_like_such_a_number_is_no_json(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        applied(content, ("$.a", masked))
+
+
+@pytest.mark.parametrize("depth", [1, 7, 8, 9, 30])
+@pytest.mark.parametrize("name", [b"secret", b"s\\u0065cret"])
+def test_a_name_is_found_at_any_depth_however_it_is_written(depth: int, name: bytes) -> None:
+    content = b'{"other":[1,2],"b":' * depth + b'{"%b":"s","c":[1.50]}' % name + b"}" * depth
+    kept = applied(content, ("$..secret", dropped))
+    assert b"cret" not in kept
+    assert json.loads(kept) == json.loads(content.replace(b'"%b":"s",' % name, b""))
+
+
+def test_what_has_not_the_name_is_written_as_it_was() -> None:
+    content = b'{"a":{"secret":1},"b":[[1.50, {"c": 1e400, "c": 2}]]}'
+    assert applied(content, ("$..secret", dropped)) == content.replace(b'"secret":1', b"")
 
 
 @pytest.mark.parametrize("content", [b"", b" ", b"{", b'{"a": 1}x', b"NaN{", b"\xff", b"[" * 100_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000])
