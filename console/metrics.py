@@ -17,10 +17,11 @@ from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, SUM_NS_SUFFIX, DropReason, Metric, MetricSpec, MetricType
 from records.ports import Views
-from records.status import ModelStatus, StatusReport
+from records.status import ModelStatus, StatusReport, TracedValue
 from records.verdict import OF_BASELINES, DriftState, Problem, Verdict
 
 FEATURES_AT_MOST: Final = 50
@@ -28,6 +29,8 @@ FEATURES_AT_MOST: Final = 50
 
 Samples: TypeAlias = dict[tuple[str, ...], float]
 """Numbers by metric name, then label values in the order of the metric's labels."""
+
+_NO_EXEMPLARS: Final[Mapping[tuple[str, ...], TracedValue]] = {}
 
 _Labelled: TypeAlias = list[tuple[tuple[str, ...], float]]
 
@@ -43,15 +46,15 @@ class MetricsPage:
         """Return the page and its content type, in the format that the Accept header asks for."""
         began = time.perf_counter()
         samples = samples_of(self._views) | {(Metric.SCRAPE_DURATION.metric_name,): self._previous_seconds}
-        page = page_of(samples, accept)
+        page = page_of(samples, accept, self._views.exemplars())
         self._previous_seconds = time.perf_counter() - began
         return page
 
 
-def page_of(samples: Mapping[tuple[str, ...], float], accept: str) -> tuple[bytes, str]:
-    """Return these numbers as a page, and its content type, in the format that the Accept header asks for."""
+def page_of(samples: Mapping[tuple[str, ...], float], accept: str, exemplars: Mapping[tuple[str, ...], TracedValue] = _NO_EXEMPLARS) -> tuple[bytes, str]:
+    """Return these numbers as a page, and its content type, in the format that the Accept header asks for. Only OpenMetrics shows exemplars."""
     encode, content_type = _encoder(accept)
-    return encode(_Families(families(samples))), content_type
+    return encode(_Families(families(samples, exemplars))), content_type
 
 
 def samples_of(views: Views) -> Samples:
@@ -63,7 +66,7 @@ def samples_of(views: Views) -> Samples:
     return samples
 
 
-def families(samples: Mapping[tuple[str, ...], float]) -> Iterator[Family]:
+def families(samples: Mapping[tuple[str, ...], float], exemplars: Mapping[tuple[str, ...], TracedValue] = _NO_EXEMPLARS) -> Iterator[Family]:
     """Return the metrics that have a number, each with all of its numbers."""
     by_name: dict[str, _Labelled] = defaultdict(list)
     for (name, *labels), value in samples.items():
@@ -71,7 +74,7 @@ def families(samples: Mapping[tuple[str, ...], float]) -> Iterator[Family]:
     for metric in Metric:
         spec = metric.value
         if spec.type is MetricType.HISTOGRAM:
-            yield from _histogram(spec, by_name[spec.name + BUCKET_SUFFIX], dict(by_name[spec.name + SUM_NS_SUFFIX]))
+            yield from _histogram(spec, by_name[spec.name + BUCKET_SUFFIX], dict(by_name[spec.name + SUM_NS_SUFFIX]), exemplars)
         elif labelled := by_name[spec.name]:
             yield _plain(spec, labelled)
 
@@ -101,7 +104,9 @@ def _plain(spec: MetricSpec, labelled: _Labelled) -> Family:
     return family
 
 
-def _histogram(spec: MetricSpec, buckets: _Labelled, sums_ns: Mapping[tuple[str, ...], float]) -> Iterator[Family]:
+def _histogram(
+    spec: MetricSpec, buckets: _Labelled, sums_ns: Mapping[tuple[str, ...], float], exemplars: Mapping[tuple[str, ...], TracedValue]
+) -> Iterator[Family]:
     """Return the histogram, if anything was observed; Prometheus's buckets include the smaller ones, the ledgers' do not."""
     observed: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     for (*labels, upper_bound), value in buckets:
@@ -111,8 +116,14 @@ def _histogram(spec: MetricSpec, buckets: _Labelled, sums_ns: Mapping[tuple[str,
     family = HistogramMetricFamily(spec.name, spec.help, labels=spec.labels)
     for key, counts in observed.items():
         cumulative = accumulate(counts.get(upper_bound, 0) for upper_bound in BUCKET_LABELS)
-        family.add_metric(key, list(zip(BUCKET_LABELS, cumulative, strict=True)), sums_ns.get(key, 0) / 1e9)
+        traced = {bound: exemplars.get((spec.name + BUCKET_SUFFIX, *key, bound)) for bound in BUCKET_LABELS}
+        shown = [_bucket(bound, count, traced[bound]) for bound, count in zip(BUCKET_LABELS, cumulative, strict=True)]
+        family.add_metric(key, shown, sums_ns.get(key, 0) / 1e9)
     yield family
+
+
+def _bucket(bound: str, count: float, traced: TracedValue | None) -> tuple[str, float] | tuple[str, float, Exemplar]:
+    return (bound, count, Exemplar({"trace_id": traced.trace_id}, traced.value, traced.at_seconds)) if traced else (bound, count)
 
 
 _Sample: TypeAlias = tuple[Metric, tuple[str, ...], float]

@@ -23,7 +23,7 @@ from records.alert import Alert
 from records.exchange import Exchange
 from records.explanation import Explanation
 from records.metrics import Metric
-from records.status import ConsumerStatus, ModelStatus, RiskStatus, RouteStatus, ShadowStatus, StatusReport
+from records.status import ConsumerStatus, ModelStatus, RiskStatus, RouteStatus, ShadowStatus, StatusReport, TracedValue
 from records.verdict import DriftState, Verdict, VerdictKind
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
@@ -97,6 +97,10 @@ class MonitorViews:
             **(runtime_figures(self._runtime) if self._runtime else {}),
         }
         return self._report(stock), counted
+
+    def exemplars(self) -> Mapping[tuple[str, ...], TracedValue]:
+        """Return durations that exported traces show."""
+        return self._tracer.exemplars.latest if self._tracer else {}
 
     def models(self) -> Sequence[ModelStatus]:
         """Return the watched models."""

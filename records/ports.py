@@ -12,7 +12,7 @@ from records.explanation import Explanation
 from records.forgetting import ForgetReport, ForgetRequest
 from records.outcome import Outcome
 from records.receipt import Receipt
-from records.status import ModelStatus, StatusReport
+from records.status import ModelStatus, StatusReport, TracedValue
 from records.verdict import Verdict, VerdictKind
 
 
@@ -95,6 +95,10 @@ class Views(Protocol):
 
     def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], float]]:
         """Return the status and, of the same moment, what is counted where it happens, in the workers' ledgers and in the monitor: by metric name, then label values."""
+        ...
+
+    def exemplars(self) -> Mapping[tuple[str, ...], TracedValue]:
+        """Return observations that traces show, by the counter of their bucket: metric name, then label values."""
         ...
 
     def models(self) -> Sequence[ModelStatus]:

@@ -220,6 +220,16 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
         return self.evidence / self.threshold if self.threshold else 0.0
 
 
+class TracedValue(msgspec.Struct, frozen=True, kw_only=True):
+    """An observation that a trace shows: an exemplar of OpenMetrics."""
+
+    trace_id: str
+    """32 lower-case hexadecimal digits."""
+    value: float
+    at_seconds: float
+    """Unix time."""
+
+
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """The monitor at one moment."""
 

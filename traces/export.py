@@ -22,6 +22,7 @@ from config.settings import TraceSettings
 from records.exchange import Exchange
 from records.metrics import Metric
 from records.payload import DecodeResult
+from traces.exemplars import Exemplars
 from traces.sampling import Sampling
 from traces.spans import Span, spans_of, trace_id_of
 
@@ -40,6 +41,7 @@ class Tracer:
         self._ids = _GivenIds()
         self._exporter = _Counting(OTLPSpanExporter(endpoint=settings.endpoint.address))
         self._made = 0
+        self.exemplars = Exemplars()
         resource = Resource.create({"service.name": settings.service, "service.version": version})
         self._provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_queue_size=_QUEUE_SPANS))
@@ -47,7 +49,9 @@ class Tracer:
 
     def __call__(self, exchange: Exchange, response: DecodeResult) -> None:
         """Take an exchange and its reply, decoded."""
-        if self._sampling.keeps(exchange, trace_id_of(exchange)):
+        trace_id = trace_id_of(exchange)
+        if self._sampling.keeps(exchange, trace_id):
+            self.exemplars.add(exchange, trace_id)
             for span in spans_of(exchange, response, *self._name(exchange)):
                 self._export(span)
 

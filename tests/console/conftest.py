@@ -18,7 +18,7 @@ from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Lev
 from records.ids import new_exchange_id
 from records.metrics import BUCKET_LABELS, Metric
 from records.receipt import Receipt
-from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, WriterStatus
+from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, TracedValue, WriterStatus
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
 
 NOON_NS = 1_763_640_000_000_000_000  # 2025-11-20T12:00:00Z
@@ -124,6 +124,7 @@ class MemoryViews:
     counted: dict[tuple[str, ...], int] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     stored: list[Exchange] = field(default_factory=list)
+    traced: dict[tuple[str, ...], TracedValue] = field(default_factory=dict)
     failure: Exception | None = None
     explained: Explanation | None = field(default_factory=make_explanation)
     asked: tuple[str, int | None, str | None] | None = None
@@ -136,6 +137,9 @@ class MemoryViews:
 
     def figures(self) -> tuple[StatusReport, Mapping[tuple[str, ...], int]]:
         return self.status(), self.counted
+
+    def exemplars(self) -> Mapping[tuple[str, ...], TracedValue]:
+        return self.traced
 
     def models(self) -> Sequence[ModelStatus]:
         return self.watched

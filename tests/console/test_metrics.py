@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from console.metrics import FEATURES_AT_MOST, MetricsPage
 from records.metrics import DropReason, Metric
+from records.status import TracedValue
 
 
 def scrape(views) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -118,3 +119,14 @@ def test_twenty_models_of_fifty_features_are_a_cheap_scrape(views, make_model, m
         page.render("")
         seconds.append(time.thread_time() - began)
     assert min(seconds) < 0.1
+
+
+def test_a_bucket_shows_a_trace_where_openmetrics_is_asked_for(views):
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    name = f"{Metric.HTTP_REQUEST_DURATION.metric_name}_bucket"
+    views.traced[name, "default", "upstream", "served", "0.025"] = TracedValue(trace_id=trace_id, value=0.02, at_seconds=1_763_640_000.0)
+    page, _ = MetricsPage(views).render("application/openmetrics-text; version=1.0.0")
+    exemplars = {sample.labels["le"]: sample.exemplar for family in parse_openmetrics(page.decode()) for sample in family.samples if sample.exemplar}
+    assert {bound: (exemplar.labels, exemplar.value) for bound, exemplar in exemplars.items()} == {"0.025": ({"trace_id": trace_id}, 0.02)}
+    plain, _ = MetricsPage(views).render("")
+    assert trace_id.encode() not in plain

@@ -10,6 +10,7 @@ from config.units import Share
 from records.exchange import Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 from records.payload import Decoded, Failed, Tensor, Undecodable
+from traces.exemplars import Exemplars
 from traces.sampling import Sampling, failed
 from traces.spans import spans_of, trace_id_of
 
@@ -116,3 +117,14 @@ def test_failures_are_kept_whatever_the_share_unless_they_are_the_clients(change
     assert failed(exchange) is kept
     assert Sampling(TraceSettings(sample=Share(0))).keeps(exchange, trace_id_of(exchange)) is kept
     assert not Sampling(TraceSettings(sample=Share(0), failures=False)).keeps(exchange, trace_id_of(exchange))
+
+
+def test_each_bucket_remembers_the_latest_trace_of_such_a_duration() -> None:
+    exemplars = Exemplars()
+    for total_ns, trace_id in ((4_000_000, 1), (20_000_000, 2), (3_000_000, 3), (60_000_000_000, 4), (-1, 5)):
+        exemplars.add(replace(SERVED, total_ns=total_ns), trace_id)
+    assert {key[1:]: int(traced.trace_id, 16) for key, traced in exemplars.latest.items()} == {
+        ("fraud", "upstream", "served", "0.005"): 3,
+        ("fraud", "upstream", "served", "0.025"): 2,
+        ("fraud", "upstream", "served", "+Inf"): 4,
+    }
