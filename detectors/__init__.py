@@ -21,6 +21,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `evidence`       p-values to e-values to an e-detector
 - `recovery`       evidence that an effect has gone
 - `pairs`          what goes with what among the numbers: sums that merge
+- `duplicates`     rows that equal an earlier one: hashes that merge
 - `correlation`    the largest change of a correlation
 - `derived`        numbers and levels made of what is neither
 - `hashing`        categories with very many levels, by hash
@@ -32,7 +33,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `weighted_chi_squared`
                    the tail of a weighted sum of chi-squared variables
 - `watch`          one question over windows: evidence, and the effect since the change began
-- `feature`        one feature over its windows; `pair_watch` all correlations; `vector_watch` one vector
+- `feature`        one feature over its windows; `pair_watch` all correlations, `duplicate_watch` all duplicates; `vector_watch` one vector
 - `words`          baseline against now, in a few words
 - `quality`        what is wrong with the data, in sentences that say what to do
 - `explanation`    why a verdict is what it is: cells of a picture, since when, where the window gained most

@@ -21,6 +21,7 @@ from detectors.correlation import pair_baseline, pairs_among
 from detectors.cycle import CycleError, Hours, Timed
 from detectors.dependence import Curves
 from detectors.derived import DIMENSION
+from detectors.duplicates import duplicate_baseline
 from detectors.hashing import BUCKET, buckets_of
 from detectors.pairs import paired, scores_of_bins
 from detectors.random_features import FEATURES
@@ -78,6 +79,7 @@ def build_baseline(
         texts=tuple(text for text, _ in texts),
         times=tuple(time for time, _ in times),
         hashed=tuple(hashed),
+        duplicates=duplicate_baseline(features, columns),
     )
     return _identified(made_baseline)
 
@@ -146,7 +148,9 @@ def restricted(baseline: Baseline, is_watched: Callable[[str], bool]) -> Baselin
     if [*map(len, parts)] == [*map(len, (baseline.features, baseline.vectors, baseline.texts, baseline.times, baseline.hashed))]:
         return baseline
     pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
-    return _identified(msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times, hashed=hashed))
+    return _identified(
+        msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times, hashed=hashed, duplicates=None)
+    )
 
 
 def _identified(baseline: Baseline) -> Baseline:

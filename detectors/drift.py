@@ -18,6 +18,7 @@ import numpy as np
 
 from detectors.arrays import Columns, Integers
 from detectors.derived import Derivation
+from detectors.duplicate_watch import DuplicateWatch
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
 from detectors.pair_watch import NAME as CORRELATIONS
@@ -57,6 +58,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     last_closed_at_ns: int = 0
     features: dict[str, FeatureState]
     pairs: WatchState | None = None
+    duplicates: WatchState | None = None
     vectors: dict[str, FeatureState] = {}
 
 
@@ -80,11 +82,13 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + len(baseline.vectors) + 1)
+        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + len(baseline.vectors) + 2)
         self._features = [FeatureWatch(feature, baseline.rows, risk, statistics) for feature in baseline.features]
         self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
         self._vectors = [VectorWatch(vector, risk) for vector in baseline.vectors]
-        self._watches: list[FeatureWatch | VectorWatch | PairWatch] = [*self._features, *self._vectors, *([self._pairs] if self._pairs else [])]
+        self._duplicates = DuplicateWatch(baseline.duplicates, baseline.rows, risk) if baseline.duplicates else None
+        whole = [watch for watch in (self._pairs, self._duplicates) if watch is not None]
+        self._watches: list[FeatureWatch | VectorWatch | PairWatch | DuplicateWatch] = [*self._features, *self._vectors, *whole]
         self._derive = Derivation(baseline)
         self._is_firing = False
         self._rows = WindowAccumulator(baseline)
@@ -143,6 +147,8 @@ class DriftDetector:
             results[vector.name] = vector.update(VectorTally.of(summary.vectors[vector.name]), summary.middle_ns, weight)
         if self._pairs is not None and summary.pairs.sums:
             results[self._pairs.name] = self._pairs.update(pairs, weight)
+        if self._duplicates is not None and summary.duplicates.smallest:
+            results[self._duplicates.name] = self._duplicates.update(summary.duplicates, summary.rows, weight)
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._watches)
         if resolved:
             self._start_again()
@@ -163,6 +169,7 @@ class DriftDetector:
             last_closed_at_ns=self._last_closed_at_ns,
             features={watch.name: watch.snapshot() for watch in self._features},
             pairs=self._pairs.snapshot() if self._pairs else None,
+            duplicates=self._duplicates.snapshot() if self._duplicates else None,
             vectors={watch.name: watch.snapshot() for watch in self._vectors},
         )
 
@@ -181,6 +188,8 @@ class DriftDetector:
             vector.restore(state.vectors.get(vector.name))
         if self._pairs is not None:
             self._pairs.restore(state.pairs)
+        if self._duplicates is not None:
+            self._duplicates.restore(state.duplicates)
 
     def _weight(self, summary: WindowSummary) -> float:
         """Return what the window counts against a budget: 1, or its duration in units of the usual one."""
@@ -216,7 +225,7 @@ class DriftDetector:
                 log_evidence=watch.log_evidence,
                 share=excess[watch.name] / total,
                 effect_above_floor=watch.has_effect,
-                summary=watch.describe(pairs) if isinstance(watch, PairWatch) else self._words(watch, summary),
+                summary=self._words(watch, summary, pairs, results[watch.name]),
             )
             for watch in self._watches
             if watch.name in results
@@ -232,7 +241,13 @@ class DriftDetector:
 
         return explained
 
-    def _words(self, watch: FeatureWatch | VectorWatch, summary: WindowSummary) -> str:
+    def _words(
+        self, watch: FeatureWatch | VectorWatch | PairWatch | DuplicateWatch, summary: WindowSummary, pairs: PairTally, results: dict[str, TestResult]
+    ) -> str:
+        if isinstance(watch, PairWatch):
+            return watch.describe(pairs)
+        if isinstance(watch, DuplicateWatch):
+            return watch.describe(results, summary.rows)
         if isinstance(watch, VectorWatch):
             return watch.describe(VectorTally.of(summary.vectors[watch.name]))
         return describe(watch.baseline, watch.expected(summary.middle_ns), summary.features[watch.name], summary.rows)

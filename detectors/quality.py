@@ -12,6 +12,7 @@ from typing import Final
 
 from detectors.calibration import SMALLEST_ROWS
 from detectors.dependence import Dependence
+from detectors.duplicate_watch import NAME as DUPLICATES
 from detectors.two_proportions import CalibratedRate
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
 from records.verdict import FeatureVerdict, Finding, Problem, TestResult
@@ -46,7 +47,7 @@ def findings(baseline: Baseline, summary: WindowSummary, verdicts: Sequence[Feat
     absent = [feature.name for feature in baseline.features if _is_absent(feature, summary)]
     if absent and len(absent) == len(baseline.features):
         return (_other_schema(baseline, summary),)
-    found = list(_unknown(summary))
+    found = [*_unknown(summary), *_duplicates(summary, results.get(DUPLICATES, {}))]
     for feature in baseline.features:
         if feature.name in absent:
             found.append(_not_sent(feature, summary))
@@ -95,6 +96,17 @@ def _unknown(summary: WindowSummary) -> Iterator[Finding]:
         yield Finding(problem=Problem.UNKNOWN, rows=max(summary.unknown.values()), text=text)
 
 
+def _duplicates(summary: WindowSummary, results: Mapping[str, TestResult]) -> Iterator[Finding]:
+    for result in results.values():
+        if _is_more(result):
+            text = f"{result.statistic:.1%} of the rows equal an earlier row of the window: look for retries, a replay, or a client that is stuck"
+            yield Finding(problem=Problem.DUPLICATES, rows=round(result.statistic * summary.rows), text=text)
+
+
+def _is_more(result: TestResult) -> bool:
+    return result.effect >= CalibratedRate.floor and result.p_value < SMALLEST_P_VALUE and result.statistic > 0
+
+
 def _not_sent(feature: FeatureBaseline, summary: WindowSummary) -> Finding:
     renamed = f"look whether it is called otherwise now ({_names(summary.unknown)})" if summary.unknown else "look whether clients still send it"
     return _finding(feature, Problem.NOT_SENT, summary.rows, f"is in none of {_rows(summary.rows)}, and was in every row of the baseline: {renamed}")
@@ -103,7 +115,7 @@ def _not_sent(feature: FeatureBaseline, summary: WindowSummary) -> Finding:
 def _of_feature(feature: FeatureBaseline, summary: FeatureSummary, rows: int, results: Mapping[str, TestResult]) -> Iterator[Finding]:
     for test, (problem, what, advice) in _RATES.items():
         result = results.get(test)
-        if result is not None and result.effect >= CalibratedRate.floor and result.p_value < SMALLEST_P_VALUE and result.statistic:
+        if result is not None and _is_more(result):
             text = f"{_filled(what, feature, summary)} in {result.statistic:.1%} of the rows: {advice}"
             yield _finding(feature, problem, round(result.statistic * rows), text)
     if (value := _stale_value(feature, summary)) is not None:

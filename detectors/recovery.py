@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
+from detectors.duplicates import DuplicateTallyState
 from detectors.evidence import NO_EVIDENCE, accumulate
 from detectors.pairs import PairTallyState
 from detectors.random_features import VectorTallyState
@@ -28,7 +29,7 @@ class ReturnState(msgspec.Struct, frozen=True, kw_only=True):
 
     log_evidence: float = NO_EVIDENCE
     """ln M of this e-detector."""
-    block: TallyState | PairTallyState | VectorTallyState | None = None
+    block: TallyState | PairTallyState | VectorTallyState | DuplicateTallyState | None = None
     """The rows since the last test."""
 
 

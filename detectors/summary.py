@@ -12,6 +12,7 @@ import numpy as np
 from detectors.arrays import Column, Columns, Floats, are_codes, levels_of, numbers_of, present_rows
 from detectors.binning import LARGEST_VALUE, Binner
 from detectors.derived import sources_of
+from detectors.duplicates import DuplicateCounter, RowHasher, merged
 from detectors.pairs import PairCounter, PairTally
 from detectors.random_features import VectorCounter
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
@@ -31,6 +32,8 @@ class WindowAccumulator:
         self._numbers = _NumericCounts([feature for feature in baseline.features if isinstance(feature, NumericBaseline)], baseline.pairs)
         self._levels = [_LevelCounts(feature) for feature in baseline.features if isinstance(feature, CategoricalBaseline)]
         self._vectors = {vector.name: VectorCounter() for vector in baseline.vectors}
+        self._hash = RowHasher(baseline.features) if baseline.duplicates else None
+        self._duplicates = DuplicateCounter()
         self._known = sources_of(baseline) | {feature.name for feature in baseline.features}
         self._unknown: Counter[str] = Counter()
         self.rows = 0
@@ -44,19 +47,20 @@ class WindowAccumulator:
             levels.clear()
         for vector in self._vectors.values():
             vector.clear()
+        self._duplicates.clear()
         self._unknown.clear()
         self.rows = self.late_rows = 0
 
     def add(self, columns: Columns, first: int, last: int) -> None:
         """Count rows `first` to `last` − 1. A feature without a column is missing in them; vectors come as random features (`derived`)."""
         rows = last - first
-        self._numbers.add(columns, first, rows)
-        for level_counts in self._levels:
-            column = columns.get(level_counts.baseline.name)
-            level_counts.add(np.full(rows, None, dtype=np.object_) if column is None else column[first:last])
+        numbers = self._numbers.add(columns, first, rows)
+        levels = [each.add(columns[each.baseline.name][first:last] if each.baseline.name in columns else np.full(rows, None)) for each in self._levels]
         for name, counter in self._vectors.items():
             if name in columns:
                 counter.add(columns[name][first:last])
+        if self._hash is not None:
+            self._duplicates.add(self._hash(numbers, levels))
         for name in columns.keys() - self._known:
             self._add_unknown(name, columns[name][first:last])
         self.rows += rows
@@ -70,6 +74,7 @@ class WindowAccumulator:
         """Go on with the window that `summary` tells of; this one must be empty."""
         self.rows, self.late_rows, self._unknown = summary.rows, summary.late_rows, Counter(summary.unknown)
         self._numbers.resume(summary)
+        self._duplicates.resume(summary.duplicates)
         for levels in self._levels:
             levels.resume(summary.features[levels.baseline.name])
         for name, counter in self._vectors.items():
@@ -90,6 +95,7 @@ class WindowAccumulator:
             features=features,
             pairs=self._numbers.pairs(),
             vectors={name: counter.summary() for name, counter in self._vectors.items()},
+            duplicates=self._duplicates.summary(),
             unknown=_heaviest(self._unknown),
         )
 
@@ -113,6 +119,7 @@ def merge(first: WindowSummary, second: WindowSummary) -> WindowSummary:
         features={name: _merge_feature(summary, second.features[name]) for name, summary in first.features.items()},
         pairs=_merge_pairs(first.pairs, second.pairs),
         vectors={name: _merge_vector(summary, second.vectors[name]) for name, summary in first.vectors.items()},
+        duplicates=merged(first.duplicates, second.duplicates),
         unknown=_heaviest(Counter(first.unknown) + Counter(second.unknown)),
     )
 
@@ -182,10 +189,11 @@ class _NumericCounts:
         self._minimum = np.full(features, np.inf)
         self._maximum = np.full(features, -np.inf)
 
-    def add(self, columns: Columns, first: int, rows: int) -> None:
-        if not self._baselines or not rows:
-            return
+    def add(self, columns: Columns, first: int, rows: int) -> Floats:
+        """Count rows, and return their values: features × rows."""
         values = np.full((len(self._baselines), rows), np.nan)
+        if not values.size:
+            return values
         for index, baseline in enumerate(self._baselines):
             column = columns.get(baseline.name)
             if column is not None:
@@ -193,6 +201,7 @@ class _NumericCounts:
                 self._type_changes[index] += texts
                 self._missing[index] -= texts
         self._add(values)
+        return values
 
     def _add(self, values: Floats) -> None:
         valid = np.abs(values) <= LARGEST_VALUE  # not so for NaN
@@ -267,7 +276,8 @@ class _LevelCounts:
         self._unseen = 0
         self._new_values: Counter[str] = Counter()
 
-    def add(self, column: Column) -> None:
+    def add(self, column: Column) -> list[str | None]:
+        """Count rows, and return their levels."""
         levels, numbers = levels_of(column, are_codes=self._are_codes)
         self._type_changes += numbers
         self._missing -= numbers
@@ -278,6 +288,7 @@ class _LevelCounts:
                 self._counts[self._position.get(level, -1)] += rows
                 if level not in self._position and level not in self._rare:
                     self._add_new(level, rows)
+        return levels
 
     def _add_new(self, level: str, rows: int) -> None:
         self._unseen += rows

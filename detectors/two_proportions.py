@@ -54,6 +54,10 @@ class CalibratedRate:
         )
         return max(SMALLEST_P_VALUE, near)
 
+    def still_above_p_value(self, events: float, rows: float, floor: float) -> float:
+        """Return the probability of so few events in a window whose rate is higher by `floor` or more."""
+        return max(SMALLEST_P_VALUE, _at_most(events, rows, min(1.0, self.rate + floor)))
+
     def noise_square(self, events: float, rows: float) -> float:
         """Return the expected square of the difference when nothing has changed, both samples' noise in it."""
         pooled = (events + self.rate * self._rows) / (rows + self._rows)

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic
 
 import msgspec
 
+from detectors.duplicates import DuplicateTallyState
 from detectors.evidence import NO_EVIDENCE, accumulate, log_e_value, log_mean
 from detectors.pairs import PairTallyState
 from detectors.random_features import VectorTallyState
@@ -30,7 +31,7 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     log_evidence: dict[str, float]
     """ln M by test; none before the first window."""
     rising: float
-    pool: TallyState | PairTallyState | VectorTallyState | None
+    pool: TallyState | PairTallyState | VectorTallyState | DuplicateTallyState | None
     returns: dict[str, ReturnState]
 
 

@@ -158,6 +158,17 @@ class RiskBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """How alike the losses of neighbouring rows are, as in `NumericBaseline`."""
 
 
+class DuplicateBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows equalled an earlier one (`detectors.duplicates`)."""
+
+    lengths: tuple[int, ...]
+    """Of stretches, in rows; the last one is that of the whole baseline."""
+    shares: tuple[float, ...]
+    """Of the rows of such a stretch that equal an earlier one of it, on average."""
+    noise: float
+    """How many times noisier their number is than a binomial, 1 or more."""
+
+
 FeatureBaseline: TypeAlias = NumericBaseline | CategoricalBaseline
 
 
@@ -185,3 +196,5 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     times: tuple[TimeBaseline, ...] = ()
     hashed: tuple[str, ...] = ()
     """The features with so many levels that they are watched by hash too."""
+    duplicates: DuplicateBaseline | None = None
+    """None where a former version made it, or features were taken out since."""

@@ -61,6 +61,7 @@ class Problem(StrEnum):
     OTHER_TYPE = "other_type"
     OUT_OF_RANGE = "out_of_range"
     UNSEEN = "unseen"  # levels that the baseline never saw
+    DUPLICATES = "duplicates"  # rows that equal an earlier one
     STALE = "stale"  # one value in all rows
     # of a baseline
     NO_BASELINE = "no_baseline"  # no value to compare with

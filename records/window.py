@@ -47,6 +47,13 @@ class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the scores of each two features, a feature with itself among them: (0, 0), (0, 1), …, (1, 1), …"""
 
 
+class DuplicateSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows of a window equal an earlier one (`detectors.duplicates`)."""
+
+    smallest: bytes = b""
+    """The smallest hashes of its rows, in order, each once: 32 bits little-endian."""
+
+
 NO_PAIRS: Final = PairSummary(sums=(), products=())
 """Of a window whose baseline has no pairs."""
 
@@ -79,6 +86,7 @@ class WindowSummary(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, FeatureSummary]
     pairs: PairSummary = NO_PAIRS
     vectors: dict[str, VectorSummary] = {}
+    duplicates: DuplicateSummary = DuplicateSummary()
     unknown: dict[str, int] = {}
     """Rows with a value of a feature that the baseline does not know, by its name; capped."""
 

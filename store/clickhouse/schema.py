@@ -406,6 +406,7 @@ _REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 
 # What is wrong with the data of a window.
 _UNKNOWN_FEATURES = AddColumns("windows", ("unknown Map(String, UInt64) CODEC(ZSTD(1))",))
+_DUPLICATES = AddColumns("windows", ("duplicates Tuple(smallest String) CODEC(NONE)",))
 _QUALITY = AddColumns(
     "verdicts",
     ("quality Array(Tuple(feature LowCardinality(String), problem LowCardinality(String), rows UInt64, text String)) CODEC(ZSTD(1))",),
@@ -448,6 +449,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_TEXTS_AND_TIMES,),
     (*_NAMES, _BATCHES_IN_ONE_FILE),
     (_PAIRS_OF_BASELINES,),
+    (_DUPLICATES,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

@@ -164,7 +164,7 @@ def test_columns_that_the_baseline_does_not_know_are_ignored_and_counted():
     texts = np.array(["a", None] * 20, dtype=object)
     detector.update(traffic(40, 1) | {"extra": np.zeros(40), "never": np.full(40, np.nan), "text": texts}, at(40))
     for number in range(1_500):
-        detector.update(traffic(1, 1) | {f"extra {number}": np.zeros(1)}, at(1))
+        detector.update(traffic(1, number) | {f"extra {number}": np.zeros(1)}, at(1))
     summary, verdict = detector.close()
     assert len(summary.unknown) == 32
     assert (summary.unknown["extra"], summary.unknown["text"], "never" in summary.unknown) == (40, 20, False)

@@ -106,7 +106,7 @@ def test_odd_data_that_clients_send_are_judged_in_words(tmp_path):
     writer.close()
     ledger.close()
     found = {(finding.feature, finding.problem): finding.text for finding in results[0].verdict.quality}
-    assert found.keys() == {("age", "other_type"), ("city", "not_sent"), ("", "unknown")}
+    assert found.keys() == {("age", "other_type"), ("city", "not_sent"), ("", "unknown"), ("", "duplicates")}
     assert "look for a client or a parser that changed" in found["age", "other_type"]
     assert watch.models[0].last_verdict.quality == results[0].verdict.quality
 
