@@ -10,20 +10,19 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from bench.filled_spool import fill_spool
 from bench.processes import CORES, BenchmarkError, exit_on_sigterm
 from bench.report import machine_sentence, markdown_table, write_json
 from bench.traffic import exchanges
-from config.settings import SpoolSettings
 from config.units import Bytes
-from store.spool.ledger import LedgerWriter
+from records.exchange import Exchange
 from store.spool.listing import spool_bytes
-from store.spool.writer import SpoolWriter, create_writer_directory
 
 PROMISED_PER_SECOND: Final = 20_000
 PROMISED_US: Final = 25.0
@@ -85,14 +84,15 @@ def report(figures: Figures) -> str:
 
 def measure(room: Path, size_bytes: int) -> Figures:
     """Fill a spool of this size and drain it."""
-    count = fill(room / "spool", size_bytes)
+    spool = room / "spool"
+    count = fill_spool(spool, _traffic(spool, size_bytes), max_bytes=2 * size_bytes + (1 << 30))
     command = ["taskset", "--cpu-list", str(CORES[-1]), sys.executable, "-m", "bench.drain_loader", str(room)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if found["stored"] != count or found["rows"] != [str(count), str(count)]:
         raise BenchmarkError(f"{count} exchanges were in the spool, and the store has {found['rows']}")
     return Figures(
         exchanges=count,
-        spool_bytes=spool_bytes(room / "spool"),
+        spool_bytes=spool_bytes(spool),
         seconds=found["seconds"],
         cpu_us_per_exchange=found["cpu_ns"] / 1e3 / count,
         memory_before_bytes=found["before_bytes"],
@@ -100,21 +100,12 @@ def measure(room: Path, size_bytes: int) -> Figures:
     )
 
 
-def fill(spool: Path, size_bytes: int) -> int:
-    """Write a spool of at least this size, as a worker does that has ended; return how many exchanges are in it."""
-    directory = create_writer_directory(spool, 0)
-    ledger = LedgerWriter(directory)
-    writer = SpoolWriter(directory, ledger, segment_bytes=SpoolSettings().segment_size, max_bytes=2 * size_bytes + (1 << 30))
+def _traffic(spool: Path, size_bytes: int) -> Iterator[Exchange]:
+    """Yield exchanges until what was made of them in the spool has this size."""
     traffic = list(exchanges(_AT_ONCE))
-    count = 0
-    while not count or spool_bytes(spool) < size_bytes:
-        for exchange in traffic:
-            while not writer.append(exchange):
-                time.sleep(0.001)  # faster than traffic: the next segment is not ready yet
-        count += len(traffic)
-    writer.close()
-    ledger.close()
-    return count
+    yield from traffic
+    while spool_bytes(spool) < size_bytes:
+        yield from traffic
 
 
 def _parse() -> argparse.Namespace:

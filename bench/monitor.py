@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench.filled_spool import fill_spool
 from bench.monitor_process import MERGE_SECONDS, cpu_until_done_ns
 from bench.processes import BenchmarkError, exit_on_sigterm
 from bench.report import machine_sentence, markdown_table, write_json
@@ -36,9 +37,7 @@ from store.clickhouse.columns import StoredExchange
 from store.clickhouse.features import FeatureRows
 from store.clickhouse.inserter import EXCHANGES, Inserter
 from store.clickhouse.results import ResultWriter
-from store.spool.ledger import LedgerWriter
 from store.spool.reader import SpoolReader
-from store.spool.writer import SpoolWriter, create_writer_directory
 
 PROMISED_US = 40.0
 ALL_IN = "all in, the monitor itself"
@@ -110,7 +109,7 @@ def measure_stages(count: int, directory: Path) -> tuple[dict[str, float], float
     """Return CPU µs per exchange by stage with their sum, and the CPU ms that a baseline costs once."""
     stages, once = Stages(), Stages()
     spool = directory / "spool"
-    fill_spool(spool, count)
+    fill_spool(spool, exchanges(count))
     columns, times_ns = _first_rows(_SETTINGS.drift.baseline_rows)
     with once("baseline"):
         detector = _calibrated_detector(columns, times_ns)
@@ -127,21 +126,9 @@ def measure_monitor(count: int, directory: Path) -> float:
     used_ns = {}
     for exchanges_there in (SHORT_SPOOL, count):
         room = directory / f"monitor-{exchanges_there}"
-        fill_spool(room / "spool", exchanges_there)
+        fill_spool(room / "spool", exchanges(exchanges_there))
         used_ns[exchanges_there] = cpu_until_done_ns(room / "spool", exchanges_there, room)
     return (used_ns[count] - used_ns[SHORT_SPOOL]) / 1e3 / (count - SHORT_SPOOL)
-
-
-def fill_spool(spool: Path, count: int) -> None:
-    """Write a spool as a worker does that has ended."""
-    directory = create_writer_directory(spool, 0)
-    ledger = LedgerWriter(directory)
-    writer = SpoolWriter(directory, ledger, segment_bytes=_SETTINGS.spool.segment_size, max_bytes=_SETTINGS.spool.max_size)
-    for exchange in exchanges(count):
-        while not writer.append(exchange):
-            time.sleep(0.001)  # faster than traffic: the next segment is not ready yet
-    writer.close()
-    ledger.close()
 
 
 def _first_rows(count: int) -> tuple[Columns, Integers]:

@@ -29,6 +29,7 @@ from bench import (
     spool,
     stalls,
     tools,
+    width,
 )
 from bench.report import machine_sentence
 
@@ -147,6 +148,13 @@ def _gpu() -> str:
     return f"{_origin(run)} {run['device']}.\n\n{gpu.report(msgspec.convert(run['figures'], list[gpu.Figures]))}"
 
 
+def _width() -> str:
+    if not (_ROOT / "bench" / "results" / "width.json").exists():
+        return "Not measured yet: the command makes this table."
+    run = _run("width")
+    return f"{_origin(run)}\n\n{width.report(msgspec.convert(run['figures'], list[width.Figure]))}"
+
+
 def _origin(run: dict[str, Any]) -> str:
     return f"`{run['command']}` on {machine_sentence(run['machine'])}."
 
@@ -177,6 +185,7 @@ _SECTIONS: Final = {
     "crash_points": _crash_points,
     "tools": _tools,
     "gpu": _gpu,
+    "width": _width,
 }
 
 if __name__ == "__main__":

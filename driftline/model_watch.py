@@ -28,8 +28,8 @@ from records.verdict import DriftState, Verdict
 from records.window import WindowSummary
 from store.clickhouse.features import FeatureRows
 
-_ROWS_AT_ONCE: Final = 1_000
-_VALUES_AT_ONCE: Final = 200_000
+ROWS_AT_ONCE: Final = 1_000
+VALUES_AT_ONCE: Final = 200_000
 _NO_ID: Final = bytes(16)
 """Instead of an id that is none; the store's loader sets the record aside."""
 
@@ -146,7 +146,7 @@ class ModelWatch:
     @property
     def has_enough(self) -> bool:
         """Whether as many rows wait as are cheapest to take together: what a batch costs beside its rows grows with the features, not with the rows."""
-        return len(self.columns) >= _ROWS_AT_ONCE or self.columns.size >= _VALUES_AT_ONCE
+        return len(self.columns) >= ROWS_AT_ONCE or self.columns.size >= VALUES_AT_ONCE
 
     def add(self, exchange: Exchange, request: DecodeResult, response: DecodeResult, version: str) -> None:
         """Collect the rows of an exchange."""

@@ -9,9 +9,11 @@ ROOT = Path(__file__).parents[2]
 MEASURE = """
 import json, pathlib, sys
 from bench import monitor
+from bench.filled_spool import fill_spool
+from bench.traffic import exchanges
 directory = pathlib.Path(sys.argv[1])
 stages, once_ms = monitor.measure_stages(2_000, directory)
-monitor.fill_spool(directory / "monitor" / "spool", 2_000)
+fill_spool(directory / "monitor" / "spool", exchanges(2_000))
 used_ns = monitor.cpu_until_done_ns(directory / "monitor" / "spool", 2_000, directory / "monitor")
 print(json.dumps({"stages": stages, "once_ms": once_ms, "used_ns": used_ns}))
 """

@@ -121,7 +121,7 @@ def append(writer, count):
 def test_rows_wait_for_others_of_their_model_and_are_all_looked_at_before_the_cursors_are_written_down(tmp_path, monkeypatch):
     monkeypatch.setattr(driftline.watching, "_ROWS_WAIT_SECONDS", 3_600.0)
     monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 3_600.0)
-    monkeypatch.setattr(driftline.model_watch, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(driftline.model_watch, "ROWS_AT_ONCE", 5)
     directory = create_writer_directory(tmp_path, 0)
     with closing(LedgerWriter(directory)) as ledger:
         writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
