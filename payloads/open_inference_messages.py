@@ -1,4 +1,4 @@
-"""Open Inference V2's messages as JSON describes them; apart from their reader, which is compiled, and compiled annotations tell msgspec nothing."""
+"""Open Inference V2's messages as JSON describes them; apart from their reader, so that msgspec reads them in one step."""
 
 from __future__ import annotations
 

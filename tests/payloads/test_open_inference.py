@@ -156,3 +156,25 @@ def test_what_the_protocol_does_not_allow_is_refused_with_its_reason(decode_requ
 @pytest.mark.parametrize("document", [b"[]", b"null", b"{}", b'{"inputs": 1}', b'{"inputs": [1]}', b"{", b"\xff", b'{"inputs": []} x'])
 def test_other_documents_are_malformed(decode_request, document):
     assert decode_request(PATH, document).reason is Undecodable.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (b"18446744073709551615", 2**64 - 1),
+        (b"-9223372036854775808", -(2**63)),
+        (b"18446744073709551616", 2.0**64),
+        (b"-9223372036854775809", -(2.0**63)),
+        (b"1" + b"0" * 300, 1e300),
+        (b"true", True),
+    ],
+)
+def test_integers_that_do_not_fit_64_bits_become_floats(decode_request, written, value):
+    decoded = decode_request(PATH, b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [%b]}]}' % written)
+    assert [(type(each), each) for each in decoded.tensors[0].values] == [(type(value), value)]
+
+
+@pytest.mark.parametrize("written", [b"1" + b"0" * 309, b"-1" + b"0" * 4_300, b"1e400", b"01", b'"\\ud800"', b"[" * 2_000 + b"]" * 2_000])
+def test_values_that_no_reader_could_hold_are_malformed(decode_request, written):
+    document = b'{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1], "data": [%b]}]}' % written
+    assert decode_request(PATH, document) == Failed("v2", Undecodable.MALFORMED, "fraud")
