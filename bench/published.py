@@ -25,6 +25,7 @@ from bench import (
     proxy,
     risk,
     runtime,
+    scrape,
     soak,
     spool,
     stalls,
@@ -50,6 +51,11 @@ def _proxy() -> str:
 def _bounds() -> str:
     run = _run("bounds")
     return f"{_origin(run)}\n\n{bounds.report(msgspec.convert(run['figures'], bounds.Figures))}"
+
+
+def _scrape() -> str:
+    run = _run("scrape")
+    return f"{_origin(run)}\n\n{scrape.report(msgspec.convert(run['costs'], list[scrape.Cost]))}"
 
 
 def _soak() -> str:
@@ -169,6 +175,7 @@ _SECTIONS: Final = {
     "runtime": _runtime,
     "neighbours": _neighbours,
     "bounds": _bounds,
+    "scrape": _scrape,
     "soak": _soak,
     "privacy": _privacy,
     "labels": _labels,
