@@ -12,6 +12,7 @@ A number is made of each row alone, by what the baseline says, so that every rep
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Final
 
@@ -41,11 +42,13 @@ _CONFIDENCE: Final = ".confidence"
 
 def made_of(baseline: Baseline) -> frozenset[str]:
     """Return the names of the baseline's features that are made of other columns."""
-    of_vectors = (
-        vector.name + ending for vector in baseline.vectors for ending in (_NORM, _ERROR, DIMENSION, *((_CLASS, _CONFIDENCE) if vector.has_class else ()))
-    )
     of_levels = (name + BUCKET for name in baseline.hashed)
-    return frozenset(chain(of_vectors, of_levels, *map(made_of_text, baseline.texts), *map(made_of_time, baseline.times)))
+    return frozenset(chain(of_levels, *map(made_of_vector, baseline.vectors), *map(made_of_text, baseline.texts), *map(made_of_time, baseline.times)))
+
+
+def made_of_vector(baseline: VectorBaseline) -> Iterable[str]:
+    """Return the names of the features that are made of a vector, or come with it."""
+    return (baseline.name + ending for ending in (_NORM, _ERROR, DIMENSION, *((_CLASS, _CONFIDENCE) if baseline.has_class else ())))
 
 
 def sources_of(baseline: Baseline) -> frozenset[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from detectors.calibration import SMALLEST_ROWS
 from detectors.dependence import Dependence
+from detectors.derived import DIMENSION, made_of, made_of_vector
 from detectors.duplicate_watch import NAME as DUPLICATES
 from detectors.two_proportions import CalibratedRate
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline
@@ -47,8 +48,11 @@ def findings(baseline: Baseline, summary: WindowSummary, verdicts: Sequence[Feat
     absent = [feature.name for feature in baseline.features if _is_absent(feature, summary)]
     if absent and len(absent) == len(baseline.features):
         return (_other_schema(baseline, summary),)
-    found = [*_unknown(summary), *_duplicates(summary, results.get(DUPLICATES, {}))]
+    dimensions = dict(_other_dimensions(baseline, summary))
+    found = [*_unknown(summary), *_duplicates(summary, results.get(DUPLICATES, {})), *dict.fromkeys(dimensions.values())]
     for feature in baseline.features:
+        if feature.name in dimensions:
+            continue
         if feature.name in absent:
             found.append(_not_sent(feature, summary))
         else:
@@ -58,7 +62,8 @@ def findings(baseline: Baseline, summary: WindowSummary, verdicts: Sequence[Feat
 
 def baseline_findings(baseline: Baseline) -> tuple[Finding, ...]:
     """Return which features of a baseline can show less than others, and why."""
-    return tuple(finding for feature in baseline.features for finding in _of_baseline(feature, baseline.rows))
+    made = made_of(baseline)  # which are constant, or missing, where the source is so
+    return tuple(finding for feature in baseline.features if feature.name not in made for finding in _of_baseline(feature, baseline.rows))
 
 
 def _of_baseline(feature: FeatureBaseline, rows: int) -> Iterator[Finding]:
@@ -88,6 +93,19 @@ def _other_schema(baseline: Baseline, summary: WindowSummary) -> Finding:
         f" look whether the baseline is that of {baseline.model}, or make one with: driftline baseline --model {baseline.model} --from-store"
     )
     return Finding(problem=Problem.OTHER_SCHEMA, rows=summary.rows, text=text)
+
+
+def _other_dimensions(baseline: Baseline, summary: WindowSummary) -> Iterator[tuple[str, Finding]]:
+    """Yield what is wrong with vectors of another dimension, by each of the features that it explains."""
+    for vector in baseline.vectors:
+        seen = summary.features.get(vector.name + DIMENSION)
+        if not isinstance(seen, NumericSummary) or seen.minimum is None or seen.minimum == seen.maximum == vector.dimension:
+            continue
+        other = seen.minimum if seen.minimum != vector.dimension else seen.maximum
+        rows = sum(seen.counts) - summary.vectors[vector.name].rows
+        text = f"{vector.name} has {other:.0f} values in a row, and had {vector.dimension}: such rows are not compared; look whether another model makes it; {_NEW_BASELINE}"
+        finding = Finding(feature=vector.name, problem=Problem.OTHER_DIMENSION, rows=rows, text=text)
+        yield from ((name, finding) for name in made_of_vector(vector))
 
 
 def _unknown(summary: WindowSummary) -> Iterator[Finding]:

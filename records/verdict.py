@@ -63,6 +63,7 @@ class Problem(StrEnum):
     UNSEEN = "unseen"  # levels that the baseline never saw
     DUPLICATES = "duplicates"  # rows that equal an earlier one
     STALE = "stale"  # one value in all rows
+    OTHER_DIMENSION = "other_dimension"  # vectors of another number of values
     # of a baseline
     NO_BASELINE = "no_baseline"  # no value to compare with
     CONSTANT = "constant"

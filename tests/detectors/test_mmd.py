@@ -11,11 +11,12 @@ from detectors.cycle import Cycle, Timed
 from detectors.derived import Derivation
 from detectors.drift import DetectorState, DriftDetector
 from detectors.mmd import MmdTest
+from detectors.quality import baseline_findings
 from detectors.random_features import VectorCounter, VectorTally
 from detectors.summary import WindowAccumulator, merge
 from detectors.tally import News
 from detectors.windows import WindowPolicy
-from records.verdict import DriftState
+from records.verdict import DriftState, Problem
 
 WIDTH = 130
 MIX = np.random.default_rng(0).normal(size=(WIDTH, WIDTH)) * np.arange(1, WIDTH + 1)[:, None] ** -0.7
@@ -214,6 +215,9 @@ def test_vectors_that_cannot_be_used_and_another_dimension_are_alerted_and_named
     found = verdicts(detector, other)
     assert found[-1].alert
     assert "e.dimension" in found[-1].carriers
+    assert [(finding.feature, finding.problem, finding.rows) for finding in found[-1].quality] == [("e", Problem.OTHER_DIMENSION, ROWS)]
+    assert "e has 64 values in a row, and had 130" in found[-1].quality[0].text
+    assert not baseline_findings(baseline)
     narrow = {"e": np.zeros((ROWS, 64), dtype=np.float32), "e.dimension": np.full(ROWS, 64.0)}  # a table of another schema
     assert verdicts(DriftDetector(baseline, threshold=200.0, windows=POLICY), narrow)[-1].alert
 
