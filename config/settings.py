@@ -328,7 +328,11 @@ class DriftSettings(Section, frozen=True):
     max_features: Annotated[int, setting("Features watched per model at most; further ones are counted.", unit="features", at_least="1")] = 1_000
     vector_width: Annotated[
         int,
-        setting("A tensor without column names that has so many values per row or more is watched as one vector, a narrower one value by value.", at_least="2"),
+        setting(
+            "A tensor without column names that has so many values per row or more is watched as one vector, a narrower one value by value.",
+            unit="values",
+            at_least="2",
+        ),
     ] = 128
 
 

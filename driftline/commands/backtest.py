@@ -126,8 +126,9 @@ def _notes(arguments: argparse.Namespace, baseline: Baseline, table: Table, back
 
 def _detector(arguments: argparse.Namespace, baseline: Baseline, table: Table) -> DriftDetector:
     """Return the detector that a monitor would have; without times every window counts as one of the usual duration."""
-    if table.times_ns is None and baseline.cycle_seconds:
-        raise TableError(f"the baseline {arguments.baseline} has a cycle, so every row needs its time: name the column of {arguments.table} with --time-column")
+    needs = "a cycle" if baseline.cycle_seconds else "the age of timestamps" if any(time.has_age for time in baseline.times) else ""
+    if table.times_ns is None and needs:
+        raise TableError(f"the baseline {arguments.baseline} has {needs}, so every row needs its time: name the column of {arguments.table} with --time-column")
     if table.times_ns is not None and table.times_ns.max() <= table.times_ns.min():
         raise TableError(f"{arguments.table}: all rows have the same time in {arguments.time_column!r}")
     window_seconds = _DEFAULTS.window_time

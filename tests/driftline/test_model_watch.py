@@ -1,5 +1,6 @@
 """One model under watch."""
 
+import re
 from itertools import pairwise
 
 import msgspec
@@ -10,8 +11,9 @@ from config.settings import DriftSettings
 from config.units import Seconds
 from detectors.baseline import build_baseline
 from driftline.model_watch import ModelName, ModelState, ModelWatch
+from driftline.redacted import watched_part
 from records.exchange import Exchange, Role
-from records.payload import STREAM_TIMES, Decoded, Failed, Tensor, Undecodable
+from records.payload import STREAM_TIMES, TEXT, Decoded, Failed, Tensor, Undecodable
 
 
 def test_the_columns_of_a_matrix_are_called_as_the_baselines_inputs_are_text_too():
@@ -140,3 +142,32 @@ def test_an_accepted_baseline_is_kept_until_another_one_is_given():
     anew = ModelWatch(ModelName("m", ""), SETTINGS, third, on_rows=lambda _: None)
     anew.resume(msgspec.json.decode(written, type=ModelState))
     assert anew.status(0).baseline_id == third.baseline_id
+
+
+def test_embeddings_are_learned_watched_and_kept_out_of_the_store():
+    rng = np.random.default_rng(1)
+    collected, results = [], []
+    watch = ModelWatch(ModelName("m", ""), DriftSettings(baseline_rows=400, window_rows=200), None, on_rows=collected.append)
+    for number in range(1_200):
+        vector = rng.normal(size=150) + (number >= 800)
+        reply = Decoded("openai", [Tensor("embedding", "FP64", (1, 150), vector.tolist())])
+        words = " ".join(rng.choice(["where", "is", "my", "parcel", "now", "please"], 5))
+        request = Decoded("openai", [Tensor("input", TEXT, (1,), [words]), Tensor("input_characters", "INT64", (1,), [len(words)])])
+        watch.columns.add(request, reply, number)
+        if number % 100 == 99:
+            results += watch.step(number)
+    assert all(set(rows.columns) == {"input_characters", "output.embedding.dimension"} for rows in collected)
+    assert [vector.name for vector in watch.state().baseline.vectors] == ["output.embedding"]
+    assert [result.verdict.alert for result in results] == [False, False, True, False]
+    assert "output.embedding" in results[2].verdict.carriers
+    assert results[2].summary.vectors["output.embedding"].rows == 200
+
+
+def test_a_redacted_vector_and_text_are_not_watched():
+    columns = {"face": np.random.default_rng(1).normal(size=(200, 130)).astype(np.float32), "x": np.arange(200.0)}
+    columns["note"] = np.array([f"the {number} words of a note that differ" for number in range(200)], dtype=object)
+    baseline = build_baseline(columns, model="m", source="t", created_at_ns=0)
+    assert {"face.norm", "note.script"} <= {feature.name for feature in baseline.features}
+    watched = watched_part(baseline, re.compile(r"(?:face|note)(?:\..*)?"))
+    assert [feature.name for feature in watched.features] == ["x"]
+    assert (watched.vectors, watched.texts) == ((), ())

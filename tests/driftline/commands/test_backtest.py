@@ -7,6 +7,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from detectors.baseline import build_baseline, save_baseline
+from detectors.tables import read_table
 from driftline.commands import backtest as command
 
 POOL = np.random.default_rng(1).lognormal(size=(400, 3))  # resampled with replacement: values repeat
@@ -208,3 +209,28 @@ def test_a_wrong_question_is_refused_by_the_parser(words, capsys):
         arguments("--baseline", "b.json", "--table", "t.csv", *words)
     assert stopped.value.code == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_vectors_texts_and_timestamps_of_a_table_are_tested_and_ages_need_the_time_of_rows(tmp_path, capsys):
+    def table(rows, seed, moved=0.0):
+        rng = np.random.default_rng(seed)
+        asked = np.datetime64("2026-03-01T00:00:00", "us") + np.arange(rows) * np.timedelta64(1, "s")
+        return {
+            "asked": asked,
+            "made": asked - (rng.exponential(60, rows) * 1e6).astype("timedelta64[us]"),
+            "embedding": pa.array((rng.normal(size=(rows, 140)) + moved).tolist(), pa.list_(pa.float32())),
+            "note": [" ".join(rng.choice(["one", "two", "three", "four", "five", "six"], 6)) for _ in range(rows)],
+        }
+
+    columns = read_table(write(tmp_path / "then.parquet", table(2_000, 1)), time_column="asked")
+    baseline = build_baseline(columns.columns, model="m", source="test", created_at_ns=0, times_ns=columns.times_ns)
+    save_baseline(baseline, tmp_path / "b.json")
+    now = write(tmp_path / "now.parquet", table(2_000, 2, moved=0.5))
+    assert "has the age of timestamps, so every row needs its time" in backtest(capsys, tmp_path / "b.json", now)[2]
+    status, out, notes = backtest(capsys, tmp_path / "b.json", now, "--json", "--time-column", "asked", "--budget", "1 per 1000 windows")
+    result = json.loads(out)
+    assert (status, notes, result["alerts"]) == (0, "", 1)
+    assert "embedding" in result["windows"][-1]["features"]
+    assert not {"made.age_seconds", "note.out_of_vocabulary", "note.length"} & set(result["windows"][-1]["features"])
+    absent = write(tmp_path / "absent.parquet", {"x": np.zeros(600)})
+    assert "has none of the features" in backtest(capsys, tmp_path / "b.json", absent)[2]

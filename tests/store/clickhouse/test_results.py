@@ -11,7 +11,7 @@ from records.alert import Alert, AlertState, Severity
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from records.ports import StoreUnavailableError
 from records.verdict import DriftState, FeatureVerdict, Finding, Problem, TestResult, Verdict, VerdictKind
-from records.window import CategoricalSummary, NumericSummary, WindowSummary
+from records.window import CategoricalSummary, NumericSummary, VectorSummary, WindowSummary
 from store.clickhouse.migrate import NewerStoreError
 from store.clickhouse.queries import StoreQueries
 from store.clickhouse.results import ResultWriter
@@ -50,6 +50,7 @@ def make_window(index=0):
         late_rows=2,
         features={"a": numeric, "b": levels},
         unknown={"c": 3},
+        vectors={"e": VectorSummary(rows=6, sums=(-(2**63), 0, 2**53 + 1))},
     )
 
 
