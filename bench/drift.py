@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
 
+from bench.drift_shifts import Change, all_together, blanked, relabelled, shifted, spread, together
 from bench.drift_traffic import DAILY, KINDS, WINDOW_ROWS, WINDOWS_A_DAY, Traffic, independent, tide
 from bench.report import machine_sentence, markdown_table, write_json
 from detectors.arrays import Columns
@@ -29,7 +29,6 @@ from detectors.windows import WindowPolicy
 from records.baseline import Baseline
 
 BY_ROWS = WindowPolicy(max_rows=WINDOW_ROWS, max_seconds=None)
-Change: TypeAlias = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 BASELINE_ROWS = (500, 5_000, 50_000)
 BASELINE_DAYS = (2, 7)  # of traffic with a daily cycle
 FALSE_ALARM_BUDGET = 100.0  # windows
@@ -52,48 +51,20 @@ FULL = Plan(baselines=4, windows=500, shifts=3)
 QUICK = Plan(baselines=1, windows=200, shifts=2)
 
 
-def _shifted(by: float, features: int = 1) -> Change:
-    return lambda rows: rows | {f"number {index}": rows[f"number {index}"] + by for index in range(features)}
-
-
-def _blanked(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    column = rows["number 0"].copy()
-    column[::50] = np.nan
-    return rows | {"number 0": column}
-
-
-def _relabelled(share: float, level: str) -> Change:
-    def change(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        column = rows["category 0"].copy()
-        column[:: round(1 / share)] = level
-        return rows | {"category 0": column}
-
-    return change
-
-
-def _together(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return rows | {"number 1": 0.3 * rows["number 0"] + np.sqrt(1 - 0.3**2) * rows["number 1"]}
-
-
-def _all_together(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    common = np.random.default_rng(int(abs(rows["number 0"][0]) * 1e9)).normal(size=len(rows["number 0"]))
-    numbers = [name for name in rows if name.startswith("number")]
-    return rows | {name: np.sqrt(0.3) * common + np.sqrt(0.7) * rows[name] for name in numbers}
-
-
+_TOGETHER, _ALL_TOGETHER = together(0.3), all_together(0.3)
 SHIFTS: dict[str, Change] = {
-    "mean +0.05 sd, 1 feature (below the floor)": _shifted(0.05),
-    "mean +0.1 sd, 1 feature (at the floor)": _shifted(0.1),
-    "mean +0.1 sd, 3 features (at the floor)": _shifted(0.1, 3),
-    "mean +0.15 sd, 1 feature": _shifted(0.15),
-    "mean +0.25 sd, 1 feature": _shifted(0.25),
-    "mean +0.25 sd, 2 features": _shifted(0.25, 2),
-    "variance ×1.5, 1 feature": lambda rows: rows | {"number 0": rows["number 0"] * np.sqrt(1.5)},
-    "2% missing, 1 feature": _blanked,
-    "2% of a level never seen": _relabelled(0.02, "new"),
-    "10% of rows to another level": _relabelled(0.1, "level 5"),
-    "correlation 0 → 0.3, 1 pair": _together,
-    "correlation 0 → 0.3, all pairs": _all_together,
+    "mean +0.05 sd, 1 feature (below the floor)": shifted(0.05),
+    "mean +0.1 sd, 1 feature (at the floor)": shifted(0.1),
+    "mean +0.1 sd, 3 features (at the floor)": shifted(0.1, 3),
+    "mean +0.15 sd, 1 feature": shifted(0.15),
+    "mean +0.25 sd, 1 feature": shifted(0.25),
+    "mean +0.25 sd, 2 features": shifted(0.25, 2),
+    "variance ×1.5, 1 feature": spread(1.5),
+    "2% missing, 1 feature": blanked(50),
+    "2% of a level never seen": relabelled(0.02, "new"),
+    "10% of rows to another level": relabelled(0.1, "level 5"),
+    "correlation 0 → 0.3, 1 pair": _TOGETHER,
+    "correlation 0 → 0.3, all pairs": _ALL_TOGETHER,
 }
 
 
@@ -150,7 +121,7 @@ def delays(detectors: Sequence[DriftDetector], change: Change, plan: Plan) -> De
 
 
 def _names_changed(change: Change, rows: dict[str, np.ndarray]) -> set[str]:
-    if change in {_together, _all_together}:
+    if change in {_TOGETHER, _ALL_TOGETHER}:
         return {CORRELATIONS}
     return {name for name, column in change(dict(rows)).items() if not np.array_equal(column, rows[name])}
 

@@ -1,0 +1,162 @@
+"""Drift detection beside that of other libraries, on the same windows: `python -m bench.drift_peers [--install] [--quick] [--only NAME …]`.
+
+Each library runs in a virtual environment of its own (`--venvs`), which `--install` makes from `bench/peers/requirements-*.txt`: their requirements contradict each other, and none of them is one of
+ours. One that is not installed is left out, and the page says so. What is measured, and what equal false alarms are: `bench/peers/measure.py`. Some 30 minutes of CPU in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench.peers.measure import BUDGET, DELAY_LIMIT, RETUNED
+from bench.report import markdown_table, write_json
+
+_ROOT = Path(__file__).parents[1]
+_HERE = ("driftline", "scipy")
+_IN_VENVS = ("alibi", "evidently", "nannyml", "river")
+_SOON = 3  # windows within which a shift should be found
+
+
+class Figures(msgspec.Struct):
+    """What `bench.peers.measure` wrote of one detector."""
+
+    peer: str
+    version: str
+    null_windows: int
+    retuned_rate: float
+    cpu_ms_per_window: float
+    alarms: dict[str, dict[str, float]]
+    delays: dict[str, dict[str, list[int]]]
+
+
+class Run(msgspec.Struct):
+    """All of them."""
+
+    figures: dict[str, list[Figures]]
+    left_out: dict[str, str]
+
+
+def run(names: Sequence[str], venvs: Path, *, install: bool, quick: bool) -> Run:
+    """Measure the detectors of these adapters, one after the other."""
+    found = Run({}, {})
+    for name in names:
+        python = Path(sys.executable) if name in _HERE else venvs / name / "bin" / "python"
+        if install and name in _IN_VENVS:
+            _install(name, venvs / name)
+        try:
+            found.figures[name] = _measured(name, python, quick=quick)
+        except (OSError, subprocess.CalledProcessError) as error:
+            found.left_out[name] = _why(error)
+    return found
+
+
+def _install(name: str, venv: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run(
+        [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--requirement", str(_ROOT / "bench" / "peers" / f"requirements-{name}.txt")],
+        check=False,
+    )
+
+
+def _measured(name: str, python: Path, *, quick: bool) -> list[Figures]:
+    with tempfile.TemporaryDirectory() as directory:
+        out = Path(directory) / "figures.json"
+        command = [str(python), "-W", "ignore", "-m", "bench.peers.measure", f"of_{name}", "--out", str(out), *(["--quick"] if quick else [])]
+        subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(_ROOT)})
+        return msgspec.json.decode(out.read_bytes(), type=list[Figures])
+
+
+def _why(error: OSError | subprocess.CalledProcessError) -> str:
+    if isinstance(error, OSError):
+        return "not installed"
+    return (error.stderr.strip().splitlines() or ["it failed"])[-1]
+
+
+def report(found: Run) -> str:
+    """Return the tables."""
+    figures = [each for of_adapter in found.figures.values() for each in of_adapter]
+    rules = [(each, rule) for each in figures for rule in next(iter(each.alarms.values())) if rule != RETUNED]
+    parts = [
+        markdown_table(["share of windows in alarm, nothing has changed", *(f"{each.peer}: {rule}" for each, rule in rules)], _alarm_rows(rules)),
+        "The same, each retuned to one window in 100 of independent rows:",
+        markdown_table(
+            ["share of windows in alarm, nothing has changed", *(each.peer for each in figures)], _alarm_rows([(each, RETUNED) for each in figures])
+        ),
+    ]
+    return "\n\n".join([*parts, *_delay_parts(figures, rules), *_left_out(found)])
+
+
+def _alarm_rows(columns: Sequence[tuple[Figures, str]]) -> list[list[str]]:
+    return [[kind, *(f"{each.alarms[kind][rule]:.2f}" for each, rule in columns)] for kind in columns[0][0].alarms]
+
+
+def _delay_parts(figures: Sequence[Figures], rules: Sequence[tuple[Figures, str]]) -> list[str]:
+    ours = figures[0]
+    at_equal = [(ours, "alert"), (ours, "evidence"), *((each, RETUNED) for each in figures)]
+    heads = ["change", "Driftline: alert", "Driftline: evidence", *(f"{each.peer}, retuned" for each in figures)]
+    at_defaults = [(each, rule) for each, rule in rules if each is not ours]
+    about = (
+        f"Median delay in windows (1 is the first that has the change in it), at most one false alarm in {BUDGET} windows for each; in brackets the share of runs that were found within {_SOON}"
+        f" windows. A dash: more than half of the runs were not found within {DELAY_LIMIT}."
+    )
+    return [
+        about,
+        markdown_table(heads, _delay_rows(at_equal)),
+        "The same for the others as they are shipped, at whatever false alarms the first table shows:",
+        markdown_table(["change", *(f"{each.peer}: {rule}" for each, rule in at_defaults)], _delay_rows(at_defaults)),
+    ]
+
+
+def _delay_rows(columns: Sequence[tuple[Figures, str]]) -> list[list[str]]:
+    return [[change, *(_cell(each.delays[change][rule]) for each, rule in columns)] for change in columns[0][0].delays]
+
+
+def _cell(delays: Sequence[int]) -> str:
+    middle = median(delays)
+    soon = sum(delay <= _SOON for delay in delays) / len(delays)
+    return f"{middle:g} ({soon:.0%})" if middle <= DELAY_LIMIT else f"– ({soon:.0%})"
+
+
+def _left_out(found: Run) -> list[str]:
+    return [f"Left out: {name} ({why})." for name, why in found.left_out.items()]
+
+
+def _known(path: Path) -> Run:
+    return msgspec.convert(json.loads(path.read_text()), Run) if path.exists() else Run({}, {})
+
+
+def _in_order(figures: Mapping[str, list[Figures]]) -> dict[str, list[Figures]]:
+    return {name: figures[name] for name in (*_HERE, *_IN_VENVS) if name in figures}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--install", action="store_true", help="make the virtual environments first")
+    parser.add_argument(
+        "--venvs", type=Path, default=Path("/tmp/peers"), help="where the virtual environments are, one for each library (default: %(default)s)"
+    )
+    parser.add_argument("--quick", action="store_true", help="few windows: to see that it runs")
+    parser.add_argument("--only", nargs="+", choices=(*_HERE, *_IN_VENVS), help="measure these alone, and keep what the file has of the others")
+    parser.add_argument("--json", type=Path, default=Path("bench/results/drift_peers.json"), help="where to write the figures (default: %(default)s)")
+    arguments = parser.parse_args()
+    found = run(arguments.only or (*_HERE, *_IN_VENVS), arguments.venvs, install=arguments.install, quick=arguments.quick)
+    if arguments.only:
+        known = _known(arguments.json)
+        found = Run(known.figures | found.figures, {name: why for name, why in known.left_out.items() if name not in found.figures} | found.left_out)
+    found.figures = _in_order(found.figures)
+    print(report(found))
+    write_json(arguments.json, msgspec.to_builtins(found))
+
+
+if __name__ == "__main__":
+    main()
