@@ -69,7 +69,7 @@ def adwin() -> _Streams:
 
 
 def page_hinkley() -> _Streams:
-    thresholds = (50.0, 420.0, 480.0)
+    thresholds = (50.0, 440.0)
     return _Streams("river Page–Hinkley", [partial(drift.PageHinkley, threshold=threshold) for threshold in thresholds], default=0)
 
 
