@@ -1,7 +1,7 @@
 """Drift detection beside that of other libraries, on the same windows: `python -m bench.drift_peers [--install] [--quick] [--only NAME …]`.
 
 Each library runs in a virtual environment of its own (`--venvs`), which `--install` makes from `bench/peers/requirements-*.txt`: their requirements contradict each other, and none of them is one of
-ours. One that is not installed is left out, and the page says so. What is measured, and what equal false alarms are: `bench/peers/measure.py`. Some 30 minutes of CPU in all.
+ours. One that is not installed is left out, and the page says so. What is measured, and what equal false alarms are: `bench/peers/measure.py`. Some ten minutes of CPU in all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.report import markdown_table, write_json
 
 _ROOT = Path(__file__).parents[1]
 _HERE = ("driftline", "scipy")
-_IN_VENVS = ("alibi", "evidently", "nannyml", "river")
+IN_VENVS = ("alibi", "evidently", "nannyml", "river")
 _SOON = 3  # windows within which a shift should be found
 
 
@@ -51,7 +51,7 @@ def run(names: Sequence[str], venvs: Path, *, install: bool, quick: bool) -> Run
     found = Run({}, {})
     for name in names:
         python = Path(sys.executable) if name in _HERE else venvs / name / "bin" / "python"
-        if install and name in _IN_VENVS:
+        if install and name in IN_VENVS:
             _install(name, venvs / name)
         try:
             found.figures[name] = _measured(name, python, quick=quick)
@@ -109,12 +109,13 @@ def _delay_parts(figures: Sequence[Figures], rules: Sequence[tuple[Figures, str]
         f"Median delay in windows (1 is the first that has the change in it), at most one false alarm in {BUDGET} windows for each; in brackets the share of runs that were found within {_SOON}"
         f" windows. A dash: more than half of the runs were not found within {DELAY_LIMIT}."
     )
-    return [
-        about,
-        markdown_table(heads, _delay_rows(at_equal)),
-        "The same for the others as they are shipped, at whatever false alarms the first table shows:",
-        markdown_table(["change", *(f"{each.peer}: {rule}" for each, rule in at_defaults)], _delay_rows(at_defaults)),
-    ]
+    parts = [about, markdown_table(heads, _delay_rows(at_equal))]
+    if at_defaults:
+        parts += [
+            "The same for the others as they are shipped, at whatever false alarms the first table shows:",
+            markdown_table(["change", *(f"{each.peer}: {rule}" for each, rule in at_defaults)], _delay_rows(at_defaults)),
+        ]
+    return parts
 
 
 def _delay_rows(columns: Sequence[tuple[Figures, str]]) -> list[list[str]]:
@@ -136,7 +137,7 @@ def _known(path: Path) -> Run:
 
 
 def _in_order(figures: Mapping[str, list[Figures]]) -> dict[str, list[Figures]]:
-    return {name: figures[name] for name in (*_HERE, *_IN_VENVS) if name in figures}
+    return {name: figures[name] for name in (*_HERE, *IN_VENVS) if name in figures}
 
 
 def main() -> None:
@@ -146,10 +147,10 @@ def main() -> None:
         "--venvs", type=Path, default=Path("/tmp/peers"), help="where the virtual environments are, one for each library (default: %(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help="few windows: to see that it runs")
-    parser.add_argument("--only", nargs="+", choices=(*_HERE, *_IN_VENVS), help="measure these alone, and keep what the file has of the others")
+    parser.add_argument("--only", nargs="+", choices=(*_HERE, *IN_VENVS), help="measure these alone, and keep what the file has of the others")
     parser.add_argument("--json", type=Path, default=Path("bench/results/drift_peers.json"), help="where to write the figures (default: %(default)s)")
     arguments = parser.parse_args()
-    found = run(arguments.only or (*_HERE, *_IN_VENVS), arguments.venvs, install=arguments.install, quick=arguments.quick)
+    found = run(arguments.only or (*_HERE, *IN_VENVS), arguments.venvs, install=arguments.install, quick=arguments.quick)
     if arguments.only:
         known = _known(arguments.json)
         found = Run(known.figures | found.figures, {name: why for name, why in known.left_out.items() if name not in found.figures} | found.left_out)

@@ -15,6 +15,8 @@ from bench import (
     crash_points,
     crashes,
     drain,
+    drift_peers,
+    drift_real,
     floor,
     labels,
     layouts,
@@ -35,7 +37,7 @@ from bench import (
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md")]
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift-peers.md")]
 
 
 def page(current: str) -> str:
@@ -140,6 +142,16 @@ def _crash_points() -> str:
     return "\n".join(f"- {msgspec.convert(run['outcomes'], crash_points.Outcomes).sentence}\n  ({_origin(run)})" for run in runs)
 
 
+def _drift_peers() -> str:
+    run = _run("drift_peers")
+    return f"{_origin(run)}\n\n{drift_peers.report(msgspec.convert(run, drift_peers.Run))}"
+
+
+def _drift_real() -> str:
+    run = _run("drift_real")
+    return f"{_origin(run)}\n\n{drift_real.report(msgspec.convert(run, drift_real.Figures))}"
+
+
 def _tools() -> str:
     run = _run("tools")
     return f"{_origin(run)}\n\n{tools.report(msgspec.convert(run['figures'], tools.Figures, strict=False))}"
@@ -190,6 +202,8 @@ _SECTIONS: Final = {
     "capacity": _capacity,
     "drain": _drain,
     "crash_points": _crash_points,
+    "drift_peers": _drift_peers,
+    "drift_real": _drift_real,
     "tools": _tools,
     "gpu": _gpu,
     "width": _width,

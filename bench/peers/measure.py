@@ -64,11 +64,11 @@ class Peer(Protocol):
 class Plan(NamedTuple):
     """How much is run."""
 
-    null_baselines: int = 20
-    null_windows: int = 50
-    kind_baselines: int = 2
-    kind_windows: int = 25
-    shift_baselines: int = 6
+    null_baselines: int = 8
+    null_windows: int = 75
+    kind_baselines: int = 1
+    kind_windows: int = 20
+    shift_baselines: int = 4
     shift_runs: int = 2
 
 
@@ -107,7 +107,7 @@ def _comparable(scores: np.ndarray) -> np.ndarray:
 def measure(peer: Peer, plan: Plan) -> dict[str, object]:
     """Return the figures of one detector, ready for JSON."""
     begin = time.process_time()
-    readings = [reading for seed in range(plan.null_baselines) for reading in _quiet(peer, Traffic(100_000 + seed, independent), plan.null_windows)]
+    readings = [reading for seed in range(plan.null_baselines) for reading in _null(peer, seed, plan)]
     retuned = Retuned(readings)
     spent = time.process_time() - begin
     quiet = {kind: _shares(peer, traffic_of, plan, retuned) for kind, traffic_of in KINDS.items()}
@@ -122,6 +122,10 @@ def measure(peer: Peer, plan: Plan) -> dict[str, object]:
         "alarms": quiet,
         "delays": found,
     }
+
+
+def _null(peer: Peer, seed: int, plan: Plan) -> Iterator[Reading]:
+    return _quiet(peer, Traffic(100_000 + seed, independent), plan.null_windows)
 
 
 def _quiet(peer: Peer, traffic: Traffic, windows: int) -> Iterator[Reading]:

@@ -29,7 +29,7 @@ class BonferroniTests:
         categories = [_chi_squared(self._baseline[name], column) for name, column in rows.items() if column.dtype == object]
         p_values = np.array(numbers + categories)
         scores = {"numbers": -np.log(p_values[: len(numbers)]), "categories": -np.log(p_values[len(numbers) :])}
-        return Reading(scores, {"Bonferroni": bool(p_values.min() < _LEVEL / len(p_values))})
+        return Reading({kind: of for kind, of in scores.items() if len(of)}, {"Bonferroni": bool(p_values.min() < _LEVEL / len(p_values))})
 
 
 def kolmogorov_smirnov(baseline: np.ndarray, column: np.ndarray) -> float:
