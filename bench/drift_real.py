@@ -23,7 +23,7 @@ from scipy import ndimage
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import LogisticRegression
 
-from bench.peers.measure import BUDGET, RETUNED, Reading, Retuned
+from bench.peers.measure import BUDGET, RETUNED, Peer, Reading, Retuned
 from bench.peers.of_driftline import Driftline
 from bench.peers.of_scipy import BonferroniTests
 from bench.report import markdown_table, write_json
@@ -218,40 +218,42 @@ def streams(data: dict[str, Data], splits: int, windows: int) -> list[Found]:
     return [each for name, of in data.items() for each in _stream(name, of, splits, windows)]
 
 
+class _Split(NamedTuple):
+    """Detectors that know a baseline, and what was not in it."""
+
+    peers: dict[str, Peer]
+    pool: Data
+
+
 def _stream(name: str, data: Data, splits: int, windows: int) -> list[Found]:
     rows, window_rows, changes = STREAMS[name]
-    peers = {"Driftline": Driftline(window_rows), "SciPy": BonferroniTests()}
-    readings: dict[str, list[Reading]] = {peer: [] for peer in peers}
-    for seed in range(splits):
-        _feed(peers, readings, *_split(data, rows, 1_000 + seed), window_rows, windows, np.random.default_rng(seed))
+    fitted = [_fitted(data, rows, window_rows, seed) for seed in range(splits)]
+    readings: dict[str, list[Reading]] = {peer: [] for peer in fitted[0].peers}
+    for seed, (peers, pool) in enumerate(fitted):
+        rng = np.random.default_rng(seed)
+        for _ in range(windows):
+            window = _columns(_draw(pool, window_rows, rng).data.values)
+            for peer, of in readings.items():
+                of.append(peers[peer].read(window, np.zeros(window_rows, dtype=np.int64)))
     retuned = {peer: Retuned(of) for peer, of in readings.items()}
     quiet = {f"{peer}: {rule}": share for peer, of in readings.items() for rule, share in _shares(of, retuned[peer]).items()}
     found = []
     for change_name, change in changes.items():
         delays: dict[str, list[int]] = {}
-        for seed in range(splits):
-            baseline, pool = _split(data, rows, seed)
+        for seed, (peers, pool) in enumerate(fitted):
             for peer_name, peer in peers.items():
-                peer.fit(_columns(baseline.values), None)
                 for rule, delay in _delays(peer, change, pool, window_rows, retuned[peer_name], seed).items():
                     delays.setdefault(f"{peer_name}: {rule}", []).append(delay)
         found.append(Found(name, change_name, quiet, delays))
     return found
 
 
-def _feed(
-    peers: dict[str, Driftline | BonferroniTests],
-    readings: dict[str, list[Reading]],
-    baseline: Data,
-    pool: Data,
-    rows: int,
-    windows: int,
-    rng: np.random.Generator,
-) -> None:
-    drawn = [_columns(_draw(pool, rows, rng).data.values) for _ in range(windows)]
-    for name, peer in peers.items():
+def _fitted(data: Data, rows: int, window_rows: int, seed: int) -> _Split:
+    baseline, pool = _split(data, rows, seed)
+    peers: dict[str, Peer] = {"Driftline": Driftline(window_rows), "SciPy": BonferroniTests()}
+    for peer in peers.values():
         peer.fit(_columns(baseline.values), None)
-        readings[name] += [peer.read(window, np.zeros(rows, dtype=np.int64)) for window in drawn]
+    return _Split(peers, pool)
 
 
 def _shares(readings: Sequence[Reading], retuned: Retuned) -> dict[str, float]:
@@ -259,7 +261,8 @@ def _shares(readings: Sequence[Reading], retuned: Retuned) -> dict[str, float]:
     return {**shares, RETUNED: retuned.rate}
 
 
-def _delays(peer: Driftline | BonferroniTests, change: Change, pool: Data, rows: int, retuned: Retuned, seed: int) -> dict[str, int]:
+def _delays(peer: Peer, change: Change, pool: Data, rows: int, retuned: Retuned, seed: int) -> dict[str, int]:
+    peer.restart()
     rng = np.random.default_rng(5_000 + seed)
     found: dict[str, int] = {}
     alarms: dict[str, bool] = {}
@@ -369,7 +372,7 @@ def main() -> None:
         data |= _from_river(arguments.river)
     except (OSError, subprocess.CalledProcessError):
         left_out["Phishing, ImageSegments"] = "river is not installed"
-    splits, windows = (1, 10) if arguments.quick else (10, 100)
+    splits, windows = (1, 10) if arguments.quick else (8, 75)
     figures = Figures(streams(data, splits, windows), image_shifts(data["digits"], splits), left_out)
     print(report(figures))
     write_json(arguments.json, msgspec.to_builtins(figures))
