@@ -143,11 +143,15 @@ def _crash_points() -> str:
 
 
 def _drift_peers() -> str:
+    if not _has_run("drift_peers"):
+        return "Not measured yet: `python -m bench.drift_peers`."
     run = _run("drift_peers")
     return f"{_origin(run)}\n\n{drift_peers.report(msgspec.convert(run, drift_peers.Run))}"
 
 
 def _drift_real() -> str:
+    if not _has_run("drift_real"):
+        return "Not measured yet: `python -m bench.drift_real`."
     run = _run("drift_real")
     return f"{_origin(run)}\n\n{drift_real.report(msgspec.convert(run, drift_real.Figures))}"
 
@@ -158,7 +162,7 @@ def _tools() -> str:
 
 
 def _gpu() -> str:
-    if not (_ROOT / "bench" / "results" / "gpu.json").exists():
+    if not _has_run("gpu"):
         return "Not measured: no machine with a CUDA device was at hand. What runs only there (the CUDA provider, its fusions, FP16 on it) has not been run."
     from bench import gpu  # noqa: PLC0415 - pages without these figures are made without it
 
@@ -177,8 +181,16 @@ def _origin(run: dict[str, Any]) -> str:
     return f"`{run['command']}` on {machine_sentence(run['machine'])}."
 
 
+def _has_run(name: str) -> bool:
+    return _results(name).exists()
+
+
 def _run(name: str) -> Any:
-    return json.loads((_ROOT / "bench" / "results" / f"{name}.json").read_text())
+    return json.loads(_results(name).read_text())
+
+
+def _results(name: str) -> Path:
+    return _ROOT / "bench" / "results" / f"{name}.json"
 
 
 _SECTION: Final = re.compile(r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?<!-- end -->", re.DOTALL)
