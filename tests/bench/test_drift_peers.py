@@ -100,6 +100,7 @@ np.testing.assert_allclose(scores, [metric["value"] for metric in metrics[1:]])
 """
 
 
+@pytest.mark.timeout(600)
 def test_evidentlys_tests_alone_give_the_scores_of_its_preset():
     python = Path("/tmp/peers/evidently/bin/python")
     if not python.exists():
