@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from detectors.derived import made_of
 from detectors.explanation import Shown, explain
 from driftline.model_watch import WindowResult
 from driftline.watching import Watching
@@ -62,7 +63,7 @@ class Explaining:
         return [known[index] for index in sorted(known, reverse=True)]
 
     def _with_examples(self, feature: FeatureExplanation, baseline: Baseline, summary: WindowSummary) -> FeatureExplanation:
-        if feature.gain is None:
+        if feature.gain is None or feature.feature in made_of(baseline):  # what is made of a column is not stored beside it
             return feature
         is_numeric = any(isinstance(each, NumericBaseline) for each in baseline.features if each.name == feature.feature)
         ids = self._queries.exchanges_at(summary, feature.feature, feature.gain.place, is_numeric=is_numeric, limit=EXAMPLES_AT_MOST)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from records.baseline import Baseline, FeatureBaseline, PairBaseline
+from records.baseline import Baseline, FeatureBaseline, PairBaseline, TextBaseline, TimeBaseline, VectorBaseline
 from records.explanation import Level, Missing, Numbers, Place, Quality, UnseenLevels
 from records.verdict import Verdict
 from records.window import WindowSummary
@@ -76,16 +76,16 @@ class ExplanationQueries:
         return [Shown(window_index, opened_at_ns, count, frozenset(features)) for window_index, opened_at_ns, count, features in rows]
 
     def baseline(self, model: str, baseline_id: str) -> Baseline | None:
-        """Return a baseline by its id, with its numbers, levels and pairs; what vectors, texts and times are made of is not in it."""
+        """Return a baseline by its id, with all that its features are made of."""
         statement = (
-            "SELECT version, source, rows, toUnixTimestamp64Nano(created_at), format, features, pairs FROM baselines FINAL "
+            "SELECT version, source, rows, toUnixTimestamp64Nano(created_at), format, features, pairs, vectors, texts, times, hashed FROM baselines FINAL "
             "WHERE model = {model:String} AND baseline_id = {baseline_id:String} ORDER BY created_at DESC LIMIT 1"
         )
         with self._connection() as client:
             found = client.query(statement, {"model": model, "baseline_id": baseline_id}).result_rows
         if not found:
             return None
-        version, source, rows, created_at_ns, number, features, pairs = found[0]
+        version, source, rows, created_at_ns, number, features, pairs, vectors, texts, times, hashed = found[0]
         return Baseline(
             format=number,
             baseline_id=baseline_id,
@@ -96,6 +96,10 @@ class ExplanationQueries:
             created_at_ns=created_at_ns,
             features=msgspec.json.decode(features, type=tuple[FeatureBaseline, ...]),
             pairs=msgspec.json.decode(pairs or "null", type=PairBaseline | None),
+            vectors=msgspec.json.decode(vectors or "[]", type=tuple[VectorBaseline, ...]),
+            texts=msgspec.json.decode(texts or "[]", type=tuple[TextBaseline, ...]),
+            times=msgspec.json.decode(times or "[]", type=tuple[TimeBaseline, ...]),
+            hashed=tuple(hashed),
         )
 
     def exchanges_at(self, summary: WindowSummary, feature: str, place: Place, *, is_numeric: bool, limit: int) -> tuple[str, ...]:

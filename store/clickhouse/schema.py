@@ -432,6 +432,9 @@ _BATCHES_IN_ONE_FILE = AlterStorage("exchanges", ("MODIFY SETTING min_bytes_for_
 # What goes with what in a baseline, as JSON.
 _PAIRS_OF_BASELINES = AddColumns("baselines", ("pairs String CODEC(ZSTD(1))",))
 
+# Which levels of a baseline are watched by hash too.
+_HASHED = AddColumns("baselines", ("hashed Array(String) CODEC(ZSTD(1))",))
+
 MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_EXCHANGES, _OUTCOMES, _DEAD_LETTERS, _WINDOWS, _VERDICTS, _ALERTS, _BASELINES),
     (_CHUNK_TIMES,),
@@ -450,6 +453,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (*_NAMES, _BATCHES_IN_ONE_FILE),
     (_PAIRS_OF_BASELINES,),
     (_DUPLICATES,),
+    (_HASHED,),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

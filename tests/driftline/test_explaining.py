@@ -108,6 +108,27 @@ def test_what_is_not_known_is_not_explained(site, drifted):
     assert explain("churn", None, None) is None
 
 
+def test_what_is_made_of_a_column_has_no_examples_for_it_is_not_stored(site):
+    watching, writer, explain = site
+    rng = np.random.default_rng(1)
+    many = np.array([f"level {number}" for number in range(300)], dtype=object)
+    baseline = build_baseline(
+        {"age": rng.normal(size=3_000), "code": many[rng.integers(300, size=3_000)]}, model="fraud", version="3", source="t.csv", created_at_ns=STARTED_AT_NS
+    )
+    assert baseline.hashed == ("code",)
+    detector = DriftDetector(baseline, threshold=5.0, windows=WindowPolicy(max_rows=ROWS, max_seconds=None))
+    rows = {"age": 3 + np.arange(float(ROWS)), "code": np.full(ROWS, "level 200", dtype=object)}
+    ids = [bytes(14) + number.to_bytes(2) for number in range(1, ROWS + 1)]
+    times = STARTED_AT_NS + np.arange(ROWS, dtype=np.int64)
+    writer.write_baseline(baseline)
+    writer.write_features([FeatureRows("fraud", ["3"] * ROWS, ids, [0] * ROWS, times, rows)])
+    watching._unstored = [WindowResult(*each) for each in detector.update(rows, times)]
+    gains = {each.feature: each.gain for each in explain("fraud", None, None).features}
+    assert gains["code.bucket"].now > 0.9
+    assert gains["code.bucket"].exchange_ids == ()
+    assert len(gains["age"].exchange_ids) == EXAMPLES_AT_MOST
+
+
 def quality(rows, ratio, error=None):
     return Quality(rows=rows, correct_ratio=ratio, mean_absolute_error=error)
 

@@ -99,7 +99,9 @@ def test_a_baseline_comes_back_by_its_id(queries, store):
         NumericBaseline(name="a", edges=(0.1, 0.2), counts=(1, 2, 3), centres=(0.0, 0.15, 0.3)),
         CategoricalBaseline(name="b", levels=("x",), counts=(1, 0)),
     )
-    baseline = Baseline(baseline_id="b1", model="fraud", version="3", source="traffic", rows=6, created_at_ns=STARTED_AT_NS + 7, features=features, pairs=PAIRS)
+    baseline = Baseline(
+        baseline_id="b1", model="fraud", version="3", source="traffic", rows=6, created_at_ns=STARTED_AT_NS + 7, features=features, pairs=PAIRS, hashed=("b",)
+    )
     ResultWriter(store).write_baseline(baseline)
     assert queries.baseline("fraud", "b1") == baseline
     assert queries.baseline("fraud", "b9") is None
