@@ -42,6 +42,8 @@ generate: setup ## files that are made from code and committed
 	$(BIN)/python -m driftline.metrics_reference > docs/metrics.md
 	$(BIN)/python -m bench.published
 	$(BIN)/python -m grafana.generate
+	$(BIN)/driftline alerts rules --config deploy/compose/driftline.yaml > deploy/compose/driftline.rules.yaml
+	$(BIN)/driftline alerts routes --config deploy/compose/driftline.yaml > deploy/compose/alertmanager.yaml
 
 bench-proxy: setup ## beside nginx and aiohttp, in one run (needs nginx and wrk)
 	$(BIN)/python -m bench.proxy $(ARGS)

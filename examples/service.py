@@ -6,6 +6,8 @@ curl http://127.0.0.1:8080/v2/models/iris/infer --json \
   '{"inputs": [{"name": "petals", "shape": [1, 2], "datatype": "FP32", "data": [4.7, 1.4]}]}'
 """
 
+import argparse
+
 import numpy as np
 from aiohttp import web
 from sklearn.datasets import load_iris
@@ -33,6 +35,8 @@ def tensor(name: str, values: np.ndarray) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     service = web.Application()
     service.router.add_post("/v2/models/iris/infer", infer)
-    web.run_app(service, host="127.0.0.1", port=9000)
+    web.run_app(service, host=parser.parse_args().host, port=9000)
