@@ -28,6 +28,7 @@ _CONVERTED: Final = {"sklearn": "pickled_model", "xgboost": "data", "lightgbm": 
 _SUFFIXES: Final = {".lgb": ".txt", ".xgb": ".ubj"}
 """What MLflow calls files that their libraries call otherwise."""
 
+_URI_VARIABLES: Final = ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI")
 _DEFAULTS: Final = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_DISABLE_TELEMETRY": "true"}
 """MLflow's own would wait for minutes for a registry that is down, and tell its makers what is used."""
 
@@ -60,13 +61,15 @@ class Registry:
     """A registry, by its URI; without one, as MLflow's environment says (`MLFLOW_REGISTRY_URI`, `MLFLOW_TRACKING_URI`)."""
 
     def __init__(self, uri: str = "") -> None:
-        """Raises `ToolError` where MLflow is not installed."""
+        """Raises `ToolError` where MLflow is not installed, or nothing says which registry."""
         for name, value in _DEFAULTS.items():
             os.environ.setdefault(name, value)
         try:
             self._mlflow: Any = import_module("mlflow")
         except ModuleNotFoundError as error:
             raise ToolError(f"a registry needs the package {error.name}; install it with: pip install 'driftline[mlflow]'") from None
+        if not uri and not any(os.environ.get(name) for name in _URI_VARIABLES):  # MLflow would make an empty one in this directory
+            raise ToolError(f"expected the URI of a registry: --registry, or one of {' and '.join(_URI_VARIABLES)} in the environment")
         if uri:  # for the whole process: what downloads asks no client
             self._mlflow.set_tracking_uri(uri)
             self._mlflow.set_registry_uri(uri)

@@ -137,6 +137,15 @@ def test_a_file_outside_the_version_is_not_taken(registered: Registered, tmp_pat
     assert "which is not there" in capsys.readouterr().err
 
 
+def test_without_a_registry_none_is_made(tool, tmp_path: Path, capsys, monkeypatch) -> None:
+    for name in ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert tool("pull", "models:/fraud/1", "--models", tmp_path / "models") == 2
+    assert "expected the URI of a registry: --registry, or one of MLFLOW_REGISTRY_URI and MLFLOW_TRACKING_URI" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_the_package_it_is_said_what_to_install(tool, tmp_path: Path, capsys, monkeypatch) -> None:
     def missing(name: str):
         raise ModuleNotFoundError(name=name)
