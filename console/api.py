@@ -11,10 +11,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from aiohttp import web
 
+from config.units import QuantityError, Seconds
 from console.accepting import AcceptDesk
 from console.audit import audited
 from console.bodies import BodyDesk
-from console.documents import alert_document, exchange_document, model_document, model_summary, status_document, verdict_document
+from console.documents import alert_document, changes_document, exchange_document, model_document, model_summary, status_document, verdict_document
 from console.explaining import ExplainDesk
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
@@ -25,6 +26,8 @@ from records.verdict import VerdictKind
 
 WINDOWS_BY_DEFAULT: Final = 20
 WINDOWS_AT_MOST: Final = 500
+_SHORTEST_PERIOD: Final = Seconds(60)
+_LONGEST_PERIOD: Final = Seconds(31 * 86_400)
 
 _Handler: TypeAlias = Callable[["_Api", web.Request], Awaitable[web.Response]]
 
@@ -115,6 +118,15 @@ class _Api:
             await self._known_model(name)
         return json_reply({"model": name, "windows": [verdict_document(verdict) for verdict in verdicts]})
 
+    async def changes(self, request: web.Request) -> web.Response:
+        name, period = request.match_info["model"], _period(request)
+        await self._known_model(name)
+        try:
+            found = await self._store.ask(self._views.changes, name, period)
+        except ValueError as error:
+            raise ApiError(404, f"{error}.") from error
+        return json_reply(changes_document(found))
+
     async def explanation(self, request: web.Request) -> web.Response:
         return await self._explaining.document(request)
 
@@ -151,6 +163,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", _Api.models),
     Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
     Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"kind", "limit"})),
+    Endpoint("/api/v1/models/{model}/changes", "What changed since yesterday: its last period against the one before.", _Api.changes, frozenset({"period"})),
     Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", _Api.accept, method="POST"),
     Endpoint(
         "/api/v1/models/{model}/windows/{window}/explanation",
@@ -184,6 +197,17 @@ def _kind(request: web.Request) -> VerdictKind:
         return VerdictKind(text)
     except ValueError:
         raise ApiError(400, f"kind: expected {' or '.join(VerdictKind)}, found {text!r}.") from None
+
+
+def _period(request: web.Request) -> Seconds:
+    text = request.query.get("period", "24h")
+    try:
+        period = Seconds.parse(text)
+    except QuantityError as error:
+        raise ApiError(400, f"period: {error}.") from None
+    if not _SHORTEST_PERIOD <= period <= _LONGEST_PERIOD:
+        raise ApiError(400, f"period: expected from {_SHORTEST_PERIOD} to {_LONGEST_PERIOD}, found {text!r}; for example ?period=24h.")
+    return period
 
 
 def _limit(request: web.Request) -> int:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from records.alert import Alert
+from records.changes import Changes
 from records.exchange import Body, Exchange
 from records.explanation import Explanation
 from records.ids import format_uuid
@@ -69,6 +70,11 @@ def verdict_document(verdict: Verdict) -> Document:
 def explanation_document(explanation: Explanation) -> Document:
     """Return why a verdict is what it is, by numbers."""
     return _document(explanation)
+
+
+def changes_document(changes: Changes) -> Document:
+    """Return what changed from one period to the next."""
+    return _document(changes)
 
 
 def alert_document(alert: Alert) -> Document:

@@ -36,6 +36,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `feature`        one feature over its windows; `pair_watch` all correlations, `duplicate_watch` all duplicates; `vector_watch` one vector
 - `words`          baseline against now, in a few words
 - `quality`        what is wrong with the data, in sentences that say what to do
+- `rolling`        one period against the one before: a report
 - `explanation`    why a verdict is what it is: cells of a picture, since when, where the window gained most
 - `budget`         "1 per 30 days" to the evidence that an alert needs
 - `drift`          all of it for one model: `update` with rows, or `test` a merged summary; a verdict per window

@@ -31,6 +31,7 @@
 - `redacted`           which features are not watched, because they are redacted
 - `archive`            what was made of the traffic goes to the store
 - `accepting`          a model's traffic becomes its baseline, by somebody's decision
+- `since`              a model's latest period against the one before
 - `forgetting`         what is asked to be forgotten goes, and once more when all that was on its way has arrived
 - `forget_request`     such a request, from a command
 - `certificate_expiry` when the certificates that the settings name end

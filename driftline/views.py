@@ -18,8 +18,10 @@ from driftline.explaining import Explaining
 from driftline.labelling import Labelling
 from driftline.risk_watching import RiskWatching
 from driftline.runtime_figures import runtime_figures
+from driftline.since import Since
 from driftline.watching import Watching
 from records.alert import Alert
+from records.changes import Changes
 from records.exchange import Exchange
 from records.explanation import Explanation
 from records.metrics import Metric
@@ -65,6 +67,7 @@ class MonitorViews:
         self._desk = desk
         self._tracer = tracer
         self._queries = queries
+        self._since = Since(watching, queries)
         self._explain = explain
         self._running = running
         self._runtime = settings.runtime.admin
@@ -119,6 +122,10 @@ class MonitorViews:
     def explanation(self, model: str, index: int | None, baseline_id: str | None) -> Explanation | None:
         """Return why the verdict on a window is what it is."""
         return self._explain(model, index, baseline_id)
+
+    def changes(self, model: str, period_seconds: float) -> Changes:
+        """Return what changed from a model's last period but one to its last one."""
+        return self._since(model, period_seconds, time.time_ns())
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         """Return the stored exchanges with this exchange id or request id."""

@@ -16,6 +16,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `audit`      who read or changed what
 - `forgetting` what is to be deleted, and what was
 - `acceptance` which traffic is accepted as a baseline, and what was made of it
+- `changes`    one period of traffic against the one before
 - `metrics`    every metric name, its labels, its unit and its help text, once
 - `ids`        identifiers that sort by time
 - `times`      times as text

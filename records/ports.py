@@ -7,6 +7,7 @@ from typing import Protocol
 
 from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert
+from records.changes import Changes
 from records.exchange import Exchange
 from records.explanation import Explanation
 from records.forgetting import ForgetReport, ForgetRequest
@@ -118,6 +119,10 @@ class Views(Protocol):
 
         Of several windows with one index, of different baselines, the latest. Raises `StoreUnavailableError`.
         """
+        ...
+
+    def changes(self, model: str, period_seconds: float) -> Changes:
+        """Return what changed from a model's last period but one to its last one. Raises ValueError where there is nothing to compare, `StoreUnavailableError`."""
         ...
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:

@@ -53,16 +53,21 @@ class StoreQueries:
         """Return the summaries of a model's latest windows, newest first."""
         return self._latest("windows", WindowSummary, model, limit)
 
+    def windows_between(self, model: str, baseline_id: str, since_ns: int, until_ns: int, limit: int) -> list[WindowSummary]:
+        """Return the latest windows of a model against a baseline that closed in [since, until), newest first."""
+        closed = f"closed_at >= fromUnixTimestamp64Nano({since_ns:d}) AND closed_at < fromUnixTimestamp64Nano({until_ns:d})"
+        return self._latest("windows", WindowSummary, model, limit, f"baseline_id = {{baseline_id:String}} AND {closed}", baseline_id=baseline_id)
+
     def _exchanges_where(self, condition: str, identifier: str) -> list[Exchange]:
         statement = f"SELECT {EXCHANGE_COLUMNS} FROM exchanges WHERE {condition} ORDER BY role, started_at, arm LIMIT {_MOST_BY_ID}"  # noqa: S608 - conditions are ours
         with self._connection() as client:
             rows = client.query(statement, {"identifier": identifier}, column_formats=BODIES_AS_BYTES).result_rows
         return [exchange_of(row) for row in rows]
 
-    def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int, condition: str = "1") -> list[_ResultT]:
+    def _latest(self, table: str, kind: type[_ResultT], model: str, limit: int, condition: str = "1", **named: str) -> list[_ResultT]:
         statement = f"SELECT {selected(kind)} FROM {table} FINAL WHERE model = {{model:String}} AND {condition} ORDER BY closed_at DESC, window_index DESC LIMIT {limit:d}"  # noqa: S608
         with self._connection() as client:
-            lines = client.raw_query(statement, {"model": model}, {"output_format_json_quote_denormals": 1}, "JSONEachRow")
+            lines = client.raw_query(statement, {"model": model, **named}, {"output_format_json_quote_denormals": 1}, "JSONEachRow")
         return results(lines, kind)
 
 

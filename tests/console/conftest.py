@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from console.api import build_app
 from records.acceptance import AcceptReport, AcceptRequest
 from records.alert import Alert, AlertState, Severity
+from records.changes import Changes, Span
 from records.exchange import Body, Exchange, Role
 from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, Performance, Quality
 from records.ids import new_exchange_id
@@ -169,6 +170,12 @@ class MemoryViews:
             raise self.failure
         self.asked = (model, index, baseline_id)
         return self.explained
+
+    def changes(self, model: str, period_seconds: float) -> Changes:
+        if period_seconds == 120:
+            raise ValueError("the store has no window of 'fraud' in this period")
+        span = Span(opened_at_ns=NOON_NS, closed_at_ns=NOON_NS + int(period_seconds * 1e9), rows=1000, windows=2)
+        return Changes(model=model, baseline_id="00ff00ff00ff00ff", before=span, now=span, features=(make_feature("mean area", 0.6, 0.28),), unchanged=2)
 
     def exchanges(self, identifier: str) -> Sequence[Exchange]:
         return [exchange for exchange in self.stored if exchange.request_id == identifier]

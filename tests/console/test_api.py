@@ -227,3 +227,19 @@ async def test_why_traffic_is_not_accepted_is_said(client, accept, error, status
     assert reply.status == status
     assert (getattr(error, "strerror", None) or str(error)) in (await reply.json())["error"]
     assert (await client.post("/api/v1/models/none/baseline")).status == 404
+
+
+async def test_what_changed_since_a_period_ago_is_shown_with_both_periods(client):
+    document = await (await client.get("/api/v1/models/fraud/changes?period=1h")).json()
+    assert [feature["feature"] for feature in document["features"]] == ["mean area"]
+    assert (document["now"]["opened_at"], document["now"]["closed_at"], document["unchanged"]) == ("2025-11-20T12:00:00.000Z", "2025-11-20T13:00:00.000Z", 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [("period=soon", 400, "duration"), ("period=1s", 400, "24h"), ("period=1000 days", 400, "24h"), ("period=2m", 404, "no window")],
+)
+async def test_a_period_that_cannot_be_compared_is_refused_with_why(client, query, status, words):
+    reply = await client.get(f"/api/v1/models/fraud/changes?{query}")
+    assert reply.status == status
+    assert words in (await reply.json())["error"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -169,3 +170,11 @@ def test_rows_and_results_are_each_other_s_inverse(verdict):
         seconds, _, nanoseconds = fields.pop(moment).partition(".")
         fields[f"{moment}_ns"] = int(seconds) * 10**9 + int(nanoseconds)
     assert results(json.dumps(fields).encode(), Verdict) == [verdict]
+
+
+def test_windows_of_a_time_against_a_baseline_are_found(writer, queries):
+    others = [msgspec.structs.replace(make_window(2), baseline_id="b2"), msgspec.structs.replace(make_window(2), model="other")]
+    writer.write_windows([make_window(index) for index in range(5)] + others)
+    found = queries.windows_between("fraud", "b1", STARTED_AT_NS + 1, STARTED_AT_NS + 4, 10)
+    assert found == [make_window(3), make_window(2), make_window(1)]
+    assert queries.windows_between("fraud", "b1", STARTED_AT_NS + 1, STARTED_AT_NS + 4, 2) == found[:2]
