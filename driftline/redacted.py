@@ -28,7 +28,8 @@ _TIMES: Final = frozenset(f"output.{name}" for name in STREAM_TIMES)
 
 def is_watched(name: str, redacted: re.Pattern[str], event_time: str = "") -> bool:
     """Return whether a feature of this name is one that is watched: not what is redacted, nor a time."""
-    return name not in _TIMES and name != event_time and not redacted.fullmatch(name)
+    of_event_time = bool(event_time) and (name == event_time or name.startswith(f"{event_time}."))  # as a timestamp it has features of its own
+    return name not in _TIMES and not of_event_time and not redacted.fullmatch(name)
 
 
 def watched_part(baseline: Baseline, redacted: re.Pattern[str], event_time: str = "") -> Baseline:

@@ -108,6 +108,12 @@ def test_rows_have_the_time_that_a_feature_says_and_it_is_no_feature():
     [result, _] = pass_rows(watch, noon + 5_001, rows=3, at=[noon + 700.0, None, "soon"])
     assert (result.summary.opened_at_ns, result.summary.closed_at_ns) == ((noon + 1) * SECOND_NS, (noon + 3) * SECOND_NS)
     assert watch.status(0).untimed_rows == 2
+    days = [f"2025-11-{1 + index % 28:02}T12:00:00Z" for index in range(500)]
+    columns = {"age": np.arange(500.0), "at": np.array(days, dtype=object)}
+    given = build_baseline(columns, model="m", source="t.csv", created_at_ns=1, times_ns=np.full(500, noon * SECOND_NS))
+    assert len(given.features) > 1
+    timed = ModelWatch(ModelName("m", ""), msgspec.structs.replace(SETTINGS, event_time="at"), given, on_rows=lambda _: None)
+    assert [feature.name for feature in timed.state().baseline.features] == ["age"]
     learning = ModelWatch(ModelName("m", ""), msgspec.structs.replace(SETTINGS, event_time="at", baseline_rows=200), None, on_rows=lambda _: None)
     pass_rows(learning, 5_000, rows=200, at=[1_000.0] * 200)
     assert [feature.name for feature in learning.state().baseline.features] == ["age"]
