@@ -36,6 +36,7 @@ def _facts(explanation: Explanation) -> Iterator[str]:
         yield f"<p>{since}: {windows}, {explanation.rows_since:,} rows.</p>"
     if explanation.performance:
         yield f"<p>{_text(explanation.performance.words)}</p>"
+    yield from (f"<p>{_text(finding.text)}</p>" for finding in explanation.quality)
     if not explanation.features:
         yield "<p>No feature carries evidence.</p>"
     if explanation.features_left_out:

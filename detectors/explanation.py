@@ -75,6 +75,7 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
         rows_since=sum(each.rows for each in inside),
         features=tuple(explained),
         features_left_out=len(wanted) - len(explained),
+        quality=verdict.quality,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from records.verdict import DriftState, TestResult
+from records.verdict import DriftState, Finding, TestResult
 
 
 class Numbers(msgspec.Struct, frozen=True, tag="numbers", kw_only=True):
@@ -135,5 +135,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[FeatureExplanation, ...]
     """Those that carry the evidence, heaviest first; where none does, those with the largest shares. A bounded number."""
     features_left_out: int
+    quality: tuple[Finding, ...] = ()
+    """What is wrong with the window's data."""
     performance: Performance | None = None
     """None where there are too few labels to say anything."""

@@ -20,7 +20,7 @@ from records.ids import new_exchange_id
 from records.metrics import BUCKET_LABELS, Metric
 from records.receipt import Receipt
 from records.status import AgreementStatus, ConsumerStatus, Counts, ModelStatus, RouteStatus, ShadowStatus, StatusReport, StoreStatus, TracedValue, WriterStatus
-from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
+from records.verdict import DriftState, FeatureVerdict, Finding, Problem, TestResult, Verdict, VerdictKind
 
 NOON_NS = 1_763_640_000_000_000_000  # 2025-11-20T12:00:00Z
 DURATION = Metric.HTTP_REQUEST_DURATION.metric_name
@@ -107,6 +107,7 @@ def make_explanation() -> Explanation:
             FeatureExplanation(feature="country & <co>", share=0.4, since_at_ns=0, summary="'a' 100.0% → 90.0%", tests=tests, cells=levels),
         ),
         features_left_out=0,
+        quality=(Finding(feature="mean area", problem=Problem.UNKNOWN, rows=12, text="mean area: 12 rows are <odd>."),),
         performance=Performance(
             before=Quality(rows=400, correct_ratio=0.9, mean_absolute_error=None),
             since=Quality(rows=40, correct_ratio=0.5, mean_absolute_error=None),

@@ -15,6 +15,7 @@ async def test_an_explanation_has_its_numbers_its_times_and_links_to_its_picture
     document = await (await client.get(f"{PATH}/explanation")).json()
     assert document["since_at"] == "2025-11-20T12:00:00.000Z"
     assert document["compared_with"] == explanation.compared_with
+    assert document["quality"][0]["text"] == "mean area: 12 rows are <odd>."
     first, second = document["features"]
     assert first["cells"][0] == {"place": {"type": "numbers", "low": None, "high": 0.0, "value": None}, "before": 0.25, "now": 0.1}
     assert first["gain"]["exchange_ids"] == ["019a9f00-0000-7000-8000-000000000001"]
@@ -41,6 +42,7 @@ async def test_the_report_is_a_page_with_pictures_the_tables_behind_them_and_lin
     assert '<a href="/api/v1/exchanges/019a9f00-0000-7000-8000-000000000001">' in page
     assert "country &amp; &lt;co&gt;" in page
     assert "Of 40 labelled predictions" in page
+    assert "<p>mean area: 12 rows are &lt;odd&gt;.</p>" in page
     assert "Since 2025-11-20T12:00:00.000Z: 3 windows, 3,000 rows." in page
 
 

@@ -14,7 +14,7 @@ from detectors.drift import DriftDetector
 from detectors.explanation import FEATURES_AT_MOST, Shown, explain
 from detectors.windows import WindowPolicy
 from records.explanation import Level, Missing, Numbers, OtherLevels, UnseenLevels
-from records.verdict import DriftState, FeatureVerdict, Verdict
+from records.verdict import DriftState, FeatureVerdict, Finding, Problem, Verdict
 
 ROWS = 500
 RNG = np.random.default_rng(1)
@@ -169,7 +169,9 @@ def shown(index, *features):
 
 def test_a_change_is_dated_by_the_first_of_the_windows_in_a_row_that_show_its_effect():
     before = [shown(6, "f0", "f1"), shown(5, "f0"), shown(4, "f1"), shown(3, "f0")]
-    found = explain(BASELINE, summary_of(7), verdict_of({"f0": 0.7, "f1": 0.3}, 7), before)
+    finding = Finding(problem=Problem.UNKNOWN, rows=1, text="odd")
+    found = explain(BASELINE, summary_of(7), msgspec.structs.replace(verdict_of({"f0": 0.7, "f1": 0.3}, 7), quality=(finding,)), before)
+    assert found.quality == (finding,)
     assert [(each.feature, each.since_at_ns) for each in found.features] == [("f0", 500), ("f1", 600)]
     assert (found.since_at_ns, found.windows_since, found.rows_since) == (500, 3, 600)
 
