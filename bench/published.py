@@ -32,12 +32,13 @@ from bench import (
     spool,
     stalls,
     tools,
+    vectors,
     width,
 )
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift-peers.md")]
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md")]
 
 
 def page(current: str) -> str:
@@ -156,6 +157,11 @@ def _drift_real() -> str:
     return f"{_origin(run)}\n\n{drift_real.report(msgspec.convert(run, drift_real.Figures))}"
 
 
+def _vectors() -> str:
+    run = _run("vectors")
+    return f"{_origin(run)} {vectors.report(msgspec.convert(run['figures'], vectors.Figures))}"
+
+
 def _tools() -> str:
     run = _run("tools")
     return f"{_origin(run)}\n\n{tools.report(msgspec.convert(run['figures'], tools.Figures, strict=False))}"
@@ -217,6 +223,7 @@ _SECTIONS: Final = {
     "drift_peers": _drift_peers,
     "drift_real": _drift_real,
     "tools": _tools,
+    "vectors": _vectors,
     "gpu": _gpu,
     "width": _width,
 }
