@@ -1,8 +1,12 @@
-"""The tables of a cluster: replicated in each shard, distributed over all. Here one shard and no Keeper, so replication is only read, not run."""
+"""The tables of a cluster: replicated in each shard, distributed over all. Here one shard. The embedded engine has a Keeper in memory, by
+which replicated tables are made; to take rows a replica needs a server's port, which it does not have."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import clickhouse_connect
 import pytest
@@ -14,6 +18,7 @@ from store.clickhouse.schema import MIGRATIONS, SCHEMA_VERSION, TABLES
 from tests.store.clickhouse.mortal import Killed, Mortal
 from tests.store.clickhouse.parts import make_loader, positions
 
+ROOT = Path(__file__).parents[3]
 CONFIGURATION = """
 <clickhouse>
     <tcp_port>9000</tcp_port>
@@ -112,3 +117,37 @@ def test_inserts_into_a_cluster_are_acknowledged_when_the_shards_have_them(store
     asked = ("distributed_foreground_insert", "insert_quorum", "insert_quorum_parallel", "select_sequential_consistency")
     assert [client.get_client_setting(name) for name in asked] == ["1", "auto", "0", "1"]
     client.close()
+
+
+KEEPER = """
+<clickhouse>
+    <zookeeper><implementation>testkeeper</implementation></zookeeper>
+    <macros><shard>1</shard><replica>first</replica></macros>
+    <default_replica_path>/clickhouse/tables/{database}/{table}/{shard}</default_replica_path>
+    <default_replica_name>{replica}</default_replica_name>
+</clickhouse>
+"""
+MAKE_REPLICATED = """
+import os, sys
+import clickhouse_connect
+from store.clickhouse.ddl import Create
+from store.clickhouse.schema import MIGRATIONS, SCHEMA_VERSION
+
+client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1])
+for change in (SCHEMA_VERSION, *(change for changes in MIGRATIONS for change in changes)):
+    if isinstance(change, Create):
+        client.command(change.statements("main")[0].replace(" ON CLUSTER `main`", ""))
+for row in client.query("SELECT table, zookeeper_path, replica_name FROM system.replicas").result_rows:
+    print(*row)
+sys.stdout.flush()
+os._exit(0)  # replicas that cannot start keep the engine from ending
+"""
+
+
+def test_replicated_tables_are_made_with_a_place_in_keeper_of_their_own(tmp_path):
+    (tmp_path / "keeper.xml").write_text(KEEPER)
+    address = f"{tmp_path}/store?config-file={tmp_path}/keeper.xml"
+    made = subprocess.run([sys.executable, "-c", MAKE_REPLICATED, address], check=False, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert made.returncode == 0, made.stderr
+    expected = {f"{table}_local /clickhouse/tables/default/{table}_local/1 first" for table in TABLES}
+    assert set(made.stdout.splitlines()) == expected
