@@ -57,6 +57,7 @@ MODULES: Final = (
     "runtime/lane.py",
     "runtime/service.py",
     "runtime/connection.py",
+    "privacy/tap.py",
     "store/spool/encoding.py",
     "store/spool/format.py",
     "store/spool/writer.py",

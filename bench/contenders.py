@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from bench import nginx
 from bench.processes import PROXY_CORES, BenchmarkError, find_program
-from driftline.topology import WORKER_MEMORY
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ def contenders() -> tuple[Contender, ...]:
         Contender("nginx-mirror-204", "nginx mirror, shadow answers 204", _nginx_mirror_silent, "silent_shadow"),
         Contender("nginx-mirror", "nginx mirror, shadow answers with a body", _nginx_mirror, "shadow"),
         Contender("aiohttp", "aiohttp server and client, uvloop", _aiohttp),
-        Contender("driftline-forward", "Driftline, forward only, nothing kept", _driftline_forward),
+        Contender("driftline-forward", "Driftline, forward only (capture: off)", _driftline_forward),
         Contender("driftline-capture", "Driftline, capture", _driftline_capture, "", 1),
         Contender("driftline-plain", "Driftline, capture, not compiled", _driftline_plain, "", 1),
         Contender("driftline-traced", "Driftline, capture, every request with its own traceparent", _driftline_capture, "", 1, traced=True),
+        Contender("driftline-mirror-only", "Driftline, mirror only (capture: off)", _driftline_mirror_only, "shadow"),
         Contender("driftline-mirror", "Driftline, capture and mirror, both replies captured", _driftline_mirror, "shadow", 2),
         *((two,) if len(PROXY_CORES) > 1 else ()),
     )
@@ -111,18 +112,35 @@ def _aiohttp(place: Place, services: Services) -> list[str]:
 
 
 def _driftline_forward(place: Place, services: Services) -> list[str]:
-    memory = [f"{name}={value}" for name, value in WORKER_MEMORY.items()]
-    return ["env", *memory, sys.executable, "-m", "bench.forward", str(place.port), str(services.upstream), str(place.room)]
+    return _driftline(place, {"upstream": _url(services.upstream), "capture": "off"})
 
 
 def _driftline_capture(place: Place, services: Services) -> list[str]:
+    return _driftline(place, {"upstream": _url(services.upstream)})
+
+
+def _driftline_mirror(place: Place, services: Services) -> list[str]:
+    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [{"url": _url(services.shadow)}]})
+
+
+def _driftline_mirror_only(place: Place, services: Services) -> list[str]:
+    """As nginx's mirror module does it: nothing is kept."""
+    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [{"url": _url(services.shadow)}], "capture": "off"})
+
+
+def _driftline(place: Place, route: dict[str, Any]) -> list[str]:
+    """One worker with one route, and a spool with room for every record of a run: nobody reads them."""
     program = Path(sys.executable).with_name("driftline")
     if not program.exists():
         raise BenchmarkError(f"{program} is missing: run `make setup` first")
     settings = place.room / "driftline.yaml"
-    settings.write_text("spool: {max_size: 32 GiB}\n")  # room for every record of a run: nobody reads them
-    addresses = ["--listen", f"127.0.0.1:{place.port}", "--upstream", f"http://127.0.0.1:{services.upstream}"]
-    return [str(program), "proxy", "--config", str(settings), *addresses, "--spool", str(place.spool), "--workers", "1"]
+    settings.write_text(json.dumps({"spool": {"max_size": "32 GiB"}, "routes": [route]}))  # JSON is YAML
+    address = f"127.0.0.1:{place.port}"
+    return [str(program), "proxy", "--config", str(settings), "--listen", address, "--spool", str(place.spool), "--workers", "1"]
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _driftline_two(place: Place, services: Services) -> list[str]:
@@ -136,7 +154,3 @@ def _driftline_plain(place: Place, services: Services) -> list[str]:
         shutil.copytree(room, copy / room.name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     _, *options = _driftline_capture(place, services)
     return ["env", f"--chdir={copy}", f"PYTHONPATH={copy}", sys.executable, "-c", "from driftline.cli import main; main()", *options]
-
-
-def _driftline_mirror(place: Place, services: Services) -> list[str]:
-    return [*_driftline_capture(place, services), "--shadow", f"http://127.0.0.1:{services.shadow}"]

@@ -16,7 +16,7 @@ from privacy.keys import Hasher
 from privacy.pairs import pairs_changed, values_of
 from records.exchange import KEPT_FIELDS, Body, Exchange, Redaction, Role
 from records.ids import ExchangeId
-from records.metrics import BodyNotKept, NotCaptured
+from records.metrics import BodyNotKept
 
 SUBJECTS_AT_MOST: Final = 100
 """Of one exchange; the bodies of one with more are not kept, so that nothing is kept of whom `driftline forget` would not find."""
@@ -65,13 +65,14 @@ class Policy:
         """Whether there is something in bodies that must not be kept as it is."""
         return bool(self._bodies) or self._subject is not None
 
-    def left_out(self, exchange_id: ExchangeId) -> NotCaptured | None:
-        """Return why no record is made of an exchange. What was served and its shadows' replies have one id, and so one answer."""
-        if self._capture is Capture.OFF:
-            return NotCaptured.OFF
-        if self._rate < 1.0 and int.from_bytes(blake2b(exchange_id, digest_size=8).digest(), "big") >= self._hashes_below:
-            return NotCaptured.SAMPLED
-        return None
+    @property
+    def off(self) -> bool:
+        """Whether no records are made at all."""
+        return self._capture is Capture.OFF
+
+    def samples(self, exchange_id: ExchangeId) -> bool:
+        """Whether an exchange is in the sample. What was served and its shadows' replies have one id, and so one answer."""
+        return self._rate >= 1.0 or int.from_bytes(blake2b(exchange_id, digest_size=8).digest(), "big") < self._hashes_below
 
     def kept(self, exchange: Exchange) -> Kept:
         """Return the record as it may be written."""

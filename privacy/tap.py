@@ -10,7 +10,8 @@ from config.settings import PrivacySettings, RouteSettings
 from privacy.keys import hashers
 from privacy.policy import Policy, bare, without_bodies
 from records.exchange import Exchange
-from records.metrics import Metric
+from records.ids import ExchangeId
+from records.metrics import Metric, NotCaptured
 from records.outcome import Outcome
 from records.ports import Counters, Tap
 
@@ -25,17 +26,30 @@ class PrivateTap:
         self._tap = tap
         self._policies = policies
         self._counters = counters
+        # Counters of routes that keep nothing, ready at hand: there each request comes by here, and nothing else of the watching side.
+        off = [route for route, policy in policies.items() if policy.off]
+        self._off = {route: counters.slot(Metric.NOT_CAPTURED.metric_name, route, NotCaptured.OFF.value) for route in off}
         self._private_heads = any(policy.changes_head for policy in policies.values())
         self._private_bodies = any(policy.changes_bodies for policy in policies.values())
 
+    def leaves_out(self, route: str, exchange_id: ExchangeId) -> bool:
+        """See Tap."""
+        off = self._off.get(route)
+        if off is not None:
+            self._counters.values[off] += 1
+            return True
+        policy = self._policies.get(route)
+        if policy is None or policy.samples(exchange_id):
+            return False
+        self._count(Metric.NOT_CAPTURED, route, NotCaptured.SAMPLED.value)
+        return True
+
     def append(self, exchange: Exchange) -> int:
-        """See Tap; 0 also where no record was to be made."""
+        """See Tap; 0 also where no record was to be made, for whoever did not ask `leaves_out` before."""
         policy = self._policies.get(exchange.route)
         if policy is None:
             return self._tap.append(exchange if exchange.route else self._unrouted(exchange))
-        left_out = policy.left_out(exchange.exchange_id)
-        if left_out is not None:
-            self._count(Metric.NOT_CAPTURED, exchange.route, left_out)
+        if self.leaves_out(exchange.route, exchange.exchange_id):
             return 0
         return self._tap.append(self._kept(policy, exchange))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
-from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from config.addresses import Url
@@ -51,7 +50,7 @@ class Endpoint(Candidate):
         """Replies are told by status and time: there are other endpoints that could take its place."""
         self.check_due = 0.0
         """When the next health check begins, in the loop's time."""
-        self._idle: deque[UpstreamConnection] = deque()
+        self._idle: list[UpstreamConnection] = []
         self._open = 0
         self._connecting = 0
 
@@ -94,15 +93,22 @@ class Endpoint(Candidate):
 
     def expire(self, now: float, idle_seconds: float) -> None:
         """Close what has been idle for too long."""
-        while self._idle and now - self._idle[0].idle_since > idle_seconds:
-            self._idle.popleft().close()
+        expired = 0  # the longest idle come first
+        while expired < len(self._idle) and now - self._idle[expired].idle_since > idle_seconds:
+            expired += 1
+        self._close_idle(expired)
 
     def leave(self) -> None:
         """Use it no more: idle connections are closed now, the others when their replies are whole."""
         self.gone = True
         self.watched = False
-        while self._idle:
-            self._idle.popleft().close()
+        self._close_idle(len(self._idle))
+
+    def _close_idle(self, count: int) -> None:
+        closed = self._idle[:count]
+        del self._idle[:count]
+        for connection in closed:
+            connection.close()
 
     def connecting(self, change: int) -> None:
         """One more, or one less, connection is being made."""

@@ -94,6 +94,8 @@ class Flight(Receiver):
         self.exchange_id = exchange_id = new_exchange_id(now_ns)
         self.request_id = request_id = request_id or exchange_id.hex()
         self._request_id_bytes = id_bytes = request_id.encode("latin-1")
+        self._recorded = recorded = not context.tap.leaves_out(route.name, exchange_id)
+        self._capture_bytes = context.capture_bytes if recorded else 0
         self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
         self._close_after = not head.keep_alive
         self._to_upstream: list[bytes] = []
@@ -117,7 +119,7 @@ class Flight(Receiver):
         """A piece of the request's body came."""
         capture = self._request_capture
         if capture is None:
-            capture = self._request_capture = BodyCapture(self._context.capture_bytes)
+            capture = self._request_capture = BodyCapture(self._capture_bytes)
         capture.add(piece)
         if self.head.chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -230,9 +232,9 @@ class Flight(Receiver):
         self._reply_head = head
         if context.draining or not self.request_ended:
             self._close_after = True
-        limit = context.capture_bytes
-        kept = head.content or content_fields(head)
-        sequence = context.tap.append(self._record(_NO_ERROR, head.status, total_ns, whole_body(body, kept, limit)))
+        sequence = 0
+        if self._recorded:
+            sequence = self._keep(_NO_ERROR, head.status, total_ns, whole_body(body, head.content or content_fields(head), self._capture_bytes))
         reply = client_head(head, self._request_id_bytes, chunked=False, connection=self._connection_field())
         write_message(self._client.transport, reply, body)
         self._done(_NO_ERROR, head.status, total_ns, sequence)
@@ -248,9 +250,10 @@ class Flight(Receiver):
         self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._reply_head = head
         self._reply_state = _BEGUN
-        self._reply_capture = BodyCapture(self._context.capture_bytes)
-        if head.event_stream:
-            self._reply_capture.note_times(self._started_ns)
+        if self._recorded:
+            self._reply_capture = capture = BodyCapture(self._capture_bytes)
+            if head.event_stream:
+                capture.note_times(self._started_ns)
         if head.unbounded and self.head.method != b"HEAD":
             self._reply_chunked = self.head.minor == 1
             self._close_after = self._close_after or not self._reply_chunked
@@ -260,8 +263,9 @@ class Flight(Receiver):
 
     def reply_body(self, piece: bytes) -> None:
         """See Receiver."""
-        assert self._reply_capture is not None
-        self._reply_capture.add(piece)
+        capture = self._reply_capture
+        if capture is not None:
+            capture.add(piece)
         if self._reply_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
         self._to_client.append(piece)
@@ -283,7 +287,7 @@ class Flight(Receiver):
         self._reply_head = head
         self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
         self._connection = None
-        sequence = self._context.tap.append(self._record(_NO_ERROR, head.status, total_ns, NO_BODY))
+        sequence = self._keep(_NO_ERROR, head.status, total_ns, NO_BODY)
         self._flush()  # interim replies that came in the same read
         self._client.transport.write(client_head(head, self._request_id_bytes, chunked=False, connection=b"Connection: Upgrade\r\nUpgrade: websocket\r\n"))
         tunnel = Tunnel(self._context, self._client, connection, self.exchange_id, sequence, self._started_ns)
@@ -402,7 +406,7 @@ class Flight(Receiver):
             status = reply.status
             if self._reply_capture is not None:
                 body = self._reply_capture.body(reply.content or content_fields(reply))
-        sequence = self._context.tap.append(self._record(error, status, total_ns, body))
+        sequence = self._keep(error, status, total_ns, body)
         self._flush()
         self._done(error, status, total_ns, sequence)
 
@@ -424,9 +428,13 @@ class Flight(Receiver):
             self._context.pending_bytes -= self._pending_bytes
             self._pending_bytes = 0
 
+    def _keep(self, error: ErrorKind, status: int, total_ns: int, reply: Body) -> int:
+        """Put the exchange on record; return the record's sequence, or 0 where there is none."""
+        return self._context.tap.append(self._record(error, status, total_ns, reply)) if self._recorded else 0
+
     def _record(self, error: ErrorKind, status: int, total_ns: int, reply: Body) -> Exchange:
         route, head, whole = self._route, self.head, self._whole
-        limit = self._context.capture_bytes
+        limit = self._capture_bytes
         trace_id, span_id = trace_context(head.named) if b"traceparent" in head.named else _NO_TRACE
         fields = head.content or content_fields(head, route.kept_fields)
         if whole is not None:

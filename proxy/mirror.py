@@ -70,6 +70,7 @@ class Copy(Receiver):
         "_flight",
         "_pieces",
         "_queue_ns",
+        "_recorded",
         "_reply",
         "_reply_body",
         "_route",
@@ -91,6 +92,7 @@ class Copy(Receiver):
         self._shadow = shadow
         self._flight = flight
         self._ticket = ticket
+        self._recorded = not context.tap.leaves_out(route.name, flight.exchange_id)
         self._capture: BodyCapture | None = None
         self._reply_body = NO_BODY
         self._reply: ReplyHead | None = None
@@ -184,14 +186,16 @@ class Copy(Receiver):
             return
         self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._reply = head
-        self._capture = capture = BodyCapture(self._context.capture_bytes)
-        if head.event_stream:
-            capture.note_times(self._started_ns)
+        if self._recorded:
+            self._capture = capture = BodyCapture(self._context.capture_bytes)
+            if head.event_stream:
+                capture.note_times(self._started_ns)
 
     def reply_body(self, piece: bytes) -> None:
         """See Receiver. What is not captured is thrown away."""
-        assert self._capture is not None
-        self._capture.add(piece)
+        capture = self._capture
+        if capture is not None:
+            capture.add(piece)
 
     def reply_pause(self) -> None:
         """See Receiver."""
@@ -201,7 +205,8 @@ class Copy(Receiver):
         self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._connection = None
         self._reply = head
-        self._reply_body = whole_body(body, head.content or content_fields(head), self._context.capture_bytes)
+        if self._recorded:
+            self._reply_body = whole_body(body, head.content or content_fields(head), self._context.capture_bytes)
         self._end(_NO_ERROR)
 
     def reply_end(self, trailers: bytes) -> None:  # noqa: ARG002 - not part of the record
@@ -232,46 +237,17 @@ class Copy(Receiver):
             self.break_off(ErrorKind.TOTAL_TIMEOUT, "the shadow did not answer in time")
 
     def _end(self, error: ErrorKind) -> None:
-        context, shadow, flight = self._context, self._shadow, self._flight
-        reply, capture = self._reply, self._capture
-        if reply is not None and capture is not None:
-            self._reply_body = capture.body(reply.content or content_fields(reply))
+        shadow = self._shadow
         now_ns = time.perf_counter_ns()
         total_ns = now_ns - self._started_ns
-        status = 0 if reply is None else reply.status
+        status = 0 if self._reply is None else self._reply.status
         self._ended = True
         self._pieces.clear()
         shadow.copies.discard(self)
         shadow.waiting_bytes -= self.waiting_bytes
-        context.flights.discard(self)
-        trace_id, span_id = trace_context(flight.head.named)
-        context.tap.append(
-            Exchange(  # by position, as in `Flight`
-                flight.exchange_id,
-                flight.request_id,
-                _SHADOW,
-                self._route.name,
-                shadow.arm.name,
-                self._started_at_ns,
-                flight.head.method_text,
-                flight.head.target_text,
-                self._route.model,
-                self._route.version,
-                self._queue_ns,
-                self._connect_ns,
-                self._first_byte_ns,
-                total_ns,
-                status,
-                error,
-                _NO_CLIENT,
-                _NOBODY,
-                trace_id,
-                span_id,
-                _ALL_KEPT,
-                Body(size_bytes=flight.request_bytes()),
-                self._reply_body,
-            )
-        )
+        self._context.flights.discard(self)
+        if self._recorded:
+            self._context.tap.append(self._record(error, status, total_ns))
         shadow.arm.tally.ended(status, error, total_ns)
         if self._sent:
             shadow.tally.mirrored()
@@ -281,6 +257,37 @@ class Copy(Receiver):
         if not failed or error not in _SAYS_NOTHING_OF_THE_SHADOW:
             shadow.breaker.ended(self._ticket, now_ns, failed=failed)
             shadow.tally.circuit(is_open=shadow.breaker.is_open)
+
+    def _record(self, error: ErrorKind, status: int, total_ns: int) -> Exchange:
+        flight, reply, capture = self._flight, self._reply, self._capture
+        if reply is not None and capture is not None:
+            self._reply_body = capture.body(reply.content or content_fields(reply))
+        trace_id, span_id = trace_context(flight.head.named)
+        return Exchange(  # by position, as in `Flight`
+            flight.exchange_id,
+            flight.request_id,
+            _SHADOW,
+            self._route.name,
+            self._shadow.arm.name,
+            self._started_at_ns,
+            flight.head.method_text,
+            flight.head.target_text,
+            self._route.model,
+            self._route.version,
+            self._queue_ns,
+            self._connect_ns,
+            self._first_byte_ns,
+            total_ns,
+            status,
+            error,
+            _NO_CLIENT,
+            _NOBODY,
+            trace_id,
+            span_id,
+            _ALL_KEPT,
+            Body(size_bytes=flight.request_bytes()),
+            self._reply_body,
+        )
 
 
 def _why(error: ErrorKind) -> SkipReason:

@@ -132,9 +132,9 @@ class Pool:
 
     def lend(self, connection: UpstreamConnection, connect_ns: int = 0) -> bool:
         """Give the connection to whoever has waited longest; False where nobody waits."""
-        first = [waiting[next(iter(waiting))] for waiting in (self._connecting, self._queued) if waiting]
-        if not first:
+        if not self._connecting and not self._queued:
             return False
+        first = [waiting[next(iter(waiting))] for waiting in (self._connecting, self._queued) if waiting]
         self._hand_over(connection, min(first, key=_since), connect_ns)
         return True
 

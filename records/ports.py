@@ -11,6 +11,7 @@ from records.changes import Changes
 from records.exchange import Exchange
 from records.explanation import Explanation
 from records.forgetting import ForgetReport, ForgetRequest
+from records.ids import ExchangeId
 from records.outcome import Outcome
 from records.receipt import Receipt
 from records.status import ModelStatus, StatusReport, TracedValue
@@ -19,6 +20,10 @@ from records.verdict import Verdict, VerdictKind
 
 class Tap(Protocol):
     """Where the data plane puts its records. Never blocks, never raises."""
+
+    def leaves_out(self, route: str, exchange_id: ExchangeId) -> bool:
+        """Whether the settings want no record of this exchange, which is counted where so: asked once for each record, before anything is kept for it."""
+        ...
 
     def append(self, exchange: Exchange) -> int:
         """Keep the record; return its sequence, or 0 where it was not kept, and that was counted."""

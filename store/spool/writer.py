@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from records.exchange import Exchange
+from records.ids import ExchangeId
 from records.metrics import DropReason, Metric
 from records.outcome import Outcome
 from store.spool.cipher import SpoolKeys
@@ -84,6 +85,10 @@ class SpoolWriter:
         self._preparer.start()
         self._syncs_failed = ledger.slot(Metric.SPOOL_SYNCS_FAILED.metric_name)
         self._syncer = Syncer(directory, ledger, sync_seconds, self._sync_failed) if sync_seconds is not None else None
+
+    def leaves_out(self, route: str, exchange_id: ExchangeId) -> bool:  # noqa: ARG002 - the spool takes all
+        """See Tap."""
+        return False
 
     def append(self, exchange: Exchange) -> int:
         """Append a record; return its sequence, or 0 where it was dropped and counted."""

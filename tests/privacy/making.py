@@ -15,6 +15,9 @@ class RememberingTap:
         self.exchanges: list[Exchange] = []
         self.outcomes: list[tuple[int, Outcome]] = []
 
+    def leaves_out(self, route: str, exchange_id: bytes) -> bool:
+        return False
+
     def append(self, exchange: Exchange) -> int:
         self.exchanges.append(exchange)
         return len(self.exchanges)

@@ -9,7 +9,7 @@ from config.redaction import Capture, Place
 from config.units import Share
 from privacy.policy import SUBJECTS_AT_MOST, bare
 from records.exchange import Body, Exchange, Redaction, Role
-from records.metrics import BodyNotKept, NotCaptured
+from records.metrics import BodyNotKept
 
 from .making import HASHER, body, exchange, policy
 
@@ -100,16 +100,15 @@ def test_a_route_keeps_the_bodies_that_it_is_told_to(capture: Capture, kept: tup
 
 
 def test_a_route_that_is_off_keeps_nothing() -> None:
-    assert policy(capture=Capture.OFF).left_out(bytes(16)) is NotCaptured.OFF
+    assert policy(capture=Capture.OFF).off
 
 
 def test_a_sample_is_of_exchanges_with_their_shadows_and_carries_its_rate() -> None:
     tenth, half = policy(sample=Share(0.1)), policy(sample=Share(0.5))
     ids = [number.to_bytes(16, "big") for number in range(4_000)]
-    in_tenth = {each for each in ids if tenth.left_out(each) is None}
+    in_tenth = {each for each in ids if tenth.samples(each)}
     assert 300 < len(in_tenth) < 500
-    assert all(half.left_out(each) is None for each in in_tenth), "a smaller sample is a part of a larger one"
-    assert tenth.left_out(next(each for each in ids if each not in in_tenth)) is NotCaptured.SAMPLED
+    assert all(half.samples(each) for each in in_tenth), "a smaller sample is a part of a larger one"
     assert tenth.kept(exchange()).exchange.sampling_rate == 0.1
 
 

@@ -43,6 +43,16 @@ def test_what_is_left_out_is_counted_and_has_no_sequence() -> None:
         assert counters[Metric.NOT_CAPTURED.metric_name, "default", reason] == 1
 
 
+def test_an_exchange_can_be_left_out_before_there_is_a_record_of_it_and_is_counted_once() -> None:
+    for settings, reason in [({"capture": Capture.OFF}, "off"), ({"sample": Share(0)}, "sampled")]:
+        made, _, counters = private_tap(**settings)
+        assert made.leaves_out("default", bytes(16))
+        assert not made.leaves_out("other", bytes(16))
+        assert counters[Metric.NOT_CAPTURED.metric_name, "default", reason] == 1
+    made, _, counters = private_tap(redact=RULES)
+    assert not made.leaves_out("default", bytes(16))
+
+
 def test_bodies_that_are_not_kept_are_counted() -> None:
     made, _, counters = private_tap(redact=RULES)
     made.append(exchange(body(b"no json"), body(b"{}", encoding="gzip")))

@@ -26,6 +26,13 @@ class RememberingTap:
         self.exchanges: list[Exchange] = []
         self.outcomes: list[tuple[int, Outcome]] = []
         self.on_append: Callable[[], None] = lambda: None
+        self.wants_records = True
+        self.left_out: list[bytes] = []
+
+    def leaves_out(self, route: str, exchange_id: bytes) -> bool:
+        if not self.wants_records:
+            self.left_out.append(exchange_id)
+        return not self.wants_records
 
     def append(self, exchange: Exchange) -> int:
         self.on_append()

@@ -93,6 +93,35 @@ async def test_a_shadow_gets_the_same_request_and_its_reply_is_recorded_not_retu
     assert await settled(proxy) == {"due": 1, "mirrored": 1}
 
 
+@pytest.mark.parametrize("size", [7, MEGABYTE])
+async def test_where_no_records_are_wanted_everything_is_mirrored_and_counted_all_the_same(bench, size):
+    proxy = await bench.proxy(await bench.upstream(take_all), (shadow(await bench.upstream(take_all)),))
+    proxy.tap.wants_records = False
+    reply = await proxy.exchange(upload_head(size) + bytes(size))
+    assert reply.endswith(b"%010d" % size)
+    assert await settled(proxy) == {"due": 1, "mirrored": 1}
+    assert proxy.tap.exchanges == []
+    assert len(proxy.tap.left_out) == 2
+    assert len(set(proxy.tap.left_out)) == 1, "what was served and the shadow's reply are one exchange"
+    for arm, role in (("upstream", "served"), ("candidate", "shadow")):
+        assert proxy.counters["driftline_http_requests_total", "default", arm, role, "200"] == 1
+
+
+async def test_what_no_record_is_wanted_of_passes_unchanged_however_it_comes_and_ends(bench):
+    async def stream(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ndata: 1\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(b"0\r\n\r\n")
+
+    proxy = await bench.proxy(await bench.upstream(stream))
+    proxy.tap.wants_records = False
+    reply = await proxy.exchange(POST)
+    assert reply.endswith(b"7\r\ndata: 1\r\n0\r\n\r\n")
+    assert (proxy.tap.exchanges, proxy.tap.outcomes, len(proxy.tap.left_out)) == ([], [], 1)
+
+
 async def test_a_shadow_gets_a_chunked_request_as_it_goes_to_the_upstream(bench):
     served, shadowed = [], []
     proxy = await bench.proxy(await bench.upstream(answering(b"", seen=served)), (shadow(await bench.upstream(answering(b"", seen=shadowed))),))
