@@ -21,14 +21,14 @@ _SINGLE: Final = frozenset({b"host", b"content-length"})
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
-def parse_fields(section: bytes, start: int, error_status: int) -> tuple[list[Field], dict[bytes, bytes]]:
+def parse_fields(section: bytes, error_status: int) -> tuple[list[Field], dict[bytes, bytes]]:
     """Return the fields in order as received, and their values by lower-case name, repeated ones joined by commas.
 
-    `section` ends with the end of its last line. Raises WireError for a malformed field, and where Host or Content-Length is repeated.
+    `section` has the lines without the end of the last one. Raises WireError for a malformed field, and where Host or Content-Length is repeated.
     """
     fields: list[Field] = []
     named: dict[bytes, bytes] = {}
-    for line in section[start:-2].split(b"\r\n") if start < len(section) else ():
+    for line in section.split(b"\r\n") if section else ():
         parsed = (_remembered_field if len(line) <= REMEMBERED_FIELD_BYTES else parse_field)(line)
         if parsed is None:
             raise WireError(error_status, "a header field is malformed")

@@ -12,10 +12,10 @@ from typing import Final
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _FIELD_VALUE = rb"[\t\x20-\x7e\x80-\xff]"
 
-REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e\x80-\xff]++) HTTP/(\d)\.(\d)\r\n")
+REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e\x80-\xff]++) HTTP/(\d)\.(\d)\Z")
 """RFC 9112 §3: method, target, major, minor. The target's form is checked apart."""
 
-STATUS_LINE: Final = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: (" + _FIELD_VALUE + rb"*+))?\r\n")
+STATUS_LINE: Final = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: (" + _FIELD_VALUE + rb"*+))?\Z")
 """RFC 9112 §4. The space before an empty reason phrase is often left out."""
 
 FIELD_SECTION: Final = re.compile(rb"(?:" + _TOKEN + rb"++:" + _FIELD_VALUE + rb"*+\r\n)*+\Z")

@@ -56,6 +56,12 @@ NEED_DATA: Final = Signal.NEED_DATA
 
 Event: TypeAlias = Head | bytes | Signal
 
+Content: TypeAlias = bytes | memoryview
+"""A whole body that came in one read with its head: a large one is a view of what was read."""
+
+_VIEWED_FROM_BYTES: Final = 16 * 1024
+"""Copying less costs less than a view."""
+
 
 class WireError(Exception):
     """A message that breaks the rules. `status` is what a server answers for a request like that."""
@@ -75,12 +81,16 @@ _CHUNK_END: Final = 4
 _TRAILERS: Final = 5
 _UNTIL_CLOSE: Final = 6
 _DONE: Final = 7
+_PARSED: Final = 8  # a head that was read ahead, and what follows it
+
+_EMPTY_LINE: Final = b"\r\n\r\n"
+"""With the end of the line before it."""
 
 
 class Reader(Generic[Head]):
     """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
 
-    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_remaining", "_searched", "_state", "bodiless", "trailers")
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_parsed", "_remaining", "_searched", "_state", "bodiless", "trailers")
 
     bodiless: bool
     """The next message has no body whatever its head announces: a reply to HEAD (RFC 9112 §6.3)."""
@@ -89,7 +99,7 @@ class Reader(Generic[Head]):
     """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
 
     def __init__(self, max_head_bytes: int, parse: Callable[[bytes], Head], parse_remembered: Callable[[bytes], Head]) -> None:
-        """`parse` takes a head with the end of its last line, is pure, and may raise WireError; `parse_remembered` has its last results at hand."""
+        """`parse` takes a head without the end of its last line, is pure, and may raise WireError; `parse_remembered` has its last results at hand."""
         self._parse = parse
         self._parse_remembered = parse_remembered
         self.bodiless = False
@@ -99,6 +109,7 @@ class Reader(Generic[Head]):
         self._searched = 0
         self._state = _HEAD
         self._remaining = 0
+        self._parsed: Head | None = None
         self.trailers = b""
 
     @property
@@ -137,6 +148,8 @@ class Reader(Generic[Head]):
             return self._read_trailers()
         if state == _UNTIL_CLOSE:
             return self._read_until_close()
+        if state == _PARSED:
+            return self._take_parsed()
         return END
 
     def receive_eof(self) -> Signal:
@@ -154,17 +167,20 @@ class Reader(Generic[Head]):
         self._at = len(self._buffer)
         return rest
 
-    def receive_whole(self, data: bytes) -> tuple[Head, bytes] | None:
+    def receive_whole(self, data: bytes) -> tuple[Head, Content] | None:
         """Return head and body where nothing was waiting and `data` is exactly one message; else take it as `receive` does, and return None.
 
         The reader is then ready for the next message at once. Raises WireError.
         """
-        if self._state == _HEAD and (not self._buffer or self._at == len(self._buffer)):
-            end = data.find(b"\r\n\r\n")
-            if 0 < end <= self._max_head_bytes and not data.startswith(b"\r\n"):
-                head = (self._parse_remembered if end < REMEMBERED_HEAD_BYTES else self._parse)(data[: end + 2])
-                if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(data) - end - 4:
-                    return head, data[end + 4 :]
+        if self._state == _HEAD and self._at == len(self._buffer):
+            section, rest = _parted(data)
+            if 0 < len(section) <= self._max_head_bytes and not section.startswith(b"\r\n"):
+                head = (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
+                if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(rest):
+                    return head, rest
+                self._state, self._parsed = _PARSED, head
+                self._buffer, self._at, self._searched = data, len(section) + len(_EMPTY_LINE), 0
+                return None
         self.receive(data)
         return None
 
@@ -181,7 +197,7 @@ class Reader(Generic[Head]):
 
     def _section_end(self) -> int:
         """Return where the empty line begins that ends the section at the buffer's start; −1 while it is incomplete."""
-        end = self._buffer.find(b"\r\n\r\n", max(self._searched - 3, self._at))
+        end = self._buffer.find(_EMPTY_LINE, max(self._searched - 3, self._at))
         if (end if end >= 0 else len(self._buffer)) - self._at > self._max_head_bytes:
             raise self.too_large()
         if end < 0:
@@ -198,9 +214,16 @@ class Reader(Generic[Head]):
         end = self._section_end()
         if end < 0:
             return NEED_DATA
-        section = self._buffer[self._at : end + 2]
+        section = self._buffer[self._at : end]
         head = (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
         self._at = end + 4
+        self._expect_body(head.body_length)
+        return head
+
+    def _take_parsed(self) -> Event[Head]:
+        head, self._parsed = self._parsed, None
+        assert head is not None
+        self._state = _HEAD
         self._expect_body(head.body_length)
         return head
 
@@ -290,3 +313,12 @@ class Reader(Generic[Head]):
         at, end = self._at, min(self._at + limit, len(self._buffer))
         self._at = end
         return self._buffer if at == 0 and end == len(self._buffer) else self._buffer[at:end]
+
+
+def _parted(data: bytes) -> tuple[bytes, Content]:
+    """Return the head without the end of its last line, and what follows it; an empty head where it is not whole."""
+    if len(data) < _VIEWED_FROM_BYTES:
+        section, empty_line, rest = data.partition(_EMPTY_LINE)
+        return (section if empty_line else b""), rest
+    end = data.find(_EMPTY_LINE)
+    return data[: max(end, 0)], memoryview(data)[end + len(_EMPTY_LINE) :]

@@ -50,18 +50,19 @@ class ReplyHead:
 
 
 def parse_reply_head(section: bytes) -> ReplyHead:
-    """Parse a status line and its fields, with the end of the last line. Raises WireError."""
-    line = STATUS_LINE.match(section)
-    if line is None or line[1] != b"1":
+    """Parse a status line and its fields, without the end of the last line. Raises WireError."""
+    line, _, lines = section.partition(b"\r\n")
+    found = STATUS_LINE.match(line)
+    if found is None or found[1] != b"1":
         raise WireError(502, "the status line is malformed")
-    _, minor, status, reason = line.groups()
+    _, minor, status, reason = found.groups()
     head = ReplyHead()
     head.status = int(status)
     head.reason = reason or b""
     head.minor = 0 if minor == b"0" else 1
     head.returned = b""
     head.content = None
-    head.fields, head.named = parse_fields(section, line.end(), 502)
+    head.fields, head.named = parse_fields(lines, 502)
     head.connection = connection = connection_options(head.named)
     head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
     head.interim = head.status < 200

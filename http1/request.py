@@ -68,18 +68,17 @@ class RequestHead:
 
 
 def parse_request_head(section: bytes) -> RequestHead:
-    """Parse a request line and its fields, with the end of the last line. Raises WireError."""
-    end = section.find(b"\r\n") + 2
-    line = section[:end]
-    method, target, minor, method_text = (_remembered_line if end <= REMEMBERED_FIELD_BYTES else _parse_line)(line)
+    """Parse a request line and its fields, without the end of the last line. Raises WireError."""
+    line, _, lines = section.partition(b"\r\n")
+    method, target, minor, method_text = (_remembered_line if len(line) <= REMEMBERED_FIELD_BYTES else _parse_line)(line)
     head = RequestHead()
     head.method = method
     head.minor = minor
     head.method_text = method_text
-    head.raw_fields = section[end:]
+    head.raw_fields = lines + b"\r\n" if lines else b""
     head.scheme = head.forwarded = b""
     head.content = None
-    head.fields, head.named = parse_fields(section, end, 400)
+    head.fields, head.named = parse_fields(lines, 400)
     head.connection = connection = connection_options(head.named)
     head.keep_alive = b"close" not in connection and (head.minor == 1 or b"keep-alive" in connection)
     head.body_length = _body_length(head.named, head.minor)

@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from http1.fields import ContentFields
+from http1.reader import Content
 from records.exchange import Body
 
 MAX_CHUNK_TIMES: Final = 4096
@@ -15,13 +16,13 @@ _SMALL_BYTES: Final = 1024
 """Smaller pieces are gathered: an object for each would take more memory than what it holds."""
 
 
-def whole_body(content: bytes, fields: ContentFields, limit_bytes: int) -> Body:
+def whole_body(content: Content, fields: ContentFields, limit_bytes: int) -> Body:
     """Return the record of a body that came in one piece, in a message with these fields."""
     content_type, content_encoding, kept = fields
     size = len(content)
     if size > limit_bytes:
-        return Body(content[:limit_bytes], size, True, content_type, content_encoding, kept)
-    return Body(content, size, False, content_type, content_encoding, kept)
+        return Body(bytes(content[:limit_bytes]), size, True, content_type, content_encoding, kept)
+    return Body(bytes(content), size, False, content_type, content_encoding, kept)
 
 
 class BodyCapture:

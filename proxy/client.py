@@ -281,13 +281,13 @@ class ClientConnection:
 
     def _read_whole(self, data: bytes) -> None:
         """Take the short way where one read holds one request."""
+        was_idle = self._reader.idle
         try:
             whole = self._reader.receive_whole(data)
         except WireError as error:
             self._refuse(error)
             return
         if whole is None:
-            was_idle = self._reader.buffered_bytes == len(data)
             self._read()
             if was_idle and not self._reader.idle:  # empty lines are no head, and a client that sends only them is idle
                 self.since_ns = self._context.coarse_ns

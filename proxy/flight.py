@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from http1.reader import Content
 from http1.reply import ReplyHead
 from http1.request import RequestHead
 from proxy.capture import BodyCapture, whole_body
@@ -69,7 +70,7 @@ class Flight(Receiver):
     _retried = False
     _waited = False
     _heard_from = False
-    _whole: bytes | None = None
+    _whole: Content | None = None
     _connection: UpstreamConnection | None = None
     _reply_head: ReplyHead | None = None
     _reply_state = _AWAITED
@@ -98,13 +99,13 @@ class Flight(Receiver):
         self._capture_bytes = context.capture_bytes if recorded else 0
         self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
         self._close_after = not head.keep_alive
-        self._to_upstream: list[bytes] = []
-        self._to_client: list[bytes] = []
+        self._to_upstream: list[Content] = []
+        self._to_client: list[Content] = []
         context.in_flight += 1
 
     # The request, from the client.
 
-    def whole_request(self, body: bytes) -> None:
+    def whole_request(self, body: Content) -> None:
         """The request is `body` and nothing more will come."""
         self._whole = body
         self.request_ended = True
@@ -163,7 +164,7 @@ class Flight(Receiver):
         if self._route.shadows:
             self._mirror(body)
 
-    def _mirror(self, body: list[bytes]) -> None:
+    def _mirror(self, body: list[Content]) -> None:
         """Begin the shadows' copies with what there is of the body; the upstream comes first."""
         if self._reply_state is not _ENDED:
             self._copies = mirror(self._context, self._route, self, body)
@@ -224,7 +225,7 @@ class Flight(Receiver):
             self._waits_since_ns = self._context.coarse_ns
             self._client.pause_reading()
 
-    def whole_reply(self, head: ReplyHead, body: bytes) -> None:
+    def whole_reply(self, head: ReplyHead, body: Content) -> None:
         """See Receiver."""
         self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
         context = self._context

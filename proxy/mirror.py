@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from http1.reader import Content
 from http1.reply import ReplyHead
 from proxy.capture import BodyCapture, whole_body
 from proxy.heads import content_fields, trace_context
@@ -33,7 +34,7 @@ _ALL_KEPT: Final = 1.0
 _SAYS_NOTHING_OF_THE_SHADOW: Final = frozenset({ErrorKind.INCOMPLETE, ErrorKind.SHUTDOWN})
 
 
-def mirror(context: Context, route: Route, flight: Flight, pieces: list[bytes]) -> tuple[Copy, ...]:
+def mirror(context: Context, route: Route, flight: Flight, pieces: list[Content]) -> tuple[Copy, ...]:
     """Begin a copy to each of the route's shadows that is due; `pieces` are what there is of the body, framed as it is sent.
 
     Returns the copies that wait for more of the request: none where it has ended.
@@ -100,12 +101,12 @@ class Copy(Receiver):
         self._queue_ns = self._connect_ns = self._first_byte_ns = -1
         self._started_at_ns = time.time_ns()
         self._started_ns = self._waits_since_ns = now_ns
-        self._pieces: list[bytes] = []
+        self._pieces: list[Content] = []
         self._sent = False
         self._ended = False
         self.waiting_bytes = 0
 
-    def begin(self, pieces: list[bytes]) -> None:
+    def begin(self, pieces: list[Content]) -> None:
         """Send what there is of the request, as soon as there is a connection."""
         shadow, flight = self._shadow, self._flight
         head = flight.head
@@ -200,7 +201,7 @@ class Copy(Receiver):
     def reply_pause(self) -> None:
         """See Receiver."""
 
-    def whole_reply(self, head: ReplyHead, body: bytes) -> None:
+    def whole_reply(self, head: ReplyHead, body: Content) -> None:
         """See Receiver."""
         self._first_byte_ns = time.perf_counter_ns() - self._started_ns
         self._connection = None

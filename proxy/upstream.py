@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, cast
 
-from http1.reader import END, NEED_DATA, WireError
+from http1.reader import END, NEED_DATA, Content, WireError
 from http1.reply import ReplyHead, ReplyReader
 from records.exchange import ErrorKind
 
@@ -32,7 +32,7 @@ class Receiver:
         """A connection is at this receiver's disposal. `connect_ns` is 0 where an idle one was used again."""
         raise NotImplementedError
 
-    def whole_reply(self, head: ReplyHead, body: bytes) -> None:
+    def whole_reply(self, head: ReplyHead, body: Content) -> None:
         """Head, body and end of a final reply in one; the connection is no longer this receiver's."""
         raise NotImplementedError
 
@@ -168,7 +168,7 @@ class UpstreamConnection:
                 return  # it gave the connection up meanwhile
         receiver.reply_pause()
 
-    def _take_whole(self, receiver: Receiver, head: ReplyHead, body: bytes) -> None:
+    def _take_whole(self, receiver: Receiver, head: ReplyHead, body: Content) -> None:
         """Take the short way where one read holds one reply."""
         self._receiver = None
         if self._lent_ns:

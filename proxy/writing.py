@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from http1.reader import Content
+
 _JOINED_BELOW_BYTES: Final = 16 * 1024
 _JOINED_FROM_PIECES: Final = 16
 
 
-def write(transport: asyncio.Transport, pieces: list[bytes]) -> None:
+def write(transport: asyncio.Transport, pieces: list[Content]) -> None:
     """Write all pieces at once: joined, unless copying them costs more than a buffer for each."""
     size = 0
     for piece in pieces:
@@ -20,7 +22,7 @@ def write(transport: asyncio.Transport, pieces: list[bytes]) -> None:
         transport.writelines(pieces)
 
 
-def write_message(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+def write_message(transport: asyncio.Transport, head: bytes, body: Content) -> None:
     """Write a message that is whole, likewise."""
     if len(body) < _JOINED_BELOW_BYTES:
         transport.write(head + body)

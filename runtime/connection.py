@@ -145,7 +145,7 @@ class Connection(Recipient):
             elif len(whole[1]) > self._shared.max_body_bytes:
                 raise self._too_large()
             else:
-                self._hand_on(whole[0], whole[1])
+                self._hand_on(whole[0], bytes(whole[1]))
         except WireError as wrong:
             self._break_off(wrong.status, wrong.reason)
 

@@ -17,11 +17,14 @@ from http1.request import RequestHead, RequestReader, _parse_remembered
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
 
-def messages(reader, pieces):
-    """Feed the pieces and return [(head, body, trailers)] of the whole messages."""
+def messages(reader, pieces, *, short=False):
+    """Feed the pieces, by the short way if wanted, and return [(head, body, trailers)] of the whole messages."""
     found, head, body = [], None, b""
     for piece in pieces:
-        reader.receive(piece)
+        whole = reader.receive_whole(piece) if short else reader.receive(piece)
+        if whole is not None:
+            found.append((*whole, b""))
+            continue
         while (event := reader.next_event()) is not NEED_DATA:
             if event is END:
                 found.append((head, body, reader.trailers))
@@ -71,10 +74,10 @@ def requests(draw):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + coded, method, target, fields, body
 
 
-@given(st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(0, 5_000), max_size=20))
-def test_pipelined_requests_are_read_alike_wherever_the_bytes_are_cut(sent, positions):
+@given(st.lists(requests(), min_size=1, max_size=3), st.lists(st.integers(0, 5_000), max_size=20), st.booleans())
+def test_pipelined_requests_are_read_alike_wherever_the_bytes_are_cut_and_whichever_way_they_take(sent, positions, short):
     data = b"".join(request[0] for request in sent)
-    found = messages(RequestReader(65536), cut(data, positions))
+    found = messages(RequestReader(65536), cut(data, positions), short=short)
     assert len(found) == len(sent)
     for (head, body, _), (_, method, target, fields, expected) in zip(found, sent, strict=True):
         assert isinstance(head, RequestHead)
@@ -82,11 +85,19 @@ def test_pipelined_requests_are_read_alike_wherever_the_bytes_are_cut(sent, posi
         assert [(name.decode(), text.decode()) for name, text in head.fields if name.decode().lower() not in reserved] == fields
 
 
-@given(st.binary(max_size=400), st.lists(st.integers(0, 500), max_size=8))
-def test_arbitrary_bytes_are_refused_or_wait_for_more_and_raise_nothing_else(data, positions):
+@given(st.binary(max_size=400), st.lists(st.integers(0, 500), max_size=8), st.booleans())
+def test_arbitrary_bytes_are_refused_or_wait_for_more_and_raise_nothing_else(data, positions, short):
     for reader in (RequestReader(1024), ReplyReader(1024)):
         with suppress(WireError):
-            messages(reader, cut(data, positions))
+            messages(reader, cut(data, positions), short=short)
+
+
+@given(st.lists(st.sampled_from([b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"])), st.data())
+def test_replies_are_read_alike_whichever_way_they_take(sent, data):
+    pieces = cut(b"".join(sent), data.draw(st.lists(st.integers(0, 300), max_size=8)))
+    said = [[(head.status, body) for head, body, _ in messages(ReplyReader(1024), pieces, short=short)] for short in (False, True)]
+    assert said[0] == said[1]
+    assert len(said[0]) == len(sent)
 
 
 @given(requests())

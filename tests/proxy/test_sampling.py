@@ -13,7 +13,7 @@ from proxy.sampling import Sample
 
 
 def request(target: str = "/", *fields: str) -> RequestHead:
-    return parse_request_head("\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *fields, ""]).encode())
+    return parse_request_head("\r\n".join([f"GET {target} HTTP/1.1", "Host: a", *fields]).encode())
 
 
 def taken(sample: Sample, key: str, values: range) -> set[int]:
@@ -55,7 +55,7 @@ from config.selection import Key
 from proxy.sampling import Sample
 from http1.request import parse_request_head
 sample = Sample(0.5, None, Key.parse("X-Session-Id"))
-print([n for n in range(100) if sample.takes(parse_request_head(f"GET / HTTP/1.1\\r\\nHost: a\\r\\nX-Session-Id: {n}\\r\\n".encode()))])
+print([n for n in range(100) if sample.takes(parse_request_head(f"GET / HTTP/1.1\\r\\nHost: a\\r\\nX-Session-Id: {n}".encode()))])
 """
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == str(sorted(taken(Sample(0.5, None, Key.parse("X-Session-Id")), "X-Session-Id", range(100))))
