@@ -62,6 +62,8 @@ def contenders() -> tuple[Contender, ...]:
     two = Contender("driftline-two", "Driftline, capture, two workers", _driftline_two, "", 1, workers=2)
     return (
         Contender("direct", "no proxy, nginx answers", _direct),
+        Contender("floor", "floor: bytes passed on unread", _floor),
+        Contender("floor-mirror", "floor: and copied to a shadow", _floor_mirror, "shadow"),
         *optional,
         Contender("nginx", "nginx proxy_pass", _nginx),
         Contender("nginx-mirror-204", "nginx mirror, shadow answers 204", _nginx_mirror_silent, "silent_shadow"),
@@ -79,6 +81,14 @@ def contenders() -> tuple[Contender, ...]:
 
 def _direct(place: Place, services: Services) -> list[str]:
     return nginx.answering(place.room, place.port, services.body_sizes)
+
+
+def _floor(place: Place, services: Services) -> list[str]:
+    return [sys.executable, "-m", "bench.bare_proxy", str(place.port), str(services.upstream)]
+
+
+def _floor_mirror(place: Place, services: Services) -> list[str]:
+    return [*_floor(place, services), str(services.shadow)]
 
 
 def _nginx(place: Place, services: Services) -> list[str]:

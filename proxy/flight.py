@@ -70,7 +70,6 @@ class Flight(Receiver):
     _retried = False
     _waited = False
     _heard_from = False
-    _whole: Content | None = None
     _connection: UpstreamConnection | None = None
     _reply_head: ReplyHead | None = None
     _reply_state = _AWAITED
@@ -99,6 +98,7 @@ class Flight(Receiver):
         self._capture_bytes = context.capture_bytes if recorded else 0
         self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
         self._close_after = not head.keep_alive
+        self._whole: Content | None = None  # assigned here: mypyc sets no default None for a union of three
         self._to_upstream: list[Content] = []
         self._to_client: list[Content] = []
         context.in_flight += 1
