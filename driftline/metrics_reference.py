@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
+from proxy.tls import HandshakeFailure
 from records.alert import Severity
 from records.exchange import ErrorKind, Role
 from records.label import LabelSource, LabelTiming
-from records.metrics import DURATION_BUCKETS_SECONDS, DamageKind, DropReason, EjectionReason, EventOutcome, Metric, RuntimeErrorReason, SkipReason
+from records.metrics import (
+    DURATION_BUCKETS_SECONDS,
+    BodyNotKept,
+    DamageKind,
+    DropReason,
+    EjectionReason,
+    EventOutcome,
+    Metric,
+    NotCaptured,
+    RuntimeErrorReason,
+    SkipReason,
+)
 from records.payload import Undecodable
 
 _INTRODUCTION: Final = f"""\
@@ -30,12 +44,16 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("role", "any metric", Role),
     ("kind", Metric.EXCHANGE_ERRORS.metric_name, ErrorKind),
     ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
+    ("reason", Metric.TLS_HANDSHAKES_FAILED.metric_name, HandshakeFailure),
     ("reason", Metric.ENDPOINT_EJECTIONS.metric_name, EjectionReason),
     ("reason", Metric.DROPPED.metric_name, DropReason),
+    ("reason", Metric.NOT_CAPTURED.metric_name, NotCaptured),
+    ("reason", Metric.BODIES_NOT_KEPT.metric_name, BodyNotKept),
     ("kind", Metric.SPOOL_DAMAGES.metric_name, DamageKind),
     ("reason", Metric.UNDECODABLE.metric_name, Undecodable),
     ("outcome", Metric.LOGGER_EVENTS.metric_name, EventOutcome),
     ("source", Metric.LABELS_RECEIVED.metric_name, LabelSource),
+    ("source", Metric.LABELS_REFUSED.metric_name, LabelSource),
     ("timing", Metric.LABELS_JOINED.metric_name, LabelTiming),
     ("reason", Metric.RUNTIME_ERRORS.metric_name, RuntimeErrorReason),
     ("severity", Metric.ALERTS.metric_name, Severity),
@@ -55,9 +73,20 @@ def _metric_lines() -> Iterator[str]:
 
 
 def _label_lines() -> Iterator[str]:
-    yield "| label | of | values |\n| --- | --- | --- |"
+    yield "| metric | label | value | what it means |\n| --- | --- | --- | --- |"
     for label, metric, values in _LABEL_VALUES:
-        yield f"| `{label}` | {metric} | {_code(tuple(filter(None, values)))} |"
+        for value, meaning in meanings(values):
+            yield f"| {metric} | `{label}` | `{value}` | {meaning} |"
+
+
+def meanings(values: type[StrEnum]) -> Iterator[tuple[str, str]]:
+    """Yield each value that is not empty, with what the comment behind it says. Raises ValueError where there is none."""
+    source = inspect.getsource(values)
+    for value in filter(None, values):
+        said = re.search(rf'^ +{value.name} = "{value}"  # (.+)$', source, re.MULTILINE)
+        if said is None:
+            raise ValueError(f"expected a comment behind {values.__name__}.{value.name} that says what it means")
+        yield value, said[1]
 
 
 def _code(words: tuple[str, ...]) -> str:

@@ -22,8 +22,8 @@ _TURNS: Final = 4
 class HandshakeFailure(StrEnum):
     """Why no TLS connection came about."""
 
-    TIMEOUT = "timeout"
-    CLIENT_LEFT = "client_left"
+    TIMEOUT = "timeout"  # the handshake took longer than a request's head may
+    CLIENT_LEFT = "client_left"  # the client closed in the middle of it
     NO_CERTIFICATE = "no_certificate"  # where `client_ca` asks for one
     BAD_CERTIFICATE = "bad_certificate"  # none of those that `client_ca` vouches for, or out of time
     PROTOCOL = "protocol"  # it does not speak TLS, or none of our versions and ciphers, or does not trust our certificate

@@ -10,8 +10,8 @@ import msgspec
 class Severity(StrEnum):
     """How soon a person must look: now, or in working hours."""
 
-    PAGE = "page"
-    TICKET = "ticket"
+    PAGE = "page"  # somebody is to look now
+    TICKET = "ticket"  # somebody is to look in working hours
 
 
 class AlertState(StrEnum):

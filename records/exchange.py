@@ -13,8 +13,8 @@ from records.ids import ExchangeId
 class Role(StrEnum):
     """Whose reply it was: the one that the client got, or one that nobody saw."""
 
-    SERVED = "served"
-    SHADOW = "shadow"
+    SERVED = "served"  # the reply that the client got
+    SHADOW = "shadow"  # a shadow's, which nobody saw
 
 
 class ErrorKind(StrEnum):
@@ -26,22 +26,22 @@ class ErrorKind(StrEnum):
     BODY_TIMEOUT = "body_timeout"  # the rest of a request's body did not come
     SEND_TIMEOUT = "send_timeout"  # the client did not take its reply
     OVERLOADED = "overloaded"  # a limit of this worker was reached
-    NO_ROUTE = "no_route"
-    CONNECT_FAILED = "connect_failed"
-    CONNECT_TIMEOUT = "connect_timeout"
+    NO_ROUTE = "no_route"  # no route takes the request's path
+    CONNECT_FAILED = "connect_failed"  # no endpoint could be connected to
+    CONNECT_TIMEOUT = "connect_timeout"  # no endpoint could be connected to in time
     QUEUE_FULL = "queue_full"  # as many requests as may wait for a connection to the upstream did so already
     QUEUE_TIMEOUT = "queue_timeout"  # no connection to the upstream became free in time
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"  # the upstream did not begin its reply in time
-    REPLY_IDLE_TIMEOUT = "reply_idle_timeout"  # it went silent in the middle of its reply
+    REPLY_IDLE_TIMEOUT = "reply_idle_timeout"  # the upstream went silent in the middle of its reply
     TUNNEL_IDLE_TIMEOUT = "tunnel_idle_timeout"  # an upgraded connection on which neither side said anything
     TOTAL_TIMEOUT = "total_timeout"  # the exchange took longer than it may in all
-    UPSTREAM_CLOSED = "upstream_closed"  # it closed the connection before its reply was whole
-    BAD_REPLY = "bad_reply"  # its reply broke HTTP's framing rules
+    UPSTREAM_CLOSED = "upstream_closed"  # the upstream closed the connection before its reply was whole
+    BAD_REPLY = "bad_reply"  # the upstream's reply broke HTTP's framing rules
     CLIENT_LEFT = "client_left"  # the client closed before the reply was whole
     SHUTDOWN = "shutdown"  # the worker's grace period ended first
     TOO_SLOW = "too_slow"  # a shadow took its copy slower than it came, and too much waited for it
     REPLY_NOT_LOGGED = "reply_not_logged"  # of a payload logger's events, the reply's did not come
-    REQUEST_NOT_LOGGED = "request_not_logged"  # nor the request's
+    REQUEST_NOT_LOGGED = "request_not_logged"  # of a payload logger's events, the request's did not come
     INCOMPLETE = "incomplete"  # a shadow's copy ended with the served request, which was never whole
 
 

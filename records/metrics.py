@@ -224,7 +224,7 @@ class BodyNotKept(StrEnum):
     TRUNCATED = "truncated"  # longer than what is captured
     ENCODED = "encoded"  # compressed
     UNREADABLE = "unreadable"  # neither JSON nor a form, or not as its format asks
-    TOO_MANY_SUBJECTS = "too_many_subjects"
+    TOO_MANY_SUBJECTS = "too_many_subjects"  # whose data it is could not all be kept, so that forgetting would not find them
 
 
 class DamageKind(StrEnum):

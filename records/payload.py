@@ -11,8 +11,8 @@ import msgspec
 class Undecodable(StrEnum):
     """Why a body gave no tensors. The exchange is stored raw all the same, and counted under this reason."""
 
-    UNKNOWN_FORMAT = "unknown_format"
-    EMPTY = "empty"
+    UNKNOWN_FORMAT = "unknown_format"  # nothing tells the format
+    EMPTY = "empty"  # there is no body
     TRUNCATED = "truncated"  # the capture limit cut it
     ENCODED = "encoded"  # a content coding that is not understood, or that did not decompress within its bound
     MALFORMED = "malformed"  # not what the format's specification allows

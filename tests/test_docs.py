@@ -3,6 +3,7 @@
 import doctest
 import re
 import sys
+from enum import StrEnum
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from config import reference
 from driftline import metrics_reference
+from records.exchange import Role
+from records.metrics import Metric
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(file.relative_to(ROOT) for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -56,6 +59,24 @@ def test_a_dead_link_is_seen(link: str) -> None:
 @pytest.mark.parametrize(("page", "made"), [("settings", reference.page), ("metrics", metrics_reference.page)], ids=["settings", "metrics"])
 def test_a_page_made_from_code_is_up_to_date(page: str, made) -> None:
     assert (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") == made(), "run `make generate`"
+
+
+@pytest.mark.parametrize("label", ["reason", "kind", "outcome", "source", "timing", "severity"])
+def test_every_metric_with_a_reason_says_what_its_values_mean(label: str) -> None:
+    page = metrics_reference.page()
+    names = [metric.metric_name for metric in Metric if label in metric.value.labels]
+    assert names
+    assert [name for name in names if f"| {name} | `{label}` | `" not in page] == []
+
+
+def test_a_value_without_a_meaning_is_refused() -> None:
+    class Mute(StrEnum):
+        SAID = "said"  # what it means
+        UNSAID = "unsaid"
+
+    assert dict(metrics_reference.meanings(Role)) == {"served": "the reply that the client got", "shadow": "a shadow's, which nobody saw"}
+    with pytest.raises(ValueError, match=r"Mute\.UNSAID"):
+        list(metrics_reference.meanings(Mute))
 
 
 @pytest.mark.parametrize("module", MODULES_WITH_EXAMPLES)
