@@ -31,6 +31,7 @@ MODULES: Final = (
     "proxy/writing.py",
     "proxy/tally.py",
     "proxy/heads.py",
+    "proxy/replies.py",
     "proxy/routing.py",
     "proxy/breaker.py",
     "proxy/sampling.py",

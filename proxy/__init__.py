@@ -4,7 +4,8 @@ HTTP/1.1 itself is in the room `http1`. In the order of a request's way:
 
 - `client`     one client's connection: requests in, replies out
 - `routing`    which route a request takes, and to which arms it goes
-- `heads`      the head that goes on to the upstream, the head that comes back, and the replies that the proxy makes itself
+- `heads`      the head that goes on to the upstream, and the head that comes back
+- `replies`    the replies that the proxy makes itself
 - `route`      a route as a worker holds it: arms with their connections and counts
 - `flight`     one exchange in flight: request to the upstream, reply to the client, record to the tap
 - `writing`    hands pieces of a message to a connection

@@ -1,4 +1,4 @@
-"""One client's connection: requests in, one at a time, replies out in order."""
+"""One client's connection: requests in, one at a time, replies out in order. `MOVES` has its states, and what moves it from one to another."""
 
 from __future__ import annotations
 
@@ -6,22 +6,55 @@ import asyncio
 import select
 import socket
 import struct
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from http1.reader import END, NEED_DATA, WireError
 from http1.request import RequestHead, RequestReader
 from proxy.flight import Flight
-from proxy.heads import HTTP, HTTPS, own_reply, usable_request_id
+from proxy.heads import HTTP, HTTPS, usable_request_id
+from proxy.replies import CLOSE, own_reply, refusal
 from proxy.tls import principal
-from records.exchange import ErrorKind, Exchange, Role
-from records.ids import new_exchange_id
+from records.exchange import ErrorKind
 from records.outcome import Outcome
 
 if TYPE_CHECKING:
     from proxy.context import Context
     from proxy.tunnel import Tunnel
+
+# The states of a connection. Plain integers, since they are looked at with every read.
+WAITING: Final = 0
+"""For a request: nothing of it has come, or a part of its head."""
+ANSWERING: Final = 1
+"""A flight has the request, and writes the reply."""
+UNTAKEN: Final = 2
+"""The reply is written; no further request is read before the client has taken its tail."""
+TUNNELLING: Final = 3
+"""A tunnel has the bytes of another protocol."""
+LINGERING: Final = 4
+"""Nothing more is said; what the client still sends is thrown away until it closes, or its time is up."""
+CLOSED: Final = 5
+"""Nothing is read any more; what is written may still be on its way."""
+
+MOVES: Final[dict[int, dict[int, str]]] = {
+    WAITING: {
+        ANSWERING: "a request's head came, and a route takes it",
+        LINGERING: "a request was refused that may still be coming, or there are too many connections",
+        CLOSED: "a request was refused that had come whole, or did not come in time; it was idle for too long; the client left",
+    },
+    ANSWERING: {
+        WAITING: "the reply is written and taken",
+        UNTAKEN: "the reply is written, and the client takes it slower than it came",
+        TUNNELLING: "the upstream took the client's upgrade",
+        LINGERING: "the last reply is written, and the client may still be sending",
+        CLOSED: "the last reply is written, or cut off; the client left",
+    },
+    UNTAKEN: {WAITING: "the client has taken all of it", CLOSED: "it did not in time; it left"},
+    TUNNELLING: {CLOSED: "either side closed, or said nothing for too long"},
+    LINGERING: {CLOSED: "its time is up; the client left"},
+    CLOSED: {CLOSED: "the client has left as well"},
+}
+"""From which state to which others, and what happened then. There are no other moves."""
 
 _PIPELINED_BYTES_AT_MOST: Final = 64 * 1024
 """What may wait in the buffer behind the request that is being answered."""
@@ -39,16 +72,16 @@ class ClientConnection:
     __slots__ = (
         "_context",
         "_flight",
-        "_lingering",
         "_reader",
         "_tunnel",
-        "_unread_tail",
+        "_untaken",
         "peer",
         "peer_text",
         "principal",
         "reading_paused",
         "scheme",
         "since_ns",
+        "state",
         "transport",
         "writing_paused",
     )
@@ -64,6 +97,8 @@ class ClientConnection:
     """The client takes its reply slower than it comes."""
     reading_paused: bool
     """The upstream takes the request slower than it comes."""
+    state: int
+    """One of those in `MOVES`."""
     since_ns: int
     """When what it waits for now began, by the context's coarse clock: a request, a head's end, or the client's taking of a reply."""
 
@@ -72,8 +107,9 @@ class ClientConnection:
         self._reader = RequestReader(context.max_head_bytes)
         self._flight: Flight | None = None
         self._tunnel: Tunnel | None = None
-        self._unread_tail: tuple[int, Flight] | None = None
-        self._lingering = False
+        self._untaken: tuple[int, Flight] | None = None
+        """The record and the flight of a reply whose tail the client has yet to take."""
+        self.state = WAITING
         self.reading_paused = False
         self.writing_paused = False
         self.since_ns = context.coarse_ns
@@ -95,23 +131,22 @@ class ClientConnection:
             self.principal = principal(transport.get_extra_info("peercert") or {})
         if self._context.connected(self):
             return
-        self.transport.write(own_reply(503, "this proxy has as many connections as it may", "", connection=b"Connection: close\r\nRetry-After: 1\r\n"))
-        self._linger()
+        self.transport.write(own_reply(503, "this proxy has as many connections as it may", "", connection=CLOSE))
+        self._close(request_ended=False)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        flight = self._flight
-        if flight is None:
-            if self._tunnel is not None:
-                self._tunnel.from_client(data)
-            elif not self._lingering:
-                self._read_whole(data)
-            return
-        self._reader.receive(data)
-        if not flight.request_ended:
-            self._read()
-        elif self._reader.buffered_bytes > _PIPELINED_BYTES_AT_MOST:
-            self.pause_reading()
+        state = self.state
+        if state == WAITING:
+            self._read_whole(data)
+        elif state == ANSWERING or state == UNTAKEN:  # noqa: PLR1714, SIM109 - compiled, this is two comparisons and no tuple
+            self._reader.receive(data)
+            if self._flight is not None and not self._flight.request_ended:
+                self._read()
+            elif self._reader.buffered_bytes > _PIPELINED_BYTES_AT_MOST:
+                self.pause_reading()
+        elif self._tunnel is not None:
+            self._tunnel.client_sent(data)
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol. A client that closes its sending side has left, as for nginx and Envoy: one that waits looks no different."""
@@ -124,17 +159,18 @@ class ClientConnection:
             self._flight.client_left()
         elif self._tunnel is not None:
             self._tunnel.client_left()
-        elif self._unread_tail is not None:
+        elif self._untaken is not None:
             self._amend(ErrorKind.CLIENT_LEFT)
+        self.enter(CLOSED)
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
         self.writing_paused = True
         self.since_ns = self._context.coarse_ns
         if self._flight is not None:
-            self._flight.upstream_may_flow(False)
+            self._flight.reply_may_flow(False)
         elif self._tunnel is not None:
-            self._tunnel.upstream_may_flow(False)
+            self._tunnel.client_takes(False)
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -142,15 +178,16 @@ class ClientConnection:
         took_time = self._context.coarse_ns > self.since_ns
         self.since_ns = self._context.coarse_ns
         if self._flight is not None:
-            self._flight.upstream_may_flow(True)
+            self._flight.reply_may_flow(True)
         elif self._tunnel is not None:
-            self._tunnel.upstream_may_flow(True)
-        if self._unread_tail is not None:
+            self._tunnel.client_takes(True)
+        if self._untaken is not None:
             if took_time:
                 self._amend(ErrorKind.NONE)
-            self._unread_tail = None
-            if not self._lingering:
-                self._go_on()
+            self._untaken = None
+        if self.state == UNTAKEN:
+            self.enter(WAITING)
+            self._go_on()
 
     def pause_reading(self) -> None:
         """Take no more from the client for now."""
@@ -176,8 +213,8 @@ class ClientConnection:
 
     def close_if_idle(self) -> None:
         """Close unless a request has begun or is being answered; then the reply closes it."""
-        if self._flight is None and self._tunnel is None and not self._lingering and self._reader.idle:
-            self.transport.close()
+        if self.state in (WAITING, UNTAKEN) and self._reader.idle:
+            self._close_now()
 
     def break_off(self, kind: ErrorKind, reason: str) -> None:
         """End what goes on, from our side."""
@@ -200,28 +237,35 @@ class ClientConnection:
         else:
             self._check_waiting(now_ns - self.since_ns)
 
+    def enter(self, state: int) -> None:
+        """Go to another state, by one of the moves in `MOVES`."""
+        assert state in MOVES[self.state], f"a connection cannot go from state {self.state} to {state}"
+        self.state = state
+
     def _check_waiting(self, waited_ns: int) -> None:
         timeouts = self._context.timeouts
         if self.writing_paused:
             if waited_ns > timeouts.send_ns:
                 self._cut_tail(ErrorKind.SEND_TIMEOUT)
-        elif self._lingering:
+        elif self.state == LINGERING:
             if waited_ns > _LINGER_NS:
                 self._end_lingering()
-        elif self._reader.idle:
-            if waited_ns > timeouts.client_idle_ns:
-                self.transport.close()
-        elif waited_ns > timeouts.head_ns and not self.transport.is_closing():
-            self._answer(408, ErrorKind.HEAD_TIMEOUT, "the request's head did not come in time")
+        elif self.state == WAITING and not self.transport.is_closing():
+            if self._reader.idle:
+                if waited_ns > timeouts.client_idle_ns:
+                    self._close_now()
+            elif waited_ns > timeouts.head_ns:
+                self._answer(408, ErrorKind.HEAD_TIMEOUT, "the request's head did not come in time")
 
     def switched(self, tunnel: Tunnel) -> None:
         """The flight ended in another protocol; what was received already is part of it."""
         self._flight = None
         self._tunnel = tunnel
+        self.enter(TUNNELLING)
         self._context.tunnels += 1
         rest = self._reader.take_rest()
         if rest:
-            tunnel.from_client(rest)
+            tunnel.client_sent(rest)
         self.resume_reading()
 
     def flight_ended(self, flight: Flight, sequence: int, *, close: bool) -> None:
@@ -229,28 +273,33 @@ class ClientConnection:
         self._flight = None
         self.since_ns = self._context.coarse_ns
         if self.writing_paused and not self.transport.is_closing():
-            self._unread_tail = (sequence, flight)
+            self._untaken = (sequence, flight)
         if close or self._context.draining:
-            self._close(flight.request_ended)
+            self._close(request_ended=flight.request_ended)
         elif self.writing_paused:
+            self.enter(UNTAKEN)
             self.pause_reading()  # whoever does not take replies is made no further ones
         else:
+            self.enter(WAITING)
             self._go_on()
 
-    def _close(self, request_ended: bool) -> None:
+    def _close(self, *, request_ended: bool) -> None:
         """Close after what is written; where the client may still be sending, only once it has had the time to read that."""
         if self.transport.is_closing():
-            return
-        if request_ended and not self._reader.buffered_bytes:
-            self.transport.close()
+            self.enter(CLOSED)
+        elif request_ended and not self._reader.buffered_bytes:
+            self._close_now()
         else:
             self._linger()
 
+    def _close_now(self) -> None:
+        """Read no more, and close once what is written is sent."""
+        self.enter(CLOSED)
+        self.transport.close()
+
     def _linger(self) -> None:
         """Say that nothing more is sent, and throw away what comes until the client closes or its time is up."""
-        if self.transport.is_closing():
-            return
-        self._lingering = True
+        self.enter(LINGERING)
         self.since_ns = self._context.coarse_ns
         if self.transport.can_write_eof():  # TLS cannot close one way: there the reply alone says it
             self.transport.write_eof()
@@ -264,7 +313,7 @@ class ClientConnection:
 
     def _cut_tail(self, kind: ErrorKind) -> None:
         """Give up what the client has not taken of replies that ended."""
-        if self._unread_tail is not None:
+        if self._untaken is not None:
             self._amend(kind)
         self.reset()
 
@@ -276,7 +325,7 @@ class ClientConnection:
             asyncio.get_running_loop().call_soon(self._read_next)
 
     def _read_next(self) -> None:
-        if self._flight is None and not self._lingering and not self.transport.is_closing():  # what came in between may have begun it
+        if self.state == WAITING and not self.transport.is_closing():  # what came in between may have begun it
             self._read()
 
     def _read_whole(self, data: bytes) -> None:
@@ -336,6 +385,7 @@ class ClientConnection:
             self._answer(error.status, ErrorKind.BAD_REQUEST, error.reason, head, request_id)
             return None
         self._flight = flight = Flight(context, self, route, head, request_id)
+        self.enter(ANSWERING)
         return flight
 
     def _refuse(self, error: WireError) -> None:
@@ -347,45 +397,17 @@ class ClientConnection:
 
     def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None) -> None:
         """Answer a request that goes nowhere, put it on record, and close the connection: its body, if it has one, was not read."""
-        request_id = self._record_unrouted(status, kind, head, request_id)
-        head_only = head is not None and head.method == b"HEAD"
-        connection = b"Connection: close\r\n" if status != 503 else b"Connection: close\r\nRetry-After: 1\r\n"
-        self.transport.write(own_reply(status, message, request_id, connection=connection, head_only=head_only))
+        self.transport.write(refusal(self._context, self, status, kind, message, head, request_id))
         if kind is ErrorKind.HEAD_TIMEOUT:
-            self.transport.close()  # it had its time
+            self._close_now()  # it had its time
         else:
-            self._close(head is not None and head.body_length == 0)
-
-    def _record_unrouted(self, status: int, kind: ErrorKind, head: RequestHead | None, request_id: str | None) -> str:
-        """Put a request that goes nowhere on record; return its id."""
-        now_ns = time.time_ns()
-        exchange_id = new_exchange_id(now_ns)
-        request_id = request_id or exchange_id.hex()
-        self._context.tap.append(
-            Exchange(
-                exchange_id=exchange_id,
-                request_id=request_id,
-                role=Role.SERVED,
-                route="",
-                arm="",
-                started_at_ns=now_ns,
-                total_ns=0,
-                method=head.method.decode("latin-1") if head else "",
-                path=head.target.decode("latin-1") if head else "",
-                status=status,
-                error=kind,
-                client=self.peer_text,
-                principal=self.principal,
-            )
-        )
-        self._context.unrouted.ended(status, kind, 0)
-        return request_id
+            self._close(request_ended=head is not None and head.body_length == 0)
 
     def _amend(self, error: ErrorKind) -> None:
         """Say what became of the tail of a reply that the client had not taken when its record was written."""
-        assert self._unread_tail is not None
-        sequence, flight = self._unread_tail
-        self._unread_tail = None
+        assert self._untaken is not None
+        sequence, flight = self._untaken
+        self._untaken = None
         self._context.tap.amend(sequence, Outcome(flight.exchange_id, error, flight.elapsed_ns()))
 
 

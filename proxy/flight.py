@@ -13,8 +13,9 @@ from http1.reader import Content
 from http1.reply import ReplyHead
 from http1.request import RequestHead
 from proxy.capture import BodyCapture, whole_body
-from proxy.heads import client_head, content_fields, interim_head, own_reply, passed_trailers, trace_context, upstream_fields
+from proxy.heads import client_head, content_fields, interim_head, passed_trailers, trace_context, upstream_fields
 from proxy.mirror import Copy, mirror
+from proxy.replies import CLOSE, STATUSES, own_reply
 from proxy.route import Route
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
@@ -26,25 +27,8 @@ if TYPE_CHECKING:
     from proxy.client import ClientConnection
     from proxy.context import Context
 
-_STATUS: Final = {
-    ErrorKind.CONNECT_FAILED: 502,
-    ErrorKind.CONNECT_TIMEOUT: 504,
-    ErrorKind.FIRST_BYTE_TIMEOUT: 504,
-    ErrorKind.TOTAL_TIMEOUT: 504,
-    ErrorKind.BODY_TIMEOUT: 408,
-    ErrorKind.QUEUE_FULL: 503,
-    ErrorKind.QUEUE_TIMEOUT: 503,
-    ErrorKind.UPSTREAM_CLOSED: 502,
-    ErrorKind.BAD_REPLY: 502,
-    ErrorKind.SHUTDOWN: 503,
-    ErrorKind.BAD_REQUEST: 400,
-}
-"""What a client is answered when its exchange fails before the upstream's reply began."""
-
 _IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 """RFC 9110 §9.2.2."""
-
-_RETRY_AFTER: Final = {503: b"Retry-After: 1\r\n"}
 
 _NO_TRACE: Final = ("", "")
 
@@ -56,7 +40,6 @@ _SERVED: Final = Role.SERVED
 _NO_ERROR: Final = ErrorKind.NONE
 
 _ALL_KEPT: Final = 1.0
-_CLOSE: Final = b"Connection: close\r\n"
 
 
 class Flight(Receiver):
@@ -283,7 +266,7 @@ class Flight(Receiver):
             self._to_client.append(b"0\r\n%b\r\n" % passed_trailers(trailers) if trailers else b"0\r\n\r\n")
         self._end(_NO_ERROR)
 
-    def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Receiver:
+    def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Tunnel:
         """See Receiver. The exchange is on record with its 101; what passes after it is an outcome."""
         self._reply_head = head
         self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
@@ -353,7 +336,7 @@ class Flight(Receiver):
         late = waited_ns > timeouts.first_byte_ns
         return (ErrorKind.FIRST_BYTE_TIMEOUT if late else _NO_ERROR), "the upstream did not answer in time"
 
-    def upstream_may_flow(self, flowing: bool) -> None:
+    def reply_may_flow(self, flowing: bool) -> None:
         """The client's send buffer is full, or has room again."""
         if self._connection is None:
             return
@@ -374,12 +357,8 @@ class Flight(Receiver):
         """Answer in the upstream's place, or cut off a reply that has begun: never end it cleanly (RFC 9112 §8)."""
         if self._reply_state is _AWAITED:
             self._close_after = self._close_after or not self.request_ended
-            answer = status or _STATUS[kind]
-            self._to_client.append(
-                own_reply(
-                    answer, reason, self.request_id, connection=self._connection_field() + _RETRY_AFTER.get(answer, b""), head_only=self.head.method == b"HEAD"
-                )
-            )
+            answer = status or STATUSES[kind]
+            self._to_client.append(own_reply(answer, reason, self.request_id, connection=self._connection_field(), head_only=self.head.method == b"HEAD"))
             self._end(kind, answer)
         else:
             self._to_client.clear()
@@ -391,7 +370,7 @@ class Flight(Receiver):
 
     def _connection_field(self) -> bytes:
         if self._close_after:
-            return _CLOSE
+            return CLOSE
         return b"" if self.head.minor else b"Connection: keep-alive\r\n"
 
     def _flush(self) -> None:

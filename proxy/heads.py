@@ -1,9 +1,7 @@
-"""The head that goes on to the upstream, the head that comes back, and the replies that the proxy makes itself."""
+"""The head that goes on to the upstream, and the head that comes back."""
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
 from typing import Final
 
 from http1.fields import ContentFields, Field, parse_field
@@ -123,14 +121,6 @@ def passed_trailers(section: bytes) -> bytes:
     """Return the lines of a checked trailer section that may go on (RFC 9110 §6.5)."""
     parsed = [parse_field(line) for line in section[:-2].split(b"\r\n")]
     return b"".join([b"%b: %b\r\n" % each[0] for each in parsed if each is not None and each[1] not in _NO_TRAILERS])
-
-
-def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False) -> bytes:
-    """Return a whole reply of the proxy's own: `{"error": …, "request_id": …}`."""
-    body = json.dumps({"error": message, "request_id": request_id}, ensure_ascii=True).encode() + b"\n"
-    reason = HTTPStatus(status).phrase.encode()
-    head = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nServer: driftline\r\n%b\r\n"
-    return head % (status, reason, len(body), request_id.encode("latin-1"), connection) + (b"" if head_only else body)
 
 
 def usable_request_id(value: bytes) -> str | None:

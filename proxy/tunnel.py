@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from proxy.upstream import Receiver, UpstreamConnection
 from records.exchange import ErrorKind
 from records.outcome import Outcome
 
 if TYPE_CHECKING:
     from proxy.client import ClientConnection
     from proxy.context import Context
+    from proxy.upstream import UpstreamConnection
 
 
-class Tunnel(Receiver):
-    """Receives what the upstream sends after its 101. Its exchange is on record already; how it ended follows as an outcome."""
+class Tunnel:
+    """Joins a client's connection and an upstream's after the 101. The exchange is on record already; how it ended follows as an outcome."""
+
+    __slots__ = ("_client", "_connection", "_context", "_exchange_id", "_heard_ns", "_received_bytes", "_sent_bytes", "_sequence", "_started_ns")
 
     def __init__(self, context: Context, client: ClientConnection, connection: UpstreamConnection, exchange_id: bytes, sequence: int, started_ns: int) -> None:
         """`started_ns` is when the request's head was read (`time.perf_counter_ns`); `sequence` is that of the record."""
@@ -29,46 +31,22 @@ class Tunnel(Receiver):
         self._received_bytes = 0
         self._sent_bytes = 0
 
-    def from_client(self, data: bytes) -> None:
+    # What the client does.
+
+    def client_sent(self, data: bytes) -> None:
         """The client sent this."""
         self._heard_ns = self._context.coarse_ns
         self._received_bytes += len(data)
         if self._connection is not None:
             self._connection.transport.write(data)
 
-    def reply_body(self, piece: bytes) -> None:
-        """See Receiver."""
-        self._heard_ns = self._context.coarse_ns
-        self._sent_bytes += len(piece)
-        self._client.transport.write(piece)
-
-    def request_may_flow(self, flowing: bool) -> None:
-        """See Receiver."""
-        if flowing:
-            self._client.resume_reading()
-        else:
-            self._client.pause_reading()
-
-    def upstream_may_flow(self, flowing: bool) -> None:
-        """The client's send buffer is full, or has room again."""
+    def client_takes(self, more: bool) -> None:
+        """The client's send buffer has room again, or is full."""
         if self._connection is not None:
-            if flowing:
+            if more:
                 self._connection.transport.resume_reading()
             else:
                 self._connection.transport.pause_reading()
-
-    def reply_end(self, trailers: bytes) -> None:  # noqa: ARG002 - there are none
-        """See Receiver. The upstream closed: the client gets what is on its way, then the end."""
-        self._connection = None
-        self._heard_ns = self._context.coarse_ns
-        self._end(ErrorKind.NONE)
-        self._client.transport.close()
-
-    def failed(self, kind: ErrorKind, reason: str) -> None:  # noqa: ARG002 - there is no reply to put it into
-        """See Receiver."""
-        self._connection = None
-        self._end(kind)
-        self._client.abort()
 
     def client_left(self) -> None:
         """The client closed, which is how most upgraded connections end."""
@@ -78,11 +56,38 @@ class Tunnel(Receiver):
             connection.finish()
             self._end(ErrorKind.NONE)
 
+    # What the upstream does.
+
+    def upstream_sent(self, data: bytes) -> None:
+        """The upstream sent this."""
+        self._heard_ns = self._context.coarse_ns
+        self._sent_bytes += len(data)
+        self._client.transport.write(data)
+
+    def upstream_takes(self, more: bool) -> None:
+        """The upstream's send buffer has room again, or is full."""
+        if more:
+            self._client.resume_reading()
+        else:
+            self._client.pause_reading()
+
+    def upstream_left(self) -> None:
+        """The upstream closed: the client gets what is on its way, then the end."""
+        self._connection = None
+        self._heard_ns = self._context.coarse_ns
+        self._end(ErrorKind.NONE)
+        self._client.transport.close()
+
+    # What we do.
+
     def break_off(self, kind: ErrorKind) -> None:
         """End it from our side."""
-        if self._connection is not None:
-            self._connection.close()
-            self.failed(kind, "")
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            connection.close()
+            self._end(kind)
+            self._client.abort()
 
     def check(self, now_ns: int) -> None:
         """Break it off where neither side said anything for too long, or where the client does not take what it was sent."""

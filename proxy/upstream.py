@@ -12,6 +12,7 @@ from records.exchange import ErrorKind
 
 if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
+    from proxy.tunnel import Tunnel
 
 
 _UPSTREAMS_FAULT: Final = frozenset({ErrorKind.FIRST_BYTE_TIMEOUT, ErrorKind.REPLY_IDLE_TIMEOUT, ErrorKind.TOTAL_TIMEOUT, ErrorKind.TOO_SLOW})
@@ -52,8 +53,8 @@ class Receiver:
         """All that was received so far has been said."""
         raise NotImplementedError
 
-    def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Receiver:
-        """The upstream took the upgrade that was asked for (101); return who receives what it sends from now on."""
+    def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Tunnel:
+        """The upstream took the upgrade that was asked for (101); return what passes bytes from now on. The connection is no longer this receiver's."""
         raise NotImplementedError
 
     def failed(self, kind: ErrorKind, reason: str) -> None:
@@ -66,7 +67,7 @@ class Receiver:
 
 
 class UpstreamConnection:
-    """Belongs to a pool while idle, and to a receiver from `lend` until the reply is whole; an `asyncio.Protocol` by its methods."""
+    """Belongs to a pool while idle, to a receiver from `lend` until the reply is whole, and to a tunnel after a 101; an `asyncio.Protocol` by its methods."""
 
     __slots__ = (
         "_first_byte_ns",
@@ -76,7 +77,7 @@ class UpstreamConnection:
         "_receiver",
         "_said_end",
         "_status",
-        "_switched",
+        "_tunnel",
         "endpoint",
         "idle_since",
         "request_done",
@@ -95,7 +96,7 @@ class UpstreamConnection:
         self._receiver: Receiver | None = None
         self._keep_alive = True
         self._said_end = False
-        self._switched = False
+        self._tunnel: Tunnel | None = None
         self._lent_ns = 0  # where nobody wants to know how the reply was
         self._first_byte_ns = 0
         self._status = 0
@@ -112,6 +113,7 @@ class UpstreamConnection:
     def close(self) -> None:
         """Give up the connection and whatever was going on."""
         self._receiver = None
+        self._tunnel = None
         self.transport.abort()
 
     def give_up(self, kind: ErrorKind) -> None:
@@ -122,7 +124,7 @@ class UpstreamConnection:
 
     def finish(self) -> None:
         """Close once what was written is sent, within a time; nothing more is received."""
-        self._receiver = None
+        self._tunnel = None
         self.transport.close()
         if self.transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(_FINISH_SECONDS, self.transport.abort)
@@ -137,10 +139,10 @@ class UpstreamConnection:
         receiver = self._receiver
         reader = self._reader
         if receiver is None:
-            self.close()  # nobody asked: what comes now could be taken for the next request's reply
-            return
-        if self._switched:
-            receiver.reply_body(data)
+            if self._tunnel is not None:
+                self._tunnel.upstream_sent(data)
+            else:
+                self.close()  # nobody asked: what comes now could be taken for the next request's reply
             return
         try:
             whole = reader.receive_whole(data)
@@ -183,11 +185,11 @@ class UpstreamConnection:
         """RFC 9110 §15.2.2: from here on the bytes are another protocol's."""
         if not receiver.upgrade:
             raise WireError(502, "the upstream switched protocols unasked")
-        self._switched = True
-        self._receiver = successor = receiver.switched(head, self)
+        self._receiver = None
+        self._tunnel = tunnel = receiver.switched(head, self)
         rest = self._reader.take_rest()
         if rest:
-            successor.reply_body(rest)
+            tunnel.upstream_sent(rest)
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol. Ends a reply that only the close delimits. With TLS, uvloop calls it for a `close_notify` alone (RFC 8446 §6.1)."""
@@ -197,10 +199,9 @@ class UpstreamConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self.endpoint.lost(self)
+        if self._tunnel is not None:
+            self._tunnel.upstream_left()
         if self._receiver is None:
-            return
-        if self._switched:
-            self._receiver.reply_end(b"")
             return
         try:
             if exc is None and self._said_end and self._reader.receive_eof() is END:
@@ -215,11 +216,15 @@ class UpstreamConnection:
         """See asyncio.Protocol."""
         if self._receiver is not None:
             self._receiver.request_may_flow(False)
+        elif self._tunnel is not None:
+            self._tunnel.upstream_takes(False)
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         if self._receiver is not None:
             self._receiver.request_may_flow(True)
+        elif self._tunnel is not None:
+            self._tunnel.upstream_takes(True)
 
     def _note(self, head: ReplyHead) -> None:
         self._keep_alive = head.keep_alive
