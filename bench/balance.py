@@ -6,30 +6,68 @@ even, the number of workers is all on one. Nothing is saturated, and nothing lis
 
 from __future__ import annotations
 
+import argparse
 import socket
+import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
 
 from bench.processes import CORES, free_port, running
+from bench.report import machine_sentence, markdown_table, write_json
 from store.spool.ledger import read_ledger
 
-_WORKERS = (2, 4)
-_CONNECTIONS = (4, 16, 64)
-_ROUNDS = 8
-_REQUESTS = 5
-_REQUEST = b"GET / HTTP/1.1\r\nHost: model\r\n\r\n"
+_WORKERS: Final = (2, 4)
+_CONNECTIONS: Final = (4, 16, 64)
+_ROUNDS: Final = 8
+_REQUESTS: Final = 5
+_PROMISED: Final = 1.5
+_REQUEST: Final = b"GET / HTTP/1.1\r\nHost: model\r\n\r\n"
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """So many workers with so many connections."""
+
+    workers: int
+    connections: int
+    ratios: list[float]
+    """The busiest worker's share by its fair share, in each round."""
 
 
 def main() -> None:
-    """Print a row per number of workers and connections."""
-    print(f"{'workers':>8} {'connections':>12} {'mean':>6} {'worst':>6}")
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.balance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    arguments = parser.parse_args()
+    figures = measure()
+    print(f"{machine_sentence()}\n\n{report(figures)}")
+    if arguments.json:
+        write_json(arguments.json, {"figures": msgspec.to_builtins(figures)})
+
+
+def report(figures: Sequence[Figure]) -> str:
+    """Return the figures as Markdown, and how they stand to what is promised."""
+    rows = [(str(each.workers), str(each.connections), f"{statistics.mean(each.ratios):.2f}", f"{max(each.ratios):.2f}") for each in figures]
+    worst = max(max(each.ratios) for each in figures)
+    promise = (
+        f"- the busiest worker never had more than {worst:.2f} times its share (promised: at most {_PROMISED}), {'kept' if worst <= _PROMISED else 'NOT kept'}"
+    )
+    return f"{markdown_table(('workers', 'connections', 'busiest worker, mean', 'worst'), rows)}\n\n{promise}"
+
+
+def measure() -> list[Figure]:
+    """Let clients connect to so many workers, some rounds each."""
+    figures = []
     for workers in _WORKERS:
         for connections in _CONNECTIONS:
             with TemporaryDirectory() as directory:
-                ratios = _measure(workers, connections, Path(directory))
-            print(f"{workers:>8} {connections:>12} {sum(ratios) / len(ratios):>6.2f} {max(ratios):>6.2f}")
+                figures.append(Figure(workers, connections, _measure(workers, connections, Path(directory))))
+    return figures
 
 
 def _measure(workers: int, connections: int, room: Path) -> list[float]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bench import (
+    balance,
     bounds,
     capacity,
     crash_points,
@@ -59,6 +60,11 @@ def _bounds() -> str:
 def _scrape() -> str:
     run = _run("scrape")
     return f"{_origin(run)}\n\n{scrape.report(msgspec.convert(run['costs'], list[scrape.Cost]))}"
+
+
+def _balance() -> str:
+    run = _run("balance")
+    return f"{_origin(run)}\n\n{balance.report(msgspec.convert(run['figures'], list[balance.Figure]))}"
 
 
 def _soak() -> str:
@@ -204,6 +210,7 @@ _SECTIONS: Final = {
     "proxy": _proxy,
     "runtime": _runtime,
     "neighbours": _neighbours,
+    "balance": _balance,
     "bounds": _bounds,
     "scrape": _scrape,
     "soak": _soak,

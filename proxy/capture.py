@@ -22,7 +22,8 @@ def whole_body(content: Content, fields: ContentFields, limit_bytes: int) -> Bod
     size = len(content)
     if size > limit_bytes:
         return Body(bytes(content[:limit_bytes]), size, True, content_type, content_encoding, kept)
-    return Body(bytes(content), size, False, content_type, content_encoding, kept)
+    whole = content if isinstance(content, bytes) else bytes(content)
+    return Body(whole, size, False, content_type, content_encoding, kept)
 
 
 class BodyCapture:

@@ -24,7 +24,7 @@ def write(transport: asyncio.Transport, pieces: list[Content]) -> None:
 
 def write_message(transport: asyncio.Transport, head: bytes, body: Content) -> None:
     """Write a message that is whole, likewise."""
-    if len(body) < _JOINED_BELOW_BYTES:
+    if isinstance(body, bytes) and len(body) < _JOINED_BELOW_BYTES:
         transport.write(head + body)
     else:
         transport.writelines((head, body))
