@@ -32,10 +32,11 @@ def commands_naming(text: str) -> list[str]:
 @needs_programs
 def test_the_json_holds_the_figures_and_ratios_are_to_nginx_in_the_same_run(tmp_path):
     figures = tmp_path / "figures.json"
-    finished = subprocess.run(command("--only", "direct,nginx", "--json", str(figures)), cwd=ROOT, check=False, capture_output=True, text=True)
+    finished = subprocess.run(command("--only", "direct,nginx,floor-mirror", "--json", str(figures)), cwd=ROOT, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert "× 1.00" in finished.stdout
-    direct, nginx = json.loads(figures.read_text())["results"]
+    direct, floor, nginx = json.loads(figures.read_text())["results"]
+    assert floor["median"]["mirrored_ratio"] == pytest.approx(1, abs=0.05), "each request is in flight at most once when the load ends"
     assert 0 < direct["median"]["cpu_us"] < nginx["median"]["cpu_us"]
     assert nginx["median"]["requests_per_second"] > 100
 
