@@ -2,6 +2,9 @@
 
 A start line or a field is checked and taken apart by one match, in C: as cheap as a generated parser with a callback per field
 (docs/decisions/0002-http-parser.md), with every decision in our hands.
+
+Repeats are possessive where what they repeat has one way to match: nothing is tried twice, however hostile the bytes. Groups that could match in several ways are repeated without, because
+Python before 3.11.5 then matches what it must not (gh-106052); none of them can match one text in two ways, so that trying again ends at once.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ FIELD: Final = re.compile(rb"(" + _TOKEN + rb"++):[ \t]*+(" + _FIELD_VALUE + rb"
 STRAY_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
 """What can never become part of a valid head, so that an incomplete one is refused at once and not only when it times out."""
 
-HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+(?::\d{0,5})?\Z|\[[0-9A-Fa-f:.vV]+\](?::\d{0,5})?\Z")
+HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*(?::\d{0,5})?\Z|\[[0-9A-Fa-f:.vV]+\](?::\d{0,5})?\Z")
 """RFC 9110 §7.2: uri-host and optional port."""
 
 ABSOLUTE_FORM: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#@]++)([/?][^#]*+)?\Z")
@@ -38,7 +41,7 @@ CHUNK_LINE: Final = re.compile(
     + _TOKEN
     + rb"++(?:[ \t]*=[ \t]*(?:"
     + _TOKEN
-    + rb'++|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*+"))?)*+\r\n'
+    + rb'++|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*\r\n'
 )
 """RFC 9112 §7.1: chunk size and extensions, which are never passed on."""
 

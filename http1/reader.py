@@ -90,7 +90,7 @@ _EMPTY_LINE: Final = b"\r\n\r\n"
 class Reader(Generic[Head]):
     """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
 
-    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parse_remembered", "_parsed", "_remaining", "_searched", "_state", "bodiless", "trailers")
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parsed", "_remaining", "_remembered", "_searched", "_state", "bodiless", "trailers")
 
     bodiless: bool
     """The next message has no body whatever its head announces: a reply to HEAD (RFC 9112 §6.3)."""
@@ -98,10 +98,10 @@ class Reader(Generic[Head]):
     trailers: bytes
     """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
 
-    def __init__(self, max_head_bytes: int, parse: Callable[[bytes], Head], parse_remembered: Callable[[bytes], Head]) -> None:
-        """`parse` takes a head without the end of its last line, is pure, and may raise WireError; `parse_remembered` has its last results at hand."""
+    def __init__(self, max_head_bytes: int, parse: Callable[[bytes], Head], remembered: dict[bytes, Head]) -> None:
+        """`parse` takes a head without the end of its last line, is pure, and may raise WireError; `remembered` holds its last results, for all readers that share it."""
         self._parse = parse
-        self._parse_remembered = parse_remembered
+        self._remembered = remembered
         self.bodiless = False
         self._max_head_bytes = max_head_bytes
         self._buffer = b""
@@ -175,7 +175,7 @@ class Reader(Generic[Head]):
         if self._state == _HEAD and self._at == len(self._buffer):
             section, rest = _parted(data)
             if 0 < len(section) <= self._max_head_bytes and not section.startswith(b"\r\n"):
-                head = (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
+                head = self._remembered.get(section) or self._parse_new(section)
                 if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(rest):
                     return head, rest
                 self._state, self._parsed = _PARSED, head
@@ -215,9 +215,19 @@ class Reader(Generic[Head]):
         if end < 0:
             return NEED_DATA
         section = self._buffer[self._at : end]
-        head = (self._parse_remembered if len(section) <= REMEMBERED_HEAD_BYTES else self._parse)(section)
+        head = self._remembered.get(section) or self._parse_new(section)
         self._at = end + 4
         self._expect_body(head.body_length)
+        return head
+
+    def _parse_new(self, section: bytes) -> Head:
+        """Parse a head that is not remembered, and remember it in the place of the oldest. A dict and not `lru_cache`, which costs more to call than a look-up."""
+        head = self._parse(section)
+        if len(section) <= REMEMBERED_HEAD_BYTES:
+            remembered = self._remembered
+            if len(remembered) >= REMEMBERED_HEADS:
+                del remembered[next(iter(remembered))]
+            remembered[section] = head
         return head
 
     def _take_parsed(self) -> Event[Head]:

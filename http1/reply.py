@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 from http1.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from http1.grammar import STATUS_LINE
-from http1.reader import ANOTHER_HEAD, CHUNKED, REMEMBERED_HEADS, UNTIL_CLOSE, Reader, WireError
+from http1.reader import ANOTHER_HEAD, CHUNKED, UNTIL_CLOSE, Reader, WireError
 
 
 class ReplyHead:
@@ -72,7 +72,7 @@ def parse_reply_head(section: bytes) -> ReplyHead:
     return head
 
 
-_parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_reply_head)
+_remembered_heads: Final[dict[bytes, ReplyHead]] = {}
 
 
 class ReplyReader(Reader[ReplyHead]):
@@ -81,7 +81,7 @@ class ReplyReader(Reader[ReplyHead]):
     __slots__ = ()
 
     def __init__(self, max_head_bytes: int) -> None:
-        super().__init__(max_head_bytes, parse_reply_head, _parse_remembered)
+        super().__init__(max_head_bytes, parse_reply_head, _remembered_heads)
 
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""

@@ -90,7 +90,7 @@ def parse_request_head(section: bytes) -> RequestHead:
     return head
 
 
-_parse_remembered = lru_cache(REMEMBERED_HEADS)(parse_request_head)
+_remembered_heads: Final[dict[bytes, RequestHead]] = {}
 
 
 def _parse_line(line: bytes) -> tuple[bytes, bytes, int, str]:
@@ -118,7 +118,7 @@ class RequestReader(Reader[RequestHead]):
     __slots__ = ()
 
     def __init__(self, max_head_bytes: int) -> None:
-        super().__init__(max_head_bytes, parse_request_head, _parse_remembered)
+        super().__init__(max_head_bytes, parse_request_head, _remembered_heads)
 
     def too_large(self) -> WireError:
         """RFC 6585 §5."""

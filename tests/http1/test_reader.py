@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from http1.reader import END, NEED_DATA, WireError
+from http1.reader import END, NEED_DATA, REMEMBERED_HEADS, WireError
 from http1.reply import ReplyHead, ReplyReader
-from http1.request import RequestHead, RequestReader, _parse_remembered
+from http1.request import RequestHead, RequestReader, _remembered_heads
 
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -149,6 +149,9 @@ def test_what_follows_a_message_waits_until_it_is_asked_for():
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
         (b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;\r\nhello\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\r\nhello\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;\r\nhello\r\n0\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 400),
     ],
 )
@@ -195,9 +198,17 @@ def test_trailers_are_kept_apart_from_the_fields():
 
 
 def test_long_heads_are_not_remembered():
-    before = _parse_remembered.cache_info().currsize
+    before = list(_remembered_heads)
     messages(RequestReader(65536), [b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
-    assert _parse_remembered.cache_info().currsize == before
+    assert list(_remembered_heads) == before
+
+
+def test_heads_that_never_repeat_take_the_places_of_the_oldest():
+    reader = RequestReader(65536)
+    for number in range(3 * REMEMBERED_HEADS):
+        messages(reader, [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number], short=True)
+    assert len(_remembered_heads) == REMEMBERED_HEADS
+    assert b"GET /%d HTTP/1.1\r\nHost: a" % number in _remembered_heads
 
 
 def test_a_head_that_drips_is_not_looked_through_again_with_every_byte():
