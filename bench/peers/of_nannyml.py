@@ -71,8 +71,8 @@ class Reconstruction:
 
     def read(self, rows: dict[str, np.ndarray], times_ns: np.ndarray) -> Reading:  # noqa: ARG002
         table = _analysis(self._calculator.calculate(pd.DataFrame(rows)))
-        error = _last_level(table, "value").astype(np.float64)
-        return Reading({"error": np.abs(error - self._usual)}, {"default": bool(_last_level(table, "alert").astype(bool).any())})
+        error = _last_level(table, "value").astype(np.float64) - self._usual  # that of new rows is always above that of the rows which were fitted
+        return Reading({"more error": error, "less error": -error}, {"default": bool(_last_level(table, "alert").astype(bool).any())})
 
 
 def _analysis(result: Any) -> pd.DataFrame:

@@ -64,12 +64,12 @@ def _alarms(detector: Any, values: list[float]) -> bool:
 
 
 def adwin() -> _Streams:
-    deltas = (0.006, 0.003, 0.002)
-    return _Streams("river ADWIN", [partial(drift.ADWIN, delta=delta) for delta in deltas], default=2)
+    deltas = (0.004, 0.002, 0.001, 0.0003)
+    return _Streams("river ADWIN", [partial(drift.ADWIN, delta=delta) for delta in deltas], default=1)
 
 
 def page_hinkley() -> _Streams:
-    thresholds = (50.0, 440.0)
+    thresholds = (50.0, 420.0, 480.0, 540.0)
     return _Streams("river Page–Hinkley", [partial(drift.PageHinkley, threshold=threshold) for threshold in thresholds], default=0)
 
 

@@ -76,6 +76,7 @@ def test_a_library_that_is_not_installed_is_left_out_and_the_page_says_so(tmp_pa
     )
     page = drift_peers.report(drift_peers.Run({"driftline": [ours]}, found.left_out))
     assert "Left out: river (not installed)." in page
+    assert "| where the thresholds were set                  |     0.010 |" in page
 
 
 def test_every_library_has_its_requirements_beside_it():
