@@ -86,6 +86,8 @@ def _why(error: OSError | subprocess.CalledProcessError) -> str:
 def report(found: Run) -> str:
     """Return the tables."""
     figures = [each for of_adapter in found.figures.values() for each in of_adapter]
+    if not figures:
+        return "\n\n".join(_left_out(found))
     rules = [(each, rule) for each in figures for rule in next(iter(each.alarms.values())) if rule != RETUNED]
     parts = [
         markdown_table(_heads("share of windows in alarm, nothing has changed", rules), _alarm_rows(rules)),

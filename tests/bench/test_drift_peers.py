@@ -70,7 +70,7 @@ def test_every_shift_changes_something_and_keeps_the_rows(name):
 
 def test_a_library_that_is_not_installed_is_left_out_and_the_page_says_so(tmp_path):
     found = drift_peers.run(["river"], tmp_path, install=False, quick=True)
-    assert found.left_out == {"river": "not installed"}
+    assert drift_peers.report(found) == "Left out: river (not installed)."
     ours = drift_peers.Figures(
         "Driftline", "this", 10, 0.01, 1.0, {"independent rows": {"alert": 0.0, RETUNED: 0.01}}, {"mean": {"alert": [1], "evidence": [1], RETUNED: [1]}}
     )
