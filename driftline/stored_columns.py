@@ -17,6 +17,9 @@ from driftline.stored_exchanges import Period, StoredExchange, stored_exchanges
 from records.ports import QueryFailedError, QueryRefusedError, StoreUnavailableError
 
 EXCHANGES_AT_MOST: Final = 1_000_000
+BYTES_AT_MOST: Final = 2**30
+"""What columns may take: 350,000 vectors of 768 values, or a million rows of 130 numbers."""
+
 _BATCH_ROWS: Final = 10_000
 
 
@@ -40,18 +43,28 @@ def columns_from_store(settings: Settings, period: Period) -> tuple[Columns, Int
 
 
 def columns_of(exchanges: Iterable[StoredExchange], decode: Decoding, buffer: ColumnBuffer, rows_at_most: int | None = None) -> tuple[Columns, Integers]:
-    """Return the rows of exchanges, in their order, and the time of each row (Unix nanoseconds); of more than `rows_at_most` about the last ones."""
+    """Return the rows of exchanges, in their order, and the time of each row (Unix nanoseconds); of more than `rows_at_most` about the last ones.
+
+    Of rows that are wider than fits memory, likewise; without `rows_at_most` raises `BaselineError` instead.
+    """
     batches: deque[tuple[dict[str, Column], Integers]] = deque()
-    rows = 0
+    rows = size_bytes = 0
     for stored in exchanges:
         buffer.add(*decode(stored.exchange), stored.exchange.started_at_ns)
         if buffer.is_full or len(buffer) >= _BATCH_ROWS:
             batches.append(buffer.take())
-            rows += len(batches[-1][1])
-        while rows_at_most is not None and batches and rows - len(batches[0][1]) >= rows_at_most:
-            rows -= len(batches.popleft()[1])
+            rows, size_bytes = rows + len(batches[-1][1]), size_bytes + _size_bytes(batches[-1][0])
+        if rows_at_most is None and size_bytes > BYTES_AT_MOST:
+            raise BaselineError(f"the rows of the period take more than {BYTES_AT_MOST // 2**20:,} MiB: choose a shorter one with --since and --until")
+        while rows_at_most is not None and batches and (rows - len(batches[0][1]) >= rows_at_most or size_bytes > BYTES_AT_MOST):
+            columns, times_ns = batches.popleft()
+            rows, size_bytes = rows - len(times_ns), size_bytes - _size_bytes(columns)
     batches.append(buffer.take())
     return joined([columns for columns, _ in batches]), np.concatenate([times_ns for _, times_ns in batches])
+
+
+def _size_bytes(columns: Columns) -> int:
+    return sum(column.nbytes for column in columns.values())
 
 
 def _counted(exchanges: Iterable[StoredExchange]) -> Iterator[StoredExchange]:
