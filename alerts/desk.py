@@ -76,9 +76,9 @@ class AlertDesk:
         """A model is compared with another baseline from now on; return the changes of which people will be told."""
         return self._tell([self._watches[VerdictKind.DATA_DRIFT].forget(model)], now_ns)
 
-    def drift_began_ns(self, model: str) -> int | None:
-        """Return since when a model drifts, as the alert that fires says; None where none does."""
-        return next((alert.started_at_ns for alert in self._book.state.active if is_drift_of(alert, model)), None)
+    def drift_alerted_ns(self, model: str) -> int | None:
+        """Return when the alert fired that tells of a model's drift; None where none fires."""
+        return next((alert.fired_at_ns for alert in self._book.state.active if is_drift_of(alert, model) and alert.fired_at_ns), None)
 
     def on_status(self, report: StatusReport) -> tuple[Alert, ...]:
         """Take a report, every few seconds; return the changes of which people will be told."""

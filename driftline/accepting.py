@@ -41,17 +41,17 @@ class Accepting:
         *,
         max_features: int,
         vector_width: int,
-        drift_began_ns: Callable[[str], int | None],
+        drift_alerted_ns: Callable[[str], int | None],
         on_accepted: Callable[[str], None],
     ) -> None:
-        """`drift_began_ns` says since when a model drifts, None where no alert says so; `on_accepted` is told the model, on the caller's thread."""
+        """`drift_alerted_ns` says when the alert of a model's drift fired, None where none fires; `on_accepted` is told the model, on the caller's thread."""
         self._watching = watching
         self._ask = ask
         self._decode = decode
         self._audit = audit
         self._max_features = max_features
         self._vector_width = vector_width
-        self._drift_began_ns = drift_began_ns
+        self._drift_alerted_ns = drift_alerted_ns
         self._on_accepted = on_accepted
 
     def __call__(self, wanted: AcceptRequest, who: str, now_ns: int) -> AcceptReport:
@@ -79,10 +79,10 @@ class Accepting:
     def _since_ns(self, wanted: AcceptRequest) -> int:
         if wanted.since is not None:
             return _time_ns(wanted.since)
-        began_ns = self._drift_began_ns(wanted.model)
-        if began_ns is None:
-            raise ValueError(f"no drift alert of {wanted.model!r} says since when its traffic is another one: give since")
-        return began_ns
+        alerted_ns = self._drift_alerted_ns(wanted.model)  # and not since the drift began: that is estimated, and what came before must not be in it
+        if alerted_ns is None:
+            raise ValueError(f"no drift alert of {wanted.model!r} fires, so nothing says since when its traffic is another one: give since")
+        return alerted_ns
 
     def _traffic(self, period: Period, before: Baseline, source: str) -> tuple[Columns, Integers]:
         """Return the latest rows of the period; of the features that a given baseline has, of all where it was learned."""

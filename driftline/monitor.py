@@ -176,7 +176,7 @@ class Monitor:
             self._audit,
             max_features=settings.drift.max_features,
             vector_width=settings.drift.vector_width,
-            drift_began_ns=self._desk.drift_began_ns,
+            drift_alerted_ns=self._desk.drift_alerted_ns,
             on_accepted=self._on_accepted,
         )
         self._threads = _Threads(

@@ -12,7 +12,7 @@ class AcceptRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     model: str
     since: datetime | None = None
-    """None is since the drift began that the model's alert tells of. A time without a zone is in UTC."""
+    """None is since the model's drift alert fired. A time without a zone is in UTC."""
     until: datetime | None = None
     """None is until now."""
 

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--data-dir", "data_dir")
     parser.add_argument("--model", required=True, metavar="NAME", help="The model whose traffic is as it should be now.")
     parser.add_argument(
-        "--since", type=time_ns, metavar="TIME", help="From this time on, ISO 8601, UTC unless it says otherwise. (default: since the drift began)"
+        "--since", type=time_ns, metavar="TIME", help="From this time on, ISO 8601, UTC unless it says otherwise. (default: since the drift alert fired)"
     )
     parser.add_argument("--until", type=time_ns, metavar="TIME", help="Before this time. (default: now)")
 

@@ -108,8 +108,8 @@ async def test_another_baseline_ends_the_drift_of_its_model_alone(notifier, make
     desk = AlertDesk(LINKS, {"log": Recipient(notifier)}, DeskState())
     for model in ("fraud", "other"):
         desk.on_verdict(msgspec.structs.replace(make_verdict(), model=model), noon_ns)
-    assert desk.drift_began_ns("fraud") == desk.drift_began_ns("other")
+    assert desk.drift_alerted_ns("fraud") == desk.drift_alerted_ns("other")
     [change] = desk.on_baseline("fraud", noon_ns + 1)
     assert (change.state, change.labels["model"]) == (AlertState.RESOLVED, "fraud")
-    assert (desk.drift_began_ns("fraud"), desk.drift_began_ns("other") is None) == (None, False)
+    assert (desk.drift_alerted_ns("fraud"), desk.drift_alerted_ns("other") is None) == (None, False)
     assert desk.on_baseline("fraud", noon_ns + 2) == ()

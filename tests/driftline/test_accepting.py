@@ -70,7 +70,7 @@ class Site:
             lambda *entry: self.trail.append(entry),
             max_features=100,
             vector_width=128,
-            drift_began_ns=lambda _: self.began_ns,
+            drift_alerted_ns=lambda _: self.began_ns,
             on_accepted=self.accepted.append,
         )
         self._stop = threading.Event()
