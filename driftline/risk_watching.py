@@ -130,7 +130,10 @@ class RiskWatching:
         watches = {}
         for model, state in self._journal.risk_states().items():
             watches[model] = watch = self._new(model)
-            watch.resume(msgspec.msgpack.decode(state, type=RiskModelState))
+            try:
+                watch.resume(msgspec.msgpack.decode(state, type=RiskModelState))
+            except msgspec.MsgspecError as error:
+                _log.warning("the evidence on the risk of model %s was written by another version and begins anew: %s", model, error)
             if watch.last_verdict:  # it may never have been told
                 self._on_verdict(watch.last_verdict)
         self._budget.threshold("risk", len(watches))

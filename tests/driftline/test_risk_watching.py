@@ -197,3 +197,14 @@ def test_rows_of_what_is_forgotten_go(watched):
     watched.put(make_rows(3, wrong=0))
     watched.journal.forget(lambda _: False, [(1).to_bytes(16, "big")])
     assert [row.started_at_ns for row in watched.journal.oldest("m", 10)[1]] == [0, 2]
+
+
+def test_evidence_that_cannot_be_read_begins_anew(watched, caplog):
+    watched.put(make_rows(600, wrong=0.1))
+    watched.step()
+    watched.journal.take("m", 0, b"of another version")
+    watched.start()
+    watched.put(make_rows(10, wrong=0.1, first=600))
+    watched.step()
+    assert "begins anew" in caplog.text
+    assert (watched.status.state, watched.status.baseline_rows) == (DriftState.LEARNING, 10)
