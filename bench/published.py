@@ -168,6 +168,13 @@ def _vectors() -> str:
     return f"{_origin(run)} {vectors.report(msgspec.convert(run['figures'], vectors.Figures))}"
 
 
+def _vector_costs() -> str:
+    if not _has_run("vector_costs"):
+        return "Not measured yet: `python -m bench.vectors --costs`."
+    run = _run("vector_costs")
+    return f"{_origin(run)}\n\n{vectors.cost_report(run['figures'])}"
+
+
 def _tools() -> str:
     run = _run("tools")
     return f"{_origin(run)}\n\n{tools.report(msgspec.convert(run['figures'], tools.Figures, strict=False))}"
@@ -231,6 +238,7 @@ _SECTIONS: Final = {
     "drift_real": _drift_real,
     "tools": _tools,
     "vectors": _vectors,
+    "vector_costs": _vector_costs,
     "gpu": _gpu,
     "width": _width,
 }

@@ -1,4 +1,4 @@
-"""False alarms, delay and cost of watching vectors: `python -m bench.vectors [--quick] [--json FILE]`.
+"""False alarms, delay and cost of watching vectors: `python -m bench.vectors [--quick | --costs] [--json FILE]`.
 
 Vectors of 128 values whose variances fall as those of embeddings do, with fixed seeds. What is counted is as in `bench.drift`: alerts of everything that is made of a vector (MMD,
 reconstruction error, length, dimension) together. Costs are of vectors of 768 values.
@@ -70,7 +70,6 @@ class Figures(msgspec.Struct, frozen=True):
     """By kind of traffic, for each size of baseline."""
     delays: dict[str, tuple[int, ...]]
     """Windows until a change was alerted, one past the limit where it was not."""
-    costs: dict[str, float]
 
 
 def independent(rng: np.random.Generator, rows: int) -> Rows:
@@ -238,7 +237,6 @@ def measured(plan: Plan) -> Figures:
         windows=plan.baselines * plan.windows,
         false_alarms={kind: tuple(false_alarms(traffic, rows, plan) for rows in BASELINE_ROWS) for kind, traffic in KINDS.items()},
         delays={name: delays(detectors, change, plan.runs) for name, change in CHANGES.items()},
-        costs=costs(),
     )
 
 
@@ -277,15 +275,20 @@ def _delay(windows: float) -> str:
     return f"{windows:g}" if windows <= DELAY_LIMIT else f"over {DELAY_LIMIT}"
 
 
+def cost_report(measured_costs: dict[str, float]) -> str:
+    """Return what it costs as a table."""
+    return markdown_table([f"vectors of {EMBEDDING} values", "CPU, size"], [[name, f"{value:.1f}"] for name, value in measured_costs.items()])
+
+
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench.vectors", description="False alarms, delay and cost of watching vectors.")
     parser.add_argument("--quick", action="store_true", help="fewer baselines, windows and runs")
+    parser.add_argument("--costs", action="store_true", help="measure what it costs instead, in some seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     arguments = parser.parse_args(words)
-    figures = measured(QUICK if arguments.quick else FULL)
+    figures = costs() if arguments.costs else measured(QUICK if arguments.quick else FULL)
     print(machine_sentence() + "\n")
-    print(report(figures) + f"\n\nCPU for vectors of {EMBEDDING} values:\n")
-    print(markdown_table(["what", ""], [[name, f"{value:.1f}"] for name, value in figures.costs.items()]))
+    print(report(figures) if isinstance(figures, Figures) else cost_report(figures))
     if arguments.json:
         write_json(arguments.json, {"figures": msgspec.to_builtins(figures)})
 
