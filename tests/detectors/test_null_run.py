@@ -27,6 +27,14 @@ def test_rows_that_come_in_runs_stay_within_the_budget():
     assert null_run(columns, ROWS, window_rows=200, baseline_rows=2_000, threshold=30.0).is_within
 
 
+def test_values_out_of_range_and_rows_that_repeat_stay_within_the_budget():
+    rng = np.random.default_rng(2)
+    columns = {"heavy": rng.standard_t(2, size=ROWS), "level": rng.integers(0, 4, ROWS).astype(str).astype(object)}
+    few = {"count": rng.poisson(2, ROWS).astype(np.float64), "level": columns["level"]}
+    for each in (columns, few):  # of the second, nearly every row equals an earlier one
+        assert null_run(each, ROWS, window_rows=200, baseline_rows=1_000, threshold=30.0).is_within
+
+
 def test_more_alerts_than_chance_explains_are_not_within():
     assert NullRun(windows=1_000, baselines=10, alerts=18, allowed=10.0).is_within
     assert not NullRun(windows=1_000, baselines=10, alerts=19, allowed=10.0).is_within
