@@ -141,7 +141,7 @@ def _cell(delays: Sequence[int]) -> str:
 
 
 def _left_out(found: Run) -> list[str]:
-    return [f"Left out: {name} ({why})." for name, why in found.left_out.items()]
+    return ["Left out: " + ", ".join(f"{name} ({why})" for name, why in found.left_out.items()) + "."] if found.left_out else []
 
 
 def _known(path: Path) -> Run:
