@@ -109,7 +109,11 @@ def insert_columns(client: Client, table: str, columns: pa.Table, settings: Mapp
 
 
 def arrow_stream(table: pa.Table) -> memoryview:
-    """Return the table as ClickHouse's input format `ArrowStream`, without another copy of it."""
+    """Return the table as ClickHouse's input format `ArrowStream`, without another copy of it.
+
+    A view, and not bytes, which clickhouse-connect would send again by itself where the connection breaks: an acknowledgement in vain of the second
+    one would then pass for that of the first (`inserter`).
+    """
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)

@@ -45,9 +45,10 @@ def test_a_failed_insert_is_tried_again_and_stores_every_record_once(fault, load
     assert loader.failures > 0
 
 
-def test_an_acknowledgement_in_vain_is_noticed_after_a_failure(loader, server, client, worker):
+@pytest.mark.parametrize("failure", [Fault.ERROR, Fault.RESET])  # after a reset, clickhouse-connect sends what it can by itself again
+def test_an_acknowledgement_in_vain_is_noticed_after_a_failure(failure, loader, server, client, worker):
     worker.fill(20)
-    server.faults.extend([Fault.ERROR, Fault.FORGET])
+    server.faults.extend([failure, Fault.FORGET])
     step_until_stored(loader, 20)
     assert positions(client) == [*range(1, 21)]
     tokens = [insert["insert_deduplication_token"] for insert in server.inserts]
