@@ -117,6 +117,7 @@ class Watching:
         self._reader = SpoolReader(spool, self.saved.cursors, keys)
         self._cursors = dict(self.saved.cursors)
         self._agreement = Agreement(max_exchanges=10_000)
+        self._taking = False
         self._undecodable: Counter[tuple[str, str]] = Counter()
         self._skipped = self.saved.skipped
         self._unstored = list(self.saved.unstored)
@@ -152,6 +153,7 @@ class Watching:
             self._skipped += self._reader.skip_to_bound(self._max_lag_bytes)
             self._share_budget()
         batch = self._reader.read(_FRAMES_PER_READ, _BYTES_PER_READ)
+        self._taking = bool(batch.frames)
         for frame in batch.frames:
             if frame.kind == FrameKind.RECORD:
                 self._take(frame.payload)
@@ -162,6 +164,8 @@ class Watching:
         replaced = self._replace_baselines()
         if due and not replaced:
             self.save()
+        self._show_agreement()
+        self._taking = False
         return bool(batch.frames)
 
     def save(self) -> None:
@@ -231,8 +235,8 @@ class Watching:
         return counts | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped, (Metric.FEATURES_DROPPED.metric_name,): self.features.dropped}
 
     def lag(self) -> dict[str, int]:
-        """Return how many records are still to be read, by writer."""
-        return self._reader.lag()
+        """Return how many records are still to be read, by writer; those that are being taken count as one, so that without a lag all is to be seen."""
+        return self._reader.lag() | ({"": 1} if self._taking else {})
 
     def close(self) -> None:
         """Close the spool's files."""
@@ -315,6 +319,9 @@ class Watching:
     def _publish(self) -> None:
         now_ns = time.time_ns()
         self.models = tuple(watch.status(now_ns) for watch in self._watches.values())
+        self._show_agreement()
+
+    def _show_agreement(self) -> None:
         self.agreement = tuple(
             AgreementStatus(route=route, arm=arm, compared=totals.compared, agreed=totals.agreed) for (route, arm), totals in self._agreement.totals().items()
         )

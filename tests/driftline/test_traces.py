@@ -77,7 +77,9 @@ async def test_a_collector_gets_the_server_the_upstream_and_each_shadow(tmp_path
     assert attributes(served)["http.response.status_code"] == 200
     assert attributes(served)["driftline.model"] == "m"
     assert collector.services == {"scoring"}
-    assert "driftline_spans_exported_total 3.0" in await service.metrics()
+    async with asyncio.timeout(40):  # counted when the collector's answer is here
+        while "driftline_spans_exported_total 3.0" not in await service.metrics():
+            await asyncio.sleep(0.1)
     assert b"secret" not in b"".join(span.SerializeToString() for span in spans.values())
 
 

@@ -150,3 +150,26 @@ def test_writing_the_state_down_takes_a_small_share_of_the_time_however_long_it_
         time.sleep(0.001)
     assert 1 < len(saves) <= 4
     assert min(later - earlier for earlier, later in pairwise(saves)) >= 0.5
+
+
+def test_what_is_seen_without_a_lag_is_all_that_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 3600.0)
+    directory = create_writer_directory(tmp_path, 0)
+    ledger = LedgerWriter(directory)
+    writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
+    content = b'{"model_name":"m","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[0.25]}]}'
+    served = msgspec.structs.replace(
+        EXCHANGE, path="/v2/models/m/infer", status=200, request=Body(), response=Body(content, len(content), content_type="application/json")
+    )
+    watch = Watching(tmp_path, DriftSettings(), lambda _: ("m", ""), decode, {}, lambda _: None, shadowed={"default"}, max_lag_bytes=SEGMENT_BYTES)
+    watch.step()  # saves, and not again for an hour
+    lags = []
+    taken = watch._take
+    watch._take = lambda payload: (lags.append(sum(watch.lag().values())), taken(payload))
+    for exchange in (served, msgspec.structs.replace(served, role=Role.SHADOW, arm="candidate")):
+        assert writer.append(exchange)
+    watch.step()
+    assert min(lags) > 0  # while they are taken
+    assert not any(watch.lag().values())
+    assert [(pair.arm, pair.compared, pair.agreed) for pair in watch.agreement] == [("candidate", 1, 1)]
+    writer.close()
