@@ -36,7 +36,8 @@ _BACKOFF: Final = Backoff()
 _LOOK_AGAIN_SECONDS: Final = 60.0  # a clock may be set
 
 
-def _never() -> float:
+def at_once() -> float:
+    """Send at any time."""
     return 0.0
 
 
@@ -47,7 +48,7 @@ class Outbox:
     """
 
     def __init__(
-        self, name: str, notifier: Notifier, *, waiting: Iterable[Alert] = (), backoff: Backoff = _BACKOFF, closed_seconds: Callable[[], float] = _never
+        self, name: str, notifier: Notifier, *, waiting: Iterable[Alert] = (), backoff: Backoff = _BACKOFF, closed_seconds: Callable[[], float] = at_once
     ) -> None:
         """`closed_seconds` says how long nothing may be sent; 0 when it may."""
         self.delivered = 0

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from alerts.opsgenie import OpsgenieNotifier
+from alerts.outbox import at_once
 from alerts.webhook import WebhookNotifier
 from config.hours import DAYS, Hours
 from config.settings import AlertSettings, ReceiverSettings
@@ -19,11 +20,6 @@ from records.ports import Notifier
 def everything(_: Alert) -> bool:
     """Take every alert."""
     return True
-
-
-def at_once() -> float:
-    """Tell at any time."""
-    return 0.0
 
 
 class Recipient(NamedTuple):

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from alerts.alertmanager import AlertmanagerNotifier
 from alerts.receivers import recipients
 from alerts.webhook import WebhookNotifier
@@ -46,17 +48,7 @@ async def _try(notifier: Notifier, severity: Severity) -> str:
         started_at_ns=now_ns,
         fired_at_ns=now_ns,
     )
-    ended = Alert(
-        name=alert.name,
-        severity=severity,
-        state=AlertState.RESOLVED,
-        labels=alert.labels,
-        summary=alert.summary,
-        description=alert.description,
-        started_at_ns=now_ns,
-        fired_at_ns=now_ns,
-        resolved_at_ns=time.time_ns(),
-    )
+    ended = msgspec.structs.replace(alert, state=AlertState.RESOLVED, resolved_at_ns=time.time_ns())
     try:
         await notifier.send([alert])
         await notifier.send([ended])

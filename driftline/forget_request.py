@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import time
 from contextlib import ExitStack
@@ -13,11 +11,10 @@ import msgspec
 
 from config.settings import Settings
 from driftline.forgetting import Forgetting, forgettable
-from driftline.store_access import MonitorConnection, connect_to_monitor, opened_store
+from driftline.store_access import MonitorConnection, connect_to_monitor, opened_store, order
 from privacy.keys import hashers
 from records.audit import user_name
 from records.forgetting import ForgetReport, ForgetRequest
-from records.ports import StoreUnavailableError
 from store.audit import AuditLog
 from store.clickhouse.forgetting import Forgetter
 from store.directories import make_private
@@ -33,18 +30,7 @@ def send(settings: Settings, wanted: ForgetRequest) -> ForgetReport:
 
 
 def _ask_monitor(connection: MonitorConnection, wanted: ForgetRequest) -> ForgetReport:
-    try:
-        connection.request("POST", "/forget", msgspec.json.encode(wanted), {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        content = reply.read()
-    except http.client.HTTPException as error:
-        raise StoreUnavailableError(f"the monitor broke off its answer ({type(error).__name__}); ask again: doing it twice is the same as once") from error
-    finally:
-        connection.close()
-    if reply.status == http.client.OK:
-        return msgspec.json.decode(content, type=ForgetReport)
-    text = str(json.loads(content)["error"])
-    raise ValueError(text) if reply.status == http.client.BAD_REQUEST else StoreUnavailableError(text)
+    return msgspec.json.decode(order(connection, "/forget", wanted, "ask again: doing it twice is the same as once"), type=ForgetReport)
 
 
 def _forget_here(settings: Settings, wanted: ForgetRequest) -> ForgetReport:

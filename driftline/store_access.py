@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from config.settings import Settings
 from driftline.unix_connection import UnixConnection
 from records.audit import user_name
@@ -50,6 +52,25 @@ def connect_to_monitor(settings: Settings) -> MonitorConnection | None:
         connection.close()
         return None
     return connection
+
+
+def order(connection: MonitorConnection, path: str, wanted: msgspec.Struct, advice: str) -> bytes:
+    """Have the monitor do something, close the connection, and return its report in JSON; `advice` is for whoever does not get to see one.
+
+    Raises ValueError where it cannot be done, StoreUnavailableError where it cannot be done now, or OSError, each with a sentence for the user.
+    """
+    try:
+        connection.request("POST", path, msgspec.json.encode(wanted), {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        content = reply.read()
+    except http.client.HTTPException as error:
+        raise StoreUnavailableError(f"the monitor broke off its answer ({type(error).__name__}); {advice}") from error
+    finally:
+        connection.close()
+    if reply.status == http.client.OK:
+        return content
+    text = str(json.loads(content)["error"])
+    raise ValueError(text) if reply.status == http.client.BAD_REQUEST else StoreUnavailableError(text)
 
 
 def ask(settings: Settings, query: str, output_format: str) -> Iterator[bytes]:

@@ -164,7 +164,8 @@ class Watching:
         replaced = self._replace_baselines()
         if due and not replaced:
             self.save()
-        self._show_agreement()
+        if self._taking:
+            self._show_agreement()
         self._taking = False
         return bool(batch.frames)
 

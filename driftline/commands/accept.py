@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
 import sys
 from datetime import UTC, datetime
 
@@ -12,7 +10,7 @@ import msgspec
 
 from config.load import ConfigError
 from config.options import add_config_option, add_option, settings_of
-from driftline.store_access import MonitorConnection, connect_to_monitor
+from driftline.store_access import MonitorConnection, connect_to_monitor, order
 from driftline.time_argument import time_ns
 from records.acceptance import AcceptReport, AcceptRequest
 from records.ports import StoreUnavailableError
@@ -49,18 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(connection: MonitorConnection, wanted: AcceptRequest) -> AcceptReport:
-    try:
-        connection.request("POST", "/accept", msgspec.json.encode(wanted), {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        content = reply.read()
-    except http.client.HTTPException as error:
-        raise StoreUnavailableError(f"the monitor broke off its answer ({type(error).__name__}); see its log") from error
-    finally:
-        connection.close()
-    if reply.status == http.client.OK:
-        return msgspec.json.decode(content, type=AcceptReport)
-    text = str(json.loads(content)["error"])
-    raise ValueError(text) if reply.status == http.client.BAD_REQUEST else StoreUnavailableError(text)
+    return msgspec.json.decode(order(connection, "/accept", wanted, "see its log"), type=AcceptReport)
 
 
 def _moment(at_ns: int | None) -> datetime | None:
