@@ -6,8 +6,9 @@ https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -18,13 +19,13 @@ from records.alert import Alert, AlertState
 from records.ports import NotDeliveredError
 from records.times import format_time
 
-REPEAT_SECONDS: Final = 60.0
-_ENDS_AFTER_SECONDS: Final = 4 * REPEAT_SECONDS
+_REPEAT_SECONDS: Final = 60.0
+_ENDS_AFTER_SECONDS: Final = 4 * _REPEAT_SECONDS
 """As Prometheus does: an alert ends by itself when whoever raised it is gone for so long."""
 
 
 class AlertmanagerNotifier:
-    """Implements `records.ports.Notifier`. Alertmanager forgets alerts that are not repeated: hand it those that fire every `REPEAT_SECONDS`."""
+    """Implements `records.ports.Notifier`. Alertmanager forgets alerts that are not repeated: `repeat` hands it those that fire again and again."""
 
     def __init__(self, urls: Sequence[Endpoint]) -> None:
         """`urls` are the members of one cluster: each must be told, and one that takes it is enough."""
@@ -37,6 +38,14 @@ class AlertmanagerNotifier:
         failures = [outcome for outcome in outcomes if outcome is not None]
         if len(failures) == len(self._urls):
             raise NotDeliveredError("; ".join(map(str, failures)))
+
+    async def repeat(self, alerts: Callable[[], Iterable[Alert]], every_seconds: float = _REPEAT_SECONDS) -> None:
+        """Hand over those that fire, until cancelled. What cannot be handed over waits for the next time: it is the outbox that tells changes, and what fails."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            if firing := [alert for alert in alerts() if alert.state is AlertState.FIRING]:
+                with contextlib.suppress(NotDeliveredError):
+                    await self.send(firing)
 
 
 def _posted(alert: Alert) -> dict[str, object]:

@@ -26,7 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from alerts.alertmanager import REPEAT_SECONDS, AlertmanagerNotifier
+from alerts.alertmanager import AlertmanagerNotifier
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
 from alerts.log import LogNotifier
@@ -60,10 +60,9 @@ from driftline.views import MonitorViews
 from driftline.watching import Watching
 from privacy.keys import hashers
 from records.acceptance import AcceptReport, AcceptRequest
-from records.alert import AlertState
 from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
-from records.ports import NotDeliveredError, StoreUnavailableError
+from records.ports import StoreUnavailableError
 from records.receipt import Receipt
 from records.verdict import Verdict
 from store.audit import AuditLog, AuditReader
@@ -162,10 +161,10 @@ class Monitor:
         self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
-        self._alertmanagers = settings.alerts.alertmanagers
+        self._alertmanager = AlertmanagerNotifier(settings.alerts.alertmanagers) if settings.alerts.alertmanagers else None
         self._desk = AlertDesk(
             Links(runbook=settings.alerts.runbook_base, console=self._admin_url),
-            _recipients(settings, self._admin_url),
+            _recipients(settings, self._admin_url, self._alertmanager),
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
             Teams(settings.routes),
         )
@@ -239,13 +238,8 @@ class Monitor:
         return not self._threads.failed
 
     async def _repeat_alerts(self) -> None:
-        """Hand over those that fire again and again, as Alertmanager wants it; changes are the outbox's, which also says what fails."""
-        notifier = AlertmanagerNotifier(self._alertmanagers)
-        while self._alertmanagers:
-            await asyncio.sleep(REPEAT_SECONDS)
-            firing = [alert for alert in self._desk.alerts if alert.state is AlertState.FIRING]
-            with contextlib.suppress(NotDeliveredError):
-                await notifier.send(firing)
+        if self._alertmanager is not None:
+            await self._alertmanager.repeat(lambda: self._desk.alerts)
 
     def _take_labels(self, content: bytes, content_type: str) -> Receipt:
         return self._labelling.accept_body(content, content_type, LabelSource.API)
@@ -402,13 +396,13 @@ def _bounds(spool: SpoolSettings) -> Bounds:
     )
 
 
-def _recipients(settings: Settings, admin_url: str) -> dict[str, Recipient]:
+def _recipients(settings: Settings, admin_url: str, alertmanager: AlertmanagerNotifier | None) -> dict[str, Recipient]:
     alerts = settings.alerts
     found = {"log": Recipient(LogNotifier())}
     if alerts.webhook:
         found["webhook"] = Recipient(WebhookNotifier(alerts.webhook, admin_url))
-    if alerts.alertmanagers:
-        found["alertmanager"] = Recipient(AlertmanagerNotifier(alerts.alertmanagers))
+    if alertmanager is not None:
+        found["alertmanager"] = Recipient(alertmanager)
     return found | (recipients(alerts, admin_url) if alerts.told_by is ToldBy.MONITOR else {})
 
 
