@@ -53,6 +53,7 @@ What is compared with:
                    of a feature whose value is a vector
 - `null_run`       how often all of it alerts on rows that do not drift
 - `dependence`     how much noisier traffic is than independent rows, and how long it remembers
+- `least_squares`  without negative coefficients, for `dependence`
 - `cycle`          what to expect at each hour of a day or a week
 - `tables`         columns from CSV and Parquet files (I/O)
 

@@ -8,7 +8,7 @@ mixture of exponentials, each with a memory of τ rows, it is
 so that Eⱼ is what component j adds in the long run. The variance of means of chunks of 4, 8, 16, … rows of the baseline, in its own order, gives
 d at these lengths; least squares with no negative part gives the Eⱼ for memories on a grid. From them follow the noise of a window and of the baseline, whatever their
 sizes, and how far one window foretells the next. Chunks go up to a sixteenth of the baseline: what takes longer than that to change is not seen,
-and a baseline that was shuffled shows nothing. Sources: Kish, "Survey Sampling", 1965; Carlstein 1986 (blocks); Stark and Parker 1995 (BVLS).
+and a baseline that was shuffled shows nothing. Sources: Kish, "Survey Sampling", 1965; Carlstein 1986 (blocks).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
 
 from detectors.arrays import Floats, Integers
+from detectors.least_squares import non_negative_least_squares
 from detectors.tally import MeansT
 
 Memories: TypeAlias = tuple[tuple[float, float], ...]
@@ -169,7 +169,7 @@ def _fit(curve: Floats, noise: Floats, rows: int) -> Memories:
     grid = _GRID_FACTOR ** np.arange(max(1.0, math.log(rows / _FEWEST_CHUNKS, _GRID_FACTOR) + 1))
     growth = np.array([[_grown(length / memory) for memory in grid] for length in lengths(rows).tolist()])
     errors = curve * noise
-    excess = optimize.lsq_linear(growth / errors[:, None], (curve - 1) / errors, bounds=(0.0, np.inf), method="bvls").x
+    excess = non_negative_least_squares(growth / errors[:, None], (curve - 1) / errors)
     return tuple((float(memory), float(each)) for memory, each in zip(grid, excess, strict=True) if each >= _LEAST_EXCESS)
 
 

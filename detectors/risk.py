@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from detectors.arrays import Floats
 from detectors.betting import SHARES, log_capitals, log_capitals_of_fall, upper_bound
@@ -141,7 +141,7 @@ def _upper(losses: Floats, loss: Loss, worth: float) -> float:
     if loss is Loss.ABSOLUTE_ERROR:
         return upper_bound(losses, BASELINE_RISK, worth)
     wrong = float(losses.sum())
-    return float(stats.beta.ppf(1 - BASELINE_RISK, worth * wrong + 1, worth * (len(losses) - wrong))) if wrong < len(losses) else 1.0
+    return float(special.betaincinv(worth * wrong + 1, worth * (len(losses) - wrong), 1 - BASELINE_RISK)) if wrong < len(losses) else 1.0
 
 
 def _worth(remembered: tuple[tuple[float, float], ...]) -> float:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from config.settings import Settings
 from proxy.certificates import Stamp, stamp_of
 
@@ -35,6 +33,8 @@ class CertificateExpiry:
 
 
 def _first_end(file: str) -> float | None:
+    from cryptography import x509  # noqa: PLC0415 - 8 MB, and most monitors watch no certificates
+
     try:
         return min(certificate.not_valid_after_utc.timestamp() for certificate in x509.load_pem_x509_certificates(Path(file).read_bytes()))
     except (OSError, ValueError) as error:

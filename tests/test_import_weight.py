@@ -39,6 +39,11 @@ def test_the_data_plane_loads_nothing_heavy() -> None:
     assert loaded_by(names, HEAVY) == {}
 
 
+def test_a_monitor_loads_nothing_that_only_some_need() -> None:
+    barred = ["apprise", "chdb", "cryptography", "onnxruntime", "opentelemetry", "scipy.linalg", "scipy.optimize", "scipy.stats"]
+    assert loaded_by(["driftline.monitor"], barred) == {}
+
+
 def test_settings_load_without_reading_yaml() -> None:
     assert loaded_by(["config.settings"], [*HEAVY, "argparse", "yaml"]) == {}
 
