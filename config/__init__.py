@@ -8,6 +8,7 @@
 - `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`
 - `secrets`    keys, and where they are kept: `2026-11=file:/etc/driftline/hash.key`
 - `hours`      working hours: `mon-fri 09:00-17:00 Europe/Berlin`
+- `files`      whether files that settings name have changed
 - `choices`    settings that are one of a few words
 - `declare`    the words in which settings are declared, and the declarations as values
 - `document`   a YAML document to settings, with the line of every key and problem

@@ -36,6 +36,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     for index, route in enumerate(settings.routes):
         yield from _route_problems(route, f"routes[{index}]")
     yield from _privacy_problems(settings)
+    yield from _access_problems(settings)
     yield from _address_problems(settings)
     yield from _spool_problems(settings)
     yield from _store_problems(settings.store)
@@ -158,6 +159,15 @@ def _privacy_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"routes[{index}].label_key", f"expected a place that is no tensor, found {str(route.label_key)!r}; for example: label_key: $.order_id"
         if route.subject and route.subject.kind is PlaceKind.TENSOR:
             yield f"routes[{index}].subject", f"expected a place that is no tensor, found {str(route.subject)!r}; for example: subject: $.parameters.customer"
+
+
+def _access_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    proxy, access = settings.proxy, settings.access
+    if proxy.authenticate and not access.keys and not (proxy.tls and proxy.tls.client_ca):
+        yield "proxy.authenticate", "expected something by which clients can show who they are, found none; for example: access: {keys: /etc/driftline/keys}"
+    for i, path in enumerate(access.open_paths):
+        if not _TARGET.fullmatch(path):
+            yield f"access.open_paths[{i}]", f"expected a path that starts with /, in ASCII without spaces, found {path!r}; for example: /v2/health/ready"
 
 
 def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from config.redaction import Action, Capture, Place
 from config.secrets import Secret
 from config.selection import Condition, Key
 from config.units import Budget, Bytes, Seconds, Share
+from records.access import AccessRole
 from records.alert import Severity
 from records.payload import Format
 
@@ -195,11 +196,24 @@ class TlsSettings(Section, frozen=True):
     ] = ""
 
 
+class RateLimitSettings(Section, frozen=True):
+    """How often each client may send requests (429): by its name where it is authenticated, else by its address. Each worker counts for itself."""
+
+    requests: Annotated[int, setting("Requests in a second, on average.", unit="requests", example="100", at_least="1", at_most="1000000")]
+    burst: Annotated[
+        int | None, setting("Requests at once; by default as many as in a second.", unit="requests", example="200", at_least="1", at_most="1000000")
+    ] = None
+
+
 class ProxySettings(Section, frozen=True):
     """The data plane: its address, processes, limits and timeouts."""
 
     listen: Annotated[Address, setting("Where clients connect; also `unix:/path/of/socket`.", example="0.0.0.0:8080")] = Address("127.0.0.1", 8080)
     tls: Annotated[TlsSettings | None, setting("TLS for clients; by default the proxy speaks plain HTTP.")] = None
+    authenticate: Annotated[bool, setting("Whether clients must show who they are (401), and may send requests (403): by `access`, or by a certificate.")] = (
+        False
+    )
+    rate_limit: Annotated[RateLimitSettings | None, setting("How often each client may send requests; by default as often as it likes.")] = None
     workers: Annotated[int, setting("Worker processes that share the listening address.", unit="processes", at_least="1", at_most="256")] = 1
     capture: Annotated[Bytes, setting("How much of each body is kept; longer ones are stored truncated with their true length.")] = Bytes.parse("64 KiB")
     max_head: Annotated[Bytes, setting("The largest request or reply head that is accepted.", at_least="1 KiB", at_most="1 MiB")] = Bytes.parse("64 KiB")
@@ -467,10 +481,34 @@ class RuntimeSettings(Section, frozen=True):
     grace: Annotated[Seconds, setting("How long a stopping runtime finishes what is in flight.")] = Seconds(20)
 
 
+class GrantSettings(Section, frozen=True):
+    """A role for somebody who is known by name."""
+
+    name: Annotated[str, setting("Their name.", example="spiffe://example.com/prometheus")]
+    role: Annotated[AccessRole, setting("What they may do (docs/access.md).", example="viewer")]
+
+
+class AccessSettings(Section, frozen=True):
+    """Who may do what: with `proxy.authenticate`, who may send requests to the models."""
+
+    keys: Annotated[
+        str,
+        setting("API keys by `driftline keys`, which are kept as hashes. The file is taken anew when it changes.", unit="file", example="/etc/driftline/keys"),
+    ] = ""
+    certificates: Annotated[
+        tuple[GrantSettings, ...],
+        setting("Roles of clients beside `client`, which every verified certificate gives, by its common name, else its first alternative name."),
+    ] = ()
+    open_paths: Annotated[
+        tuple[str, ...], setting("Paths that anybody may GET through the proxy, for probes that show nothing.", example="/v2/health/ready")
+    ] = ("/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/livez", "/health", "/ping")
+
+
 class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
     admin: Annotated[Address, setting("Where the metrics, health and JSON API are served.")] = Address("127.0.0.1", 8081)
+    access: Annotated[AccessSettings, setting("Who may do what.")] = AccessSettings()
     data_dir: Annotated[
         str, setting("Where everything is kept: the spool, the embedded store, learned baselines.", unit="directory", example="/var/lib/driftline")
     ] = "driftline-data"

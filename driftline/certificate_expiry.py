@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from config.files import Stamp, stamp_of
 from config.settings import Settings
-from proxy.certificates import Stamp, stamp_of
 
 _log: Final = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "backtest": "run the detectors over a table, window by window",
     "demo": "the product on real input, in a minute",
     "forget": "delete everything about an exchange, a request or a subject",
+    "keys": "make, list and revoke API keys",
     "config": "check a configuration file",
     "alerts": "rules and routes for Prometheus and Alertmanager; a test of who is told",
     "labels": "what turned out to be true of predictions, from a table",

@@ -22,7 +22,9 @@ from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
+from access.gate import make_gate
 from config.addresses import written
+from config.files import Stamp, stamp_of
 from config.load import ConfigError
 from config.settings import ProxySettings, RuntimeSettings, Settings
 from driftline.children import write_task
@@ -37,7 +39,6 @@ from driftline.spooling import keys_of
 from driftline.supervisor import MONITOR_STAGE, RUNTIME_STAGE, WORKER_STAGE, Plans, RefusedError, run_site
 from driftline.worker_task import WorkerTask
 from privacy.keys import hashers
-from proxy.certificates import Stamp, stamp_of
 from proxy.occupancy import create_occupancy
 from proxy.tls import server_context
 from proxy.upstream_tls import require_upstream_tls
@@ -212,7 +213,8 @@ def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
 
 
 def _require_secrets(settings: Settings) -> None:
-    """Raise ValueError where clients or upstreams could not be spoken TLS with, or where a key to hash or encrypt with cannot be had."""
+    """Raise ValueError where clients or upstreams could not be spoken TLS with, or where a key to hash, to encrypt or to authenticate with cannot be had."""
+    make_gate(settings.access, settings.proxy)
     hashers(settings.privacy.hash_keys)
     keys_of(settings.spool)
     if settings.proxy.tls is not None:

@@ -7,6 +7,7 @@ import sys
 
 import uvloop
 
+from access.gate import make_gate
 from driftline.children import BAD_INPUT, log_to_stderr, read_task, say_ready, stop_event
 from driftline.spooling import open_writer
 from driftline.worker_task import WorkerTask
@@ -25,7 +26,9 @@ async def _serve(task: WorkerTask) -> int:
     writer = open_writer(directory, ledger, settings.spool)
     try:
         tap = private(writer, settings.routes, settings.privacy, ledger)
-        worker = Worker(settings.proxy, settings.routes, tap, ledger, Occupancy.shared(task.occupancy_fd, task.number))
+        worker = Worker(
+            settings.proxy, settings.routes, tap, ledger, Occupancy.shared(task.occupancy_fd, task.number), make_gate(settings.access, settings.proxy)
+        )
     except ValueError as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT

@@ -36,6 +36,7 @@ class RequestHead:
         "target",
         "target_text",
         "upgrade",
+        "withheld",
     )
 
     method: bytes
@@ -63,6 +64,8 @@ class RequestHead:
     body_length: int
     chunked: bool
     keep_alive: bool
+    withheld: bytes
+    """The lower-case name of a field that does not go on, since it holds a secret between client and proxy; empty where there is none. Likewise a pure function."""
     connection: frozenset[bytes]
     """Lower-case options of the Connection field: names of fields that end here, `close`, `keep-alive`."""
 
@@ -76,7 +79,7 @@ def parse_request_head(section: bytes) -> RequestHead:
     head.minor = minor
     head.method_text = method_text
     head.raw_fields = lines + b"\r\n" if lines else b""
-    head.scheme = head.forwarded = b""
+    head.scheme = head.forwarded = head.withheld = b""
     head.content = None
     head.fields, head.named = parse_fields(lines, 400)
     head.connection = connection = connection_options(head.named)

@@ -6,12 +6,11 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
+
+from config.files import stamp_of
 
 _log: Final = logging.getLogger(__name__)
-
-Stamp: TypeAlias = tuple[tuple[int, int], ...]
-"""What changes with files."""
 
 
 class ContextOfFiles:
@@ -39,11 +38,6 @@ class ContextOfFiles:
             _log.info("new connections use the changed files of %s", self._where)
 
 
-def stamp_of(files: Sequence[str]) -> Stamp:
-    """Return when each file was changed and which one it is; zeros where it is gone."""
-    return tuple(_changed(Path(file)) for file in files)
-
-
 def load_pair(context: ssl.SSLContext, certificate: str, key: str, section: str) -> None:
     """Have the context show a certificate. Raises ValueError with a sentence for the user, where `section` is the settings' key."""
     for name, file in (("certificate", certificate), ("key", key)):
@@ -65,14 +59,6 @@ def load_authorities(context: ssl.SSLContext, file: str, setting: str) -> None:
         raise ValueError(f"{file}: expected certificates in PEM ({setting}), found none that can be read") from None
     except OSError as error:
         raise ValueError(f"{file}: expected a file that can be read ({setting}), found: {error.strerror}") from None
-
-
-def _changed(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
 
 
 def _no_password() -> str:

@@ -15,12 +15,14 @@ from proxy.flight import Flight
 from proxy.heads import HTTP, HTTPS, usable_request_id
 from proxy.replies import CLOSE, own_reply, refusal
 from proxy.tls import principal
+from records.access import Denied
 from records.exchange import ErrorKind
 from records.outcome import Outcome
 
 if TYPE_CHECKING:
     from proxy.context import Context
     from proxy.tunnel import Tunnel
+    from records.ports import Gate
 
 # The states of a connection. Plain integers, since they are looked at with every read.
 WAITING: Final = 0
@@ -78,6 +80,7 @@ class ClientConnection:
         "_reader",
         "_tunnel",
         "_untaken",
+        "certificate",
         "peer",
         "peer_text",
         "principal",
@@ -94,8 +97,10 @@ class ClientConnection:
     """The client's address."""
     scheme: bytes
     """By which it came: `http` or `https`, as `proxy.heads` has them."""
+    certificate: str
+    """Whom the client's verified certificate names; empty where it has none."""
     principal: str
-    """Who was authenticated; empty where nobody was."""
+    """Who was authenticated, by certificate or by the request that is answered; empty where nobody was."""
     writing_paused: bool
     """The client takes its reply slower than it comes."""
     reading_paused: bool
@@ -118,6 +123,7 @@ class ClientConnection:
         self.since_ns = context.coarse_ns
         self.peer = b""
         self.peer_text = ""
+        self.certificate = ""
         self.principal = ""
         self.scheme = HTTP
 
@@ -131,7 +137,7 @@ class ClientConnection:
         self.peer = self.peer_text.encode() or b"unknown"  # RFC 7239 §6.2
         if transport.get_extra_info("ssl_object") is not None:
             self.scheme = HTTPS
-            self.principal = principal(transport.get_extra_info("peercert") or {})
+            self.certificate = self.principal = principal(transport.get_extra_info("peercert") or {})
         if self._context.connected(self):
             return
         self.transport.write(own_reply(503, "this proxy has as many connections as it may", "", connection=CLOSE))
@@ -377,6 +383,8 @@ class ClientConnection:
         route = context.routes.find(head.target)
         given = head.named.get(b"x-request-id")
         request_id = usable_request_id(given) if given else None
+        if context.gate is not None and not self._admitted(context.gate, head, request_id):
+            return None
         if route is None:
             self._answer(404, ErrorKind.NO_ROUTE, "no route takes this path", head, request_id)
             return None
@@ -391,6 +399,16 @@ class ClientConnection:
         self.enter(ANSWERING)
         return flight
 
+    def _admitted(self, gate: Gate, head: RequestHead, request_id: str | None) -> bool:
+        """Whether who sends this may; else it is answered."""
+        found = gate.admit(head.method, head.target, head.named, self.certificate, self.peer_text)
+        if isinstance(found, Denied):
+            self._answer(found.status, found.kind, found.reason, head, request_id, found.field)
+            return False
+        self.principal = found.name
+        head.withheld = found.own_field
+        return True
+
     def _refuse(self, error: WireError) -> None:
         """Answer a malformed request; nothing after it can be trusted, so the connection is closed."""
         if self._flight is not None:
@@ -398,9 +416,9 @@ class ClientConnection:
         else:
             self._answer(error.status, ErrorKind.BAD_REQUEST, error.reason)
 
-    def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None) -> None:
+    def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None, field: bytes = b"") -> None:
         """Answer a request that goes nowhere, put it on record, and close the connection: its body, if it has one, was not read."""
-        self.transport.write(refusal(self._context, self, status, kind, message, head, request_id))
+        self.transport.write(refusal(self._context, self, status, kind, message, head, request_id, field))
         if kind is ErrorKind.HEAD_TIMEOUT:
             self._close_now()  # it had its time
         else:

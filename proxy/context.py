@@ -21,7 +21,7 @@ from proxy.tally import EndpointTally, MirrorTally, Tally
 from proxy.upstream_tls import upstream_tls
 from records.exchange import ErrorKind, Role
 from records.metrics import Metric
-from records.ports import Counters, Tap
+from records.ports import Counters, Gate, Tap
 
 if TYPE_CHECKING:
     from proxy.client import ClientConnection
@@ -95,6 +95,7 @@ class Context:
         "connections",
         "draining",
         "flights",
+        "gate",
         "in_flight",
         "max_body_bytes",
         "max_connections",
@@ -113,6 +114,8 @@ class Context:
 
     coarse_ns: int
     """The `time.perf_counter_ns` of the next tick: what is measured from it ends a tick late at most, and never early. Costs nothing to read."""
+    gate: Gate | None
+    """Who may send requests; None where anybody may, as often as they like."""
     in_flight: int
     """Requests of clients that are not answered yet."""
     pending_bytes: int
@@ -120,8 +123,11 @@ class Context:
     max_body_bytes: int
     """0 where any body is accepted."""
 
-    def __init__(self, settings: ProxySettings, routes: Sequence[RouteSettings], tap: Tap, counters: Counters, occupancy: Occupancy) -> None:
+    def __init__(
+        self, settings: ProxySettings, routes: Sequence[RouteSettings], tap: Tap, counters: Counters, occupancy: Occupancy, gate: Gate | None = None
+    ) -> None:
         self.tap = tap
+        self.gate = gate
         self.occupancy = occupancy
         self.capture_bytes = int(settings.capture)
         self.max_head_bytes = int(settings.max_head)

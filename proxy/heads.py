@@ -74,10 +74,10 @@ def _forwarded(head: RequestHead) -> bytes:
     """Return what goes on of the client's fields, up to the client's address at the end of X-Forwarded-For."""
     named = head.named
     id_may_pass = b"x-request-id" not in named or usable_request_id(named[b"x-request-id"])
-    if id_may_pass and _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host"):
+    if id_may_pass and not head.withheld and _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host"):
         fields = head.raw_fields
     else:
-        left_out = _REWRITTEN | {b"host"} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
+        left_out = _REWRITTEN | {b"host", head.withheld} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
         fields = _joined(head.fields, named, left_out) + b"Host: %b\r\n" % head.host
     if head.upgrade:
         fields += _UPGRADE

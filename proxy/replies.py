@@ -33,17 +33,24 @@ STATUSES: Final = {
 CLOSE: Final = b"Connection: close\r\n"
 
 
-def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False) -> bytes:
-    """Return a whole reply of the proxy's own: `{"error": …, "request_id": …}`. `connection` is the Connection field's line, or empty."""
+def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False, field: bytes = b"") -> bytes:
+    """Return a whole reply of the proxy's own: `{"error": …, "request_id": …}`. `connection` is the Connection field's line, `field` another one, or empty."""
     body = json.dumps({"error": message, "request_id": request_id}, ensure_ascii=True).encode() + b"\n"
     reason = HTTPStatus(status).phrase.encode()
-    fields = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+    fields = field or (b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b"")
     head = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nServer: driftline\r\n%b%b\r\n"
     return head % (status, reason, len(body), request_id.encode("latin-1"), connection, fields) + (b"" if head_only else body)
 
 
 def refusal(
-    context: Context, client: ClientConnection, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None
+    context: Context,
+    client: ClientConnection,
+    status: int,
+    kind: ErrorKind,
+    message: str,
+    head: RequestHead | None = None,
+    request_id: str | None = None,
+    field: bytes = b"",
 ) -> bytes:
     """Put a request that goes nowhere on record, with what is known of it, and return the reply, after which its connection is closed."""
     now_ns = time.time_ns()
@@ -67,4 +74,4 @@ def refusal(
         )
     )
     context.unrouted.ended(status, kind, 0)
-    return own_reply(status, message, request_id, connection=CLOSE, head_only=head is not None and head.method == b"HEAD")
+    return own_reply(status, message, request_id, connection=CLOSE, head_only=head is not None and head.method == b"HEAD", field=field)

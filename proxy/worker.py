@@ -18,15 +18,15 @@ from proxy.occupancy import Occupancy
 from proxy.tls import ClientTls
 from records.exchange import ErrorKind
 from records.metrics import Metric
-from records.ports import Counters, Tap
+from records.ports import Counters, Gate, Tap
 
 _log: Final = logging.getLogger(__name__)
 
 _LAST_REQUEST_SECONDS: Final = 1.0
 """How long a stopping worker leaves idle connections open: a request that is on its way is answered, and that answer closes."""
 
-_CERTIFICATES_SECONDS: Final = 1.0
-"""How often it is looked whether certificates have changed."""
+_FILES_SECONDS: Final = 1.0
+"""How often it is looked whether certificates or keys have changed."""
 
 _COLLECT_EVERY: Final = 20_000
 """Objects that were made and not freed between two collections; each of 10,000 idle connections holds a dozen."""
@@ -35,14 +35,22 @@ _COLLECT_EVERY: Final = 20_000
 class Worker:
     """Serves one listening socket until it is drained."""
 
-    def __init__(self, settings: ProxySettings, routes: Sequence[RouteSettings], tap: Tap, counters: Counters, occupancy: Occupancy | None = None) -> None:
-        """`occupancy` is this worker's seat among those that share its socket; without one it is alone.
+    def __init__(
+        self,
+        settings: ProxySettings,
+        routes: Sequence[RouteSettings],
+        tap: Tap,
+        counters: Counters,
+        occupancy: Occupancy | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        """`occupancy` is this worker's seat among those that share its socket; without one it is alone. Without a `gate` anybody may send requests.
 
         Raises ValueError, with a sentence for the user, where a certificate cannot be used.
         """
         self._occupancy = occupancy or Occupancy.alone()
         self._tls = ClientTls(settings.tls, settings.head_timeout, counters) if settings.tls else None
-        self._context = Context(settings, routes, tap, counters, self._occupancy)
+        self._context = Context(settings, routes, tap, counters, self._occupancy, gate)
         self._grace_seconds = float(settings.grace)
         self._in_flight_slot = counters.slot(Metric.REQUESTS_IN_FLIGHT.metric_name)
         self._counters = counters
@@ -56,7 +64,7 @@ class Worker:
         acceptor.start()
         on_ready()
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(_every(TICK_NS / 1e9, self._tick)), loop.create_task(_every(_CERTIFICATES_SECONDS, self._refresh_certificates))]
+        tasks = [loop.create_task(_every(TICK_NS / 1e9, self._tick)), loop.create_task(_every(_FILES_SECONDS, self._refresh_files))]
         await stop.wait()
         self._context.draining = True
         await acceptor.stop()
@@ -75,9 +83,11 @@ class Worker:
             pool.expire(now)
         self._counters.values[self._in_flight_slot] = context.in_flight
 
-    def _refresh_certificates(self) -> None:
+    def _refresh_files(self) -> None:
         if self._tls is not None:
             self._tls.refresh()
+        if self._context.gate is not None:
+            self._context.gate.refresh()
 
     async def _drain(self) -> None:
         """RFC 9112 §9.6: each connection is closed after the reply that is under way or the next one, and where no request comes any more."""

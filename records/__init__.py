@@ -13,6 +13,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `explanation` why a verdict is what it is
 - `alert`      what people are told
 - `status`     what the operator's surface shows
+- `access`     who somebody is, and what they may do
 - `audit`      who read or changed what
 - `forgetting` what is to be deleted, and what was
 - `acceptance` which traffic is accepted as a baseline, and what was made of it

@@ -26,6 +26,9 @@ class ErrorKind(StrEnum):
     BODY_TIMEOUT = "body_timeout"  # the rest of a request's body did not come
     SEND_TIMEOUT = "send_timeout"  # the client did not take its reply
     OVERLOADED = "overloaded"  # a limit of this worker was reached
+    UNAUTHENTICATED = "unauthenticated"  # the client did not show who it is
+    FORBIDDEN = "forbidden"  # it may not send requests
+    RATE_LIMITED = "rate_limited"  # it sent more requests than it may
     NO_ROUTE = "no_route"  # no route takes the request's path
     CONNECT_FAILED = "connect_failed"  # no endpoint could be connected to
     CONNECT_TIMEOUT = "connect_timeout"  # no endpoint could be connected to in time

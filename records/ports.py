@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from records.acceptance import AcceptReport, AcceptRequest
+from records.access import Denied, Identity
 from records.alert import Alert
 from records.changes import Changes
 from records.exchange import Exchange
@@ -31,6 +32,33 @@ class Tap(Protocol):
 
     def amend(self, sequence: int, outcome: Outcome) -> None:
         """Add what became known after `append` returned `sequence`."""
+        ...
+
+
+class Authenticate(Protocol):
+    """Says who somebody is."""
+
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
+        """Return who shows this Authorization field, and this verified certificate (whom it names); each is empty where there is none."""
+        ...
+
+    def refresh(self) -> None:
+        """Take what lies in files again where they have changed. Called every second."""
+        ...
+
+
+class Gate(Protocol):
+    """Says who may send requests through the data plane. Asked on each request's way: never waits."""
+
+    def admit(self, method: bytes, target: bytes, fields: Mapping[bytes, bytes], certificate: str, address: str) -> Identity | Denied:
+        """Return who sends a request, or why it is refused.
+
+        `fields` are its header fields by lower-case name, `certificate` is whom a verified certificate names, empty without one, and `address` where it comes from.
+        """
+        ...
+
+    def refresh(self) -> None:
+        """Take what lies in files again where they have changed. Called every second."""
         ...
 
 

@@ -10,7 +10,18 @@ from records.exchange import ErrorKind, Exchange
 _RANDOM_BITS: Final = 56
 """W3C Trace Context Level 2, §2.2.3.4: the rightmost seven bytes of a trace id are random; so are those of our own, UUIDs of version 7."""
 
-_CLIENTS_FAULT: Final = frozenset({ErrorKind.BAD_REQUEST, ErrorKind.HEAD_TIMEOUT, ErrorKind.BODY_TIMEOUT, ErrorKind.SEND_TIMEOUT, ErrorKind.CLIENT_LEFT})
+_CLIENTS_FAULT: Final = frozenset(
+    {
+        ErrorKind.BAD_REQUEST,
+        ErrorKind.HEAD_TIMEOUT,
+        ErrorKind.BODY_TIMEOUT,
+        ErrorKind.SEND_TIMEOUT,
+        ErrorKind.CLIENT_LEFT,
+        ErrorKind.UNAUTHENTICATED,
+        ErrorKind.FORBIDDEN,
+        ErrorKind.RATE_LIMITED,
+    }
+)
 
 
 def failed(exchange: Exchange) -> bool:

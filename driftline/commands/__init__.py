@@ -10,6 +10,7 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `accept`    a model's traffic since a time becomes its baseline
 - `backtest`  the detectors over a table; `backtest_null` in shuffled order
 - `demo`      the product on real input, in a minute
+- `keys`      make, list and revoke API keys
 - `config`    check a configuration file
 - `alerts`    files of rules and routes for Prometheus and Alertmanager; a test of who is told
 - `labels`    what turned out to be true of predictions, from a table

@@ -15,6 +15,7 @@ from proxy.context import Context
 from proxy.worker import Worker
 from records.exchange import Exchange
 from records.outcome import Outcome
+from records.ports import Gate
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -122,11 +123,18 @@ class Bench:
 
 @asynccontextmanager
 async def running(
-    upstream: str, shadows: tuple[ShadowSettings, ...], path: str, *, idempotent: bool = False, of_route: dict | None = None, **settings
+    upstream: str,
+    shadows: tuple[ShadowSettings, ...],
+    path: str,
+    *,
+    idempotent: bool = False,
+    of_route: dict | None = None,
+    gate: Gate | None = None,
+    **settings,
 ) -> AsyncIterator[Proxy]:
     tap, counters, stop = RememberingTap(), PlainCounters(), asyncio.Event()
     route = RouteSettings(upstream=tuple(map(Url.parse, upstream.split(","))), shadows=shadows, path=path, idempotent=idempotent, **(of_route or {}))
-    worker = Worker(ProxySettings(**{"grace": 1.0, **settings}), [route], tap, counters)
+    worker = Worker(ProxySettings(**{"grace": 1.0, **settings}), [route], tap, counters, gate=gate)
     listening = socket.create_server(("127.0.0.1", 0))
     served = asyncio.get_running_loop().create_task(worker.serve(listening, stop))
     proxy = Proxy(listening.getsockname()[1], tap, counters, stop, served, worker._context)

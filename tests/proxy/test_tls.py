@@ -158,7 +158,7 @@ async def serial(proxy, authority: Authority) -> str:
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(bench, authority, server, monkeypatch):
-    monkeypatch.setattr(worker, "_CERTIFICATES_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_FILES_SECONDS", 0.01)
     proxy = await bench.proxy(await bench.upstream(answering(b"yes")), tls=settings(server))
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, ssl=trusting(authority))
     before = await serial(proxy, authority)
@@ -172,7 +172,7 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go
 
 
 async def test_a_broken_certificate_is_refused_and_the_old_one_stays(bench, authority, server, monkeypatch, caplog):
-    monkeypatch.setattr(worker, "_CERTIFICATES_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "_FILES_SECONDS", 0.01)
     proxy = await bench.proxy(await bench.upstream(answering(b"yes")), tls=settings(server))
     before = await serial(proxy, authority)
     server.certificate.write_text("broken")

@@ -1,0 +1,66 @@
+"""Who shows which key or certificate."""
+
+from __future__ import annotations
+
+import binascii
+import time
+from typing import Final
+
+from access.keys import KeyFile, is_key
+from config.settings import AccessSettings
+from records.access import AccessRole, Denied, Identity
+from records.exchange import ErrorKind
+
+AUTHORIZATION: Final = b"authorization"
+
+_CHALLENGE: Final = b'WWW-Authenticate: Bearer realm="driftline"\r\n'
+_NOTHING_SHOWN: Final = Denied(401, ErrorKind.UNAUTHENTICATED, "show who you are: Authorization: Bearer, with a key or a token", _CHALLENGE)
+_WRONG_KEY: Final = Denied(
+    401, ErrorKind.UNAUTHENTICATED, "this key is unknown, revoked or out of date", b'WWW-Authenticate: Bearer realm="driftline", error="invalid_token"\r\n'
+)
+
+
+class Authenticator:
+    """Implements `records.ports.Authenticate`. Raises ValueError, with a sentence for the user, where keys cannot be had."""
+
+    def __init__(self, settings: AccessSettings) -> None:
+        self._keys = KeyFile(settings.keys) if settings.keys else None
+        self._certificates: dict[str, frozenset[AccessRole]] = {}
+        for grant in settings.certificates:
+            self._certificates[grant.name] = self._certificates.get(grant.name, frozenset()) | {grant.role}
+
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
+        """See Authenticate."""
+        shown = credential(authorization)
+        if is_key(shown):
+            return self._by_key(shown)
+        if certificate:
+            # Whoever signs certificates for clients was named in the settings: these are clients at least.
+            return Identity(certificate, self._certificates.get(certificate, frozenset()) | {AccessRole.CLIENT})
+        return _NOTHING_SHOWN
+
+    def refresh(self) -> None:
+        """Take what lies in files again where they have changed."""
+        if self._keys is not None:
+            self._keys.refresh()
+
+    def _by_key(self, key: bytes) -> Identity | Denied:
+        stored = self._keys.find(key, time.time()) if self._keys else None
+        return _WRONG_KEY if stored is None else Identity(stored.name, frozenset({stored.role}))
+
+
+def credential(authorization: bytes) -> bytes:
+    """Return what an Authorization field shows: the token of `Bearer` (RFC 6750 §2.1), the password of `Basic` (RFC 7617 §2); empty for anything else.
+
+    >>> credential(b"bearer dl_a_b"), credential(b"Basic dXNlcjpkbF9hX2I="), credential(b"Digest x")
+    (b'dl_a_b', b'dl_a_b', b'')
+    """
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return value.strip()
+    if scheme.lower() == b"basic":
+        try:
+            return binascii.a2b_base64(value.strip(), strict_mode=True).partition(b":")[2]
+        except binascii.Error:
+            return b""
+    return b""
