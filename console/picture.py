@@ -43,12 +43,12 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def picture(explanation: Explanation, feature: FeatureExplanation) -> str:
-    """Return the picture of one of the explanation's features; without cells (of correlations) it is words alone."""
+    """Return the picture of one of the explanation's features; of what has neither cells, nor pairs, nor a course it is words alone."""
     lines = [line for part in (feature.summary, _gain_words(feature.gain)) if part for line in wrap(part, _LINE_CHARACTERS)[:2]]
     top = 30 + 16 * len(lines)
     plot = _Plot(feature, top + 28)
     columns = _columns(feature)
-    body, height = _histogram(plot, columns) if columns else _dumbbells(plot) if feature.pairs else _bars(plot)
+    body, height = _histogram(plot, columns) if columns else _dumbbells(plot) if feature.pairs else _steps(plot) if feature.course else _bars(plot)
     parts = [
         f'<rect class="ground" width="{_WIDTH}" height="{height}" rx="6"/>',
         f'<text class="name" x="{_MARGIN}" y="26">{_text(shorten(feature.feature, 60, placeholder="…") or feature.feature[:60])}</text>',
@@ -122,6 +122,8 @@ def _description(explanation: Explanation, feature: FeatureExplanation) -> str:
     window = f"{feature.summary}. Window of {window_words(explanation)}, against {explanation.compared_with}."
     if feature.pairs:
         return f"{window} Correlations, baseline → now: {'; '.join(f'{pair_words(pair)}: {correlation_words(pair)}' for pair in feature.pairs)}."
+    if feature.course:
+        return f"{window} Effect window by window, this one last: {', '.join(f'{each.effect:.3g}' for each in feature.course)}."
     shares = "; ".join(f"{place_words(cell.place)}: {share_words(cell.before, cell.now)}" for cell in feature.cells)
     return f"{window} Share of rows, baseline → now: {shares or 'not known'}."
 
@@ -231,6 +233,25 @@ def _dumbbells(plot: _Plot) -> tuple[list[str], float]:
         parts.append(f'<line class="line" x1="{before:.1f}" x2="{now:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="before" cx="{before:.1f}" cy="{y}" r="7"/><circle class="now" cx="{now:.1f}" cy="{y}" r="4"/>')
         parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{y + 4}" text-anchor="end">{correlation_words(pair)}</text>')
+    return parts, bottom + 28
+
+
+def _steps(plot: _Plot) -> tuple[list[str], float]:
+    """Draw the effect window by window, each as wide as the others; from where on it has been at its floor or above, the ground is shaded."""
+    course, since = plot.feature.course, plot.feature.since_at_ns
+    largest = max(moment.effect for moment in course)
+    bottom, step = plot.top + _PLOT_HEIGHT, (_WIDTH - 2 * _MARGIN) / len(course)
+    heights = [bottom - max(0.0, moment.effect) / (largest or 1.0) * (_PLOT_HEIGHT - 8) for moment in course]
+    points = " ".join(f"{_MARGIN + step * index:.1f},{y:.1f} {_MARGIN + step * (index + 1):.1f},{y:.1f}" for index, y in enumerate(heights))
+    parts: list[str] = []
+    if since:
+        left = _MARGIN + step * sum(moment.opened_at_ns < since for moment in course)
+        parts.append(f'<rect class="gain" x="{left:.1f}" y="{plot.top}" width="{_WIDTH - _MARGIN - left:.1f}" height="{_PLOT_HEIGHT}"/>')
+    parts.append(f'<polyline class="line" points="{points}"/>')
+    parts.append(f'<line class="rule" x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{bottom}" y2="{bottom}"/>')
+    parts.append(f'<text x="{_MARGIN}" y="{plot.top - 10}">effect window by window, {largest:.3g} at most</text>')
+    parts.append(f'<text x="{_MARGIN}" y="{bottom + 16}">{len(course) - 1} windows before</text>')
+    parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{bottom + 16}" text-anchor="end">this window</text>')
     return parts, bottom + 28
 
 

@@ -11,8 +11,8 @@ with shares of all rows. Source: Kulldorff, "A spatial scan statistic", Communic
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, takewhile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice, takewhile
 from typing import Final, NamedTuple
 
 import msgspec
@@ -23,7 +23,7 @@ from detectors.pairs import PairTally
 from detectors.tally import Tally
 from detectors.univariate import shown_effects
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline
-from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, PairChange, UnseenLevels
+from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Moment, Numbers, OtherLevels, PairChange, UnseenLevels
 from records.verdict import FeatureVerdict, Verdict
 from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
 
@@ -32,6 +32,7 @@ FEATURES_AT_MOST: Final = 8
 _CELLS: Final = 20
 _LEVELS_SHOWN: Final = 12
 _PAIRS_SHOWN: Final = 8
+_COURSE: Final = 60  # windows
 _WORTH_SHOWING: Final = 1e-9
 
 
@@ -41,11 +42,14 @@ class Shown(NamedTuple):
     opened_at_ns: int
     rows: int
     features: frozenset[str]
+    effects: Mapping[str, float]
+    """How large it was, of features with one test alone."""
 
     @classmethod
     def of(cls, verdict: Verdict) -> Shown:
         """Return what a verdict says of them."""
-        return cls(verdict.opened_at_ns, verdict.rows, frozenset(each.feature for each in verdict.features if each.effect_above_floor))
+        effects = {each.feature: test.effect for each in verdict.features if len(each.tests) == 1 for test in each.tests.values()}
+        return cls(verdict.opened_at_ns, verdict.rows, frozenset(each.feature for each in verdict.features if each.effect_above_floor), effects)
 
 
 def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before: Sequence[Shown]) -> Explanation:
@@ -53,10 +57,7 @@ def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before
     wanted = [feature for feature in verdict.features if feature.feature in verdict.carriers] or [each for each in verdict.features if each.share > 0]
     features = {feature.name: feature for feature in baseline.features}
     windows = [Shown.of(verdict), *before]
-    explained = [
-        _explained(each, features.get(each.feature), baseline.pairs, baseline.rows, summary, _since(each.feature, windows))
-        for each in wanted[:FEATURES_AT_MOST]
-    ]
+    explained = [_explained(each, features.get(each.feature), baseline, summary, windows) for each in wanted[:FEATURES_AT_MOST]]
     inside = max((_since(name, windows) for name in verdict.carriers), key=len, default=())
     return Explanation(
         model=verdict.model,
@@ -89,11 +90,18 @@ def _opening(windows: Sequence[Shown]) -> int:
 
 
 def _explained(
-    verdict: FeatureVerdict, baseline: FeatureBaseline | None, pairs: PairBaseline | None, rows: int, summary: WindowSummary, since: Sequence[Shown]
+    verdict: FeatureVerdict, feature: FeatureBaseline | None, baseline: Baseline, summary: WindowSummary, windows: Sequence[Shown]
 ) -> FeatureExplanation:
-    told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=_opening(since), summary=verdict.summary, tests=verdict.tests)
-    if not isinstance(baseline, NumericBaseline | CategoricalBaseline):  # correlations have none
-        return told if verdict.feature != CORRELATIONS or pairs is None else msgspec.structs.replace(told, pairs=_pair_changes(pairs, summary))
+    since = _opening(_since(verdict.feature, windows))
+    told = FeatureExplanation(feature=verdict.feature, share=verdict.share, since_at_ns=since, summary=verdict.summary, tests=verdict.tests)
+    if isinstance(feature, NumericBaseline | CategoricalBaseline):
+        return _with_cells(told, feature, baseline.rows, summary)
+    if verdict.feature == CORRELATIONS and baseline.pairs is not None:
+        return msgspec.structs.replace(told, pairs=_pair_changes(baseline.pairs, summary))
+    return msgspec.structs.replace(told, course=_course(verdict.feature, windows))
+
+
+def _with_cells(told: FeatureExplanation, baseline: NumericBaseline | CategoricalBaseline, rows: int, summary: WindowSummary) -> FeatureExplanation:
     season, seen = Season.of(baseline, rows), summary.features[baseline.name]
     before, now = season.expected(summary.middle_ns), Tally.of(seen)
     bins = _bins_of_numbers(baseline, before, now) if isinstance(baseline, NumericBaseline) else _bins_of_levels(baseline, before, now, seen)
@@ -107,6 +115,12 @@ def _explained(
         largest=ends[1],
         gain=_largest_gain([*_runs(bins), *absent] if isinstance(baseline, NumericBaseline) else [*bins, *absent]),
     )
+
+
+def _course(feature: str, windows: Sequence[Shown]) -> tuple[Moment, ...]:
+    """Return the effects of a feature in the latest windows that tested it, the earliest first."""
+    moments = (Moment(opened_at_ns=each.opened_at_ns, effect=each.effects[feature]) for each in windows if feature in each.effects)
+    return tuple(islice(moments, _COURSE))[::-1]
 
 
 def _pair_changes(baseline: PairBaseline, summary: WindowSummary) -> tuple[PairChange, ...]:

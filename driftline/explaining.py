@@ -56,7 +56,7 @@ class Explaining:
     def _before(self, summary: WindowSummary, unstored: list[WindowResult]) -> list[Shown]:
         """Return what the windows before this one showed, against the same baseline, the latest first."""
         stored = self._queries.before(summary.model, summary.baseline_id, summary.index)
-        known = {each.window: Shown(each.opened_at_ns, each.rows, each.features) for each in stored}
+        known = {each.window: Shown(each.opened_at_ns, each.rows, each.features, each.effects) for each in stored}
         for result in unstored:
             if result.summary.baseline_id == summary.baseline_id and result.summary.index < summary.index:
                 known[result.summary.index] = Shown.of(result.verdict)

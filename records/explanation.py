@@ -70,6 +70,13 @@ class PairChange(msgspec.Struct, frozen=True, kw_only=True):
     now: float
 
 
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """What one window showed."""
+
+    opened_at_ns: int
+    effect: float
+
+
 class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of a window."""
 
@@ -88,6 +95,8 @@ class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """The whole picture, in order; the shares add up to 1. None for what has no values of its own, such as correlations."""
     pairs: tuple[PairChange, ...] = ()
     """Of correlations, those that changed most, in that order; a bounded number."""
+    course: tuple[Moment, ...] = ()
+    """The effect window by window, the explained one last, of what has neither cells nor pairs, such as vectors; a bounded number."""
     smallest: float | None = None
     largest: float | None = None
     """Of all numbers of baseline and window; None where there are none."""

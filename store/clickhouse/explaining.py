@@ -34,6 +34,8 @@ class Shown(NamedTuple):
     opened_at_ns: int
     rows: int
     features: frozenset[str]
+    effects: dict[str, float]
+    """Of features with one test alone."""
 
 
 class Around(NamedTuple):
@@ -67,13 +69,15 @@ class ExplanationQueries:
     def before(self, model: str, baseline_id: str, index: int) -> list[Shown]:
         """Return what the windows before one showed, against the same baseline, the latest first; a bounded number."""
         statement = (
-            "SELECT window_index, toUnixTimestamp64Nano(opened_at), rows, arrayFilter((name, shows) -> shows, features.feature, features.effect_above_floor) "
+            "SELECT window_index, toUnixTimestamp64Nano(opened_at), rows, arrayFilter((name, shows) -> shows, features.feature, features.effect_above_floor), "
+            "mapFromArrays(arrayFilter((name, tests) -> length(tests) = 1, features.feature, features.tests), "
+            "arrayMap(tests -> mapValues(tests)[1].effect, arrayFilter(tests -> length(tests) = 1, features.tests))) "
             "FROM verdicts FINAL WHERE kind = 'data_drift' AND model = {model:String} AND baseline_id = {baseline_id:String} AND window_index < {index:UInt64} "
             "ORDER BY window_index DESC LIMIT {limit:UInt64}"
         )
         with self._connection() as client:
             rows = client.query(statement, {"model": model, "baseline_id": baseline_id, "index": index, "limit": WINDOWS_BEFORE}).result_rows
-        return [Shown(window_index, opened_at_ns, count, frozenset(features)) for window_index, opened_at_ns, count, features in rows]
+        return [Shown(window_index, opened_at_ns, count, frozenset(features), effects) for window_index, opened_at_ns, count, features, effects in rows]
 
     def baseline(self, model: str, baseline_id: str) -> Baseline | None:
         """Return a baseline by its id, with all that its features are made of."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from console.picture import picture, place_words
 from console.report import report
-from records.explanation import Cell, FeatureExplanation, Gain, Level, Missing, Numbers, OtherLevels, PairChange, UnseenLevels
+from records.explanation import Cell, FeatureExplanation, Gain, Level, Missing, Moment, Numbers, OtherLevels, PairChange, UnseenLevels
 
 SVG = "{http://www.w3.org/2000/svg}"
 EDGES = [-1.0, 0.0, 0.5, 1.0, 2.0]
@@ -95,7 +95,24 @@ def test_correlations_are_dots_on_a_line_from_minus_one_to_one(explanation):
     assert "<td>age with income &amp; more</td><td>0.31 → 0.62</td>" in report(msgspec.structs.replace(explanation, features=(shown,)))
 
 
-def test_what_has_neither_cells_nor_pairs_is_words_alone(explanation):
+@pytest.mark.parametrize("since", [0, 7])
+def test_what_is_one_number_by_window_is_drawn_window_by_window(explanation, since):
+    course = tuple(Moment(opened_at_ns=time, effect=effect) for time, effect in ((5, 0.0), (6, 0.01), (7, 0.2), (8, 0.25)))
+    svg = drawn(explanation, msgspec.structs.replace(feature("image"), course=course, since_at_ns=since))
+    assert "Effect window by window, this one last: 0, 0.01, 0.2, 0.25." in svg.find(f"{SVG}desc").text
+    heights = [float(point.split(",")[1]) for point in svg.find(f"{SVG}polyline").get("points").split()]
+    assert heights == sorted(heights, reverse=True)
+    shaded = [float(each.get("x")) for each in svg.iter(f"{SVG}rect") if each.get("class") == "gain"]
+    assert shaded == ([260.0] if since else [])
+
+
+def test_an_effect_that_never_was_is_a_line_on_the_ground(explanation):
+    svg = drawn(explanation, msgspec.structs.replace(feature("image"), course=(Moment(opened_at_ns=0, effect=0.0),)))
+    ground = float(svg.find(f"{SVG}line").get("y1"))
+    assert svg.find(f"{SVG}polyline").get("points") == f"16.0,{ground} 504.0,{ground}"
+
+
+def test_what_has_neither_cells_nor_pairs_nor_a_course_is_words_alone(explanation):
     svg = drawn(explanation, feature("(correlations)"))
     assert svg.find(f"{SVG}rect").get("class") == "ground"
     assert len(svg.findall(f"{SVG}rect")) == 1

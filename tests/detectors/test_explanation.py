@@ -164,7 +164,7 @@ def summary_of(index=0):
 
 
 def shown(index, *features):
-    return Shown(100 * index, 200, frozenset(features))
+    return Shown(100 * index, 200, frozenset(features), {})
 
 
 def test_a_change_is_dated_by_the_first_of_the_windows_in_a_row_that_show_its_effect():
@@ -203,6 +203,23 @@ def test_correlations_are_explained_by_the_pairs_that_changed_most():
     assert len(found.pairs) == 8
     sizes = [abs(pair.now - pair.before) for pair in found.pairs]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_vector_is_explained_by_the_course_of_its_effect():
+    rng = np.random.default_rng(2)
+    baseline = build_baseline({"v": rng.normal(size=(2_000, 8)).astype(np.float32)}, model="m", source="test", created_at_ns=0)
+    detector = DriftDetector(baseline, threshold=10.0, windows=WindowPolicy(max_rows=500, max_seconds=None))
+    closed = []
+    for index in range(80):
+        vectors = (rng.normal(size=(500, 8)) + 0.5 * (index >= 77)).astype(np.float32)
+        closed += detector.update({"v": vectors}, np.full(500, 100 * (index + 1), dtype=np.int64))
+    (summary, verdict), before = closed[-1], [Shown.of(each) for _, each in closed[-2::-1]]
+    found = next(each for each in explain(baseline, summary, verdict, before).features if each.feature == "v")
+    assert (found.cells, found.pairs) == ((), ())
+    assert [each.opened_at_ns for each in found.course] == [100 * number for number in range(21, 81)]
+    assert found.course[-1].effect == found.tests["mmd"].effect
+    assert min(each.effect for each in found.course[-3:]) > 2 * max(each.effect for each in found.course[:-3])
+    assert found.since_at_ns == found.course[-3].opened_at_ns
 
 
 def test_a_baseline_without_pairs_leaves_correlations_to_words():

@@ -9,7 +9,7 @@ import pytest
 
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline, PairBaseline
 from records.explanation import Level, Missing, Numbers, OtherLevels, Quality, UnseenLevels
-from records.verdict import DriftState, FeatureVerdict, Verdict, VerdictKind
+from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict, VerdictKind
 from records.window import NumericSummary, WindowSummary
 from store.clickhouse.explaining import Around, ExplanationQueries, Shown
 from store.clickhouse.features import FeatureRows
@@ -28,6 +28,9 @@ def exchange_id(number):
     return bytes(15) + bytes([number + 1])
 
 
+TEST = TestResult(statistic=2.0, p_value=0.1, effect=0.5)
+
+
 def summary(index=0, baseline_id="b1", closed=5):
     return WindowSummary(
         model="fraud",
@@ -43,7 +46,8 @@ def summary(index=0, baseline_id="b1", closed=5):
 
 def verdict(window, *effects, rows=6):
     features = tuple(
-        FeatureVerdict(feature=name, tests={}, log_evidence=1.0, share=0.5, effect_above_floor=name in effects, summary="s") for name in ("x", "y")
+        FeatureVerdict(feature=name, tests=dict.fromkeys(tests, TEST), log_evidence=1.0, share=0.5, effect_above_floor=name in effects, summary="s")
+        for name, tests in (("x", ("ks", "psi")), ("y", ("mmd",)))
     )
     return Verdict(
         model=window.model,
@@ -90,7 +94,10 @@ def test_a_window_comes_back_with_its_verdict_by_index_or_the_latest(queries):
 
 
 def test_what_the_windows_before_showed_is_against_the_same_baseline_the_latest_first(queries):
-    assert queries.before("fraud", "b1", 2) == [Shown(1, STARTED_AT_NS + 1, 6, frozenset({"x", "y"})), Shown(0, STARTED_AT_NS, 6, frozenset({"x"}))]
+    assert queries.before("fraud", "b1", 2) == [
+        Shown(1, STARTED_AT_NS + 1, 6, frozenset({"x", "y"}), {"y": 0.5}),
+        Shown(0, STARTED_AT_NS, 6, frozenset({"x"}), {"y": 0.5}),
+    ]
     assert queries.before("fraud", "b2", 1) == []
 
 
