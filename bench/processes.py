@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,7 @@ _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _CPUCLOCK_SCHED = 2
+_PSS = re.compile(r"^Pss: +(\d+) kB$", re.MULTILINE)
 
 
 class BenchmarkError(Exception):
@@ -98,6 +100,11 @@ def running(name: str, command: Sequence[str], *, port: int, cores: Sequence[int
 def resident_bytes(pid: int) -> int:
     """Return the memory of a process that is in RAM, shared pages included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def proportional_bytes(processes: Iterable[int]) -> int:
+    """Return the memory of processes that is in RAM; of what several share, each has its part (PSS): what a container's limit would count, but for the page cache."""
+    return sum(1024 * int(_PSS.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())[0]) for pid in processes)
 
 
 def free_port() -> int:

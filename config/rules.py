@@ -40,6 +40,11 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     yield from _address_problems(settings)
     yield from _spool_problems(settings)
     yield from _store_problems(settings.store)
+    if not settings.watch and settings.store.clickhouse is None:
+        yield (
+            "watch",
+            "expected store.clickhouse, a server to bring what is captured to, found none; for example: clickhouse: http://user@clickhouse:8123/driftline",
+        )
     yield from _alert_problems(settings.alerts)
     rows, fewest = settings.drift.window_rows, settings.drift.window_min_rows
     if fewest > rows:

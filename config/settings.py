@@ -299,6 +299,9 @@ class StoreSettings(Section, frozen=True):
         Endpoint | None, setting("A ClickHouse server; by default the store is embedded in the monitor.", example="http://user@clickhouse:8123/driftline")
     ] = None
     batch_rows: Annotated[int, setting("Rows in one insert at most.", unit="rows", at_least="1", at_most="1000000")] = 40_000
+    batch_size: Annotated[Bytes, setting("Bytes of records in one insert at most, as they lie in the spool.", at_least="64 KiB", at_most="256 MiB")] = (
+        Bytes.parse("32 MiB")
+    )
     batch_wait: Annotated[Seconds, setting("How long the oldest record waits for its batch to fill.")] = Seconds(1)
     cluster: Annotated[str, setting("The cluster of the server on which to make replicated and distributed tables; by default plain ones.", example="main")] = (
         ""
@@ -512,6 +515,13 @@ class Settings(Section, frozen=True):
     data_dir: Annotated[
         str, setting("Where everything is kept: the spool, the embedded store, learned baselines.", unit="directory", example="/var/lib/driftline")
     ] = "driftline-data"
+    watch: Annotated[
+        bool,
+        setting(
+            "Whether the traffic is watched here. Without, what is captured is only brought into the server of `store.clickhouse` (docs/edge.md): "
+            "there are no drift detectors, no labels, no alerts, and nothing is served at `admin`."
+        ),
+    ] = True
     proxy: Annotated[ProxySettings, setting("The data plane.")] = ProxySettings()
     routes: Annotated[tuple[RouteSettings, ...], setting("Which requests go where.")] = ()
     privacy: Annotated[PrivacySettings, setting("How what must not be kept as it is, is kept.")] = PrivacySettings()

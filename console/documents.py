@@ -16,7 +16,7 @@ from records.changes import Changes
 from records.exchange import Body, Exchange
 from records.explanation import Explanation
 from records.ids import format_uuid
-from records.status import Counts, ModelStatus, StatusReport
+from records.status import ModelStatus, StatusReport
 from records.times import format_time
 from records.verdict import Verdict
 
@@ -27,16 +27,10 @@ def status_document(report: StatusReport) -> Document:
     """Return the whole report, with the counts as a sum that can be checked by eye."""
     document = _document(report)
     document["uptime_seconds"] = (report.reported_at_ns - report.started_at_ns) / 1e9
-    document["counts"] |= {"dropped_total": report.counts.dropped_total, "conserved": report.counts.conserved, "identity": identity(report.counts)}
+    document["counts"] |= {"dropped_total": report.counts.dropped_total, "conserved": report.counts.conserved, "identity": report.counts.identity}
     for entry, agreement in zip(document["agreement"], report.agreement, strict=True):
         entry["agreement_ratio"] = agreement.agreement_ratio
     return document
-
-
-def identity(counts: Counts) -> str:
-    """Return the counted promise in numbers, with ≠ where it is broken."""
-    sign = "=" if counts.conserved else "≠"
-    return f"captured {counts.captured:,} {sign} stored {counts.stored:,} + dropped {counts.dropped_total:,} + pending {counts.pending:,}"
 
 
 def model_summary(model: ModelStatus) -> Document:

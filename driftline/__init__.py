@@ -16,6 +16,8 @@
 - `runtime_figures`    what the runtime counts, for the monitor to show
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
+- `forwarder`          the process in its place on small machines, which only brings the spool into a server
+- `spool_keeping`      deletes what was read, for both of them
 - `check`              looks whether a monitor could work by new settings
 - `watching`           the detectors' way through the spool
 - `model_watch`        one model under watch

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import math
 import os
 import sys
 import tempfile
@@ -33,8 +32,8 @@ from alerts.log import LogNotifier
 from alerts.receivers import Recipient, recipients
 from alerts.webhook import WebhookNotifier
 from config.addresses import Address
-from config.choices import ToldBy, WhenFull
-from config.settings import Settings, SpoolSettings, TraceSettings
+from config.choices import ToldBy
+from config.settings import Settings, TraceSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
 from console.listening import listen_tcp, listen_unix, serving
@@ -53,6 +52,7 @@ from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.redacted import unwatched
 from driftline.risk_watching import RiskWatching
+from driftline.spool_keeping import SpoolKeeping, batch_limits
 from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
 from driftline.teams import Teams
@@ -66,7 +66,6 @@ from records.ports import StoreUnavailableError
 from records.receipt import Receipt
 from records.verdict import Verdict
 from store.audit import AuditLog, AuditReader
-from store.clickhouse.batch import BatchLimits
 from store.clickhouse.client import Store, open_store
 from store.clickhouse.explaining import ExplanationQueries
 from store.clickhouse.forgetting import Forgetter
@@ -78,9 +77,7 @@ from store.clickhouse.results import ResultWriter
 from store.clickhouse.retention import Retention
 from store.directories import make_empty, make_private
 from store.owner import HeldError, take_lock
-from store.spool.evict import Bounds, evict
 from store.spool.listing import LOADER_STATE_NAME, SPOOL_LOCK_NAME
-from store.spool.retire import retire
 from store.spool.state import read_state, write_state
 
 if TYPE_CHECKING:
@@ -91,8 +88,6 @@ TEMPORARY_NAME: Final = "tmp"
 """In the data directory: emptied at every start."""
 
 _STATUS_SECONDS: Final = 5.0
-_RETIRE_SECONDS: Final = 2.0
-_MAKE_ROOM_SECONDS: Final = 0.25
 _NOTIFY_SECONDS: Final = 5.0
 _FORGET_SECONDS: Final = 5.0
 _COLLECT_EVERY: Final = 20_000
@@ -106,7 +101,6 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         self._succeeded = False
-        self._retiring = threading.Lock()  # a last time, while stopping, whatever the regular one is at
         self._spool = spool = settings.spool_directory
         self._data_directory = Path(settings.data_dir)
         make_private(spool)
@@ -147,7 +141,7 @@ class Monitor:
             spool / LOADER_STATE_NAME,
             self._store,
             naming,
-            _batch_limits(settings),
+            batch_limits(settings),
             label_key=LabelKeys(settings.routes),
             on_stored=self._labelling.accept_feedback,
             fsync=settings.spool.fsync is not None,
@@ -157,7 +151,7 @@ class Monitor:
         self._audit = AuditLog(self._data_directory)
         keys = hashers(settings.privacy.hash_keys)
         self._forgetting = Forgetting(spool, Forgetter(self._store, self._labelling.forget), lambda: self._loader.state.cursors, keys, self._audit)
-        self._bounds = _bounds(settings.spool)
+        self._keeping = SpoolKeeping(spool, settings.spool, self._loader, lambda: self._watching.saved.cursors)
         self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
@@ -222,8 +216,8 @@ class Monitor:
                 self._events.run(),
                 self._desk.run(),
                 self._look_at_status(),
-                self._retire(),
-                self._make_room(),
+                self._keeping.retire(),
+                self._keeping.make_room(),
                 self._forget_again(),
                 self._repeat_alerts(),
             ):
@@ -290,30 +284,6 @@ class Monitor:
             except (OSError, ValueError) as error:
                 _log.warning("cannot look at the counts, or keep the alerts' state: %s", error)
 
-    async def _retire(self) -> None:
-        while True:
-            await asyncio.sleep(_RETIRE_SECONDS)
-            try:
-                await asyncio.to_thread(self._retire_once)
-            except (OSError, ValueError) as error:
-                _log.warning("cannot delete what was read from the spool: %s", error)
-
-    def _retire_once(self) -> None:
-        with self._retiring:
-            retire(self._spool, self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
-
-    async def _make_room(self) -> None:
-        while True:
-            await asyncio.sleep(_MAKE_ROOM_SECONDS)
-            try:
-                await asyncio.to_thread(self._make_room_once)
-            except (OSError, ValueError) as error:
-                _log.warning("cannot make room in the spool: %s", error)
-
-    def _make_room_once(self) -> None:
-        with self._retiring:
-            evict(self._spool, self._bounds, self._loader.reader, lambda: self._loader.state, self._watching.saved.cursors, now_seconds=time.time())
-
     def _save_desk(self) -> None:
         write_state(self._spool / DESK_STATE_NAME, self._desk.state)
 
@@ -328,7 +298,7 @@ class Monitor:
             self._watching.drain(deadline)
             self._archive.step()
             self._watching.save()
-            self._retire_once()
+            self._keeping.retire_once()
         self._loader.close()
         self._watching.close()
         if self._tracer is not None:
@@ -378,22 +348,6 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _batch_limits(settings: Settings) -> BatchLimits:
-    """Return when a batch is due. What the loader holds cannot be given up: it must not be all that the spool holds."""
-    size_bytes = min(BatchLimits().size_bytes, settings.spool.max_size // 4)
-    return BatchLimits(rows=settings.store.batch_rows, size_bytes=size_bytes, wait_seconds=settings.store.batch_wait)
-
-
-def _bounds(spool: SpoolSettings) -> Bounds:
-    return Bounds(
-        max_bytes=spool.max_size,
-        min_free_bytes=spool.min_free,
-        reserve_bytes=min(spool.max_size // 4, 8 * spool.segment_size),
-        max_age_seconds=math.inf if spool.max_age is None else spool.max_age,
-        drop_oldest=spool.when_full is WhenFull.DROP_OLDEST,
-    )
 
 
 def _recipients(settings: Settings, admin_url: str, alertmanager: AlertmanagerNotifier | None) -> dict[str, Recipient]:

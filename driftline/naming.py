@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from config.settings import RouteSettings
-from detectors.baseline import load_baseline
 from records.baseline import Baseline
 from records.exchange import Exchange
 
 
 def load_baselines(routes: Sequence[RouteSettings]) -> dict[str, Baseline]:
     """Return the baselines that the routes name, by route. Raises OSError or BaselineError with a sentence for the user."""
-    return {route.name: load_baseline(Path(route.baseline), model=route.model) for route in routes if route.baseline}
+    named = [route for route in routes if route.baseline]
+    if not named:
+        return {}
+    from detectors.baseline import load_baseline  # noqa: PLC0415 - with SciPy, which a forwarder without baselines does without
+
+    return {route.name: load_baseline(Path(route.baseline), model=route.model) for route in named}
 
 
 class Naming:

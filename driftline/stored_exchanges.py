@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import pyarrow as pa
-from pyarrow import parquet
 
 from config.settings import Settings
 from driftline.store_access import Ask, questions
@@ -79,6 +78,8 @@ def stored_exchanges(settings: Settings, period: Period, after: Position | None 
 
 def exported_exchanges(path: Path) -> Iterator[StoredExchange]:
     """Yield the exchanges of a file that `driftline export` wrote. Raises OSError or ValueError with a sentence for the user."""
+    from pyarrow import parquet  # noqa: PLC0415 - 9 MB, which a monitor does not need
+
     try:
         with parquet.ParquetFile(path) as file:
             absent = {"exchange_id", "started_at", "request_body", "response_body"} - set(file.schema_arrow.names)

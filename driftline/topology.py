@@ -59,6 +59,10 @@ WORKER_MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": "4194304", "MALLOC_TOP_PAD_": 
 faults: a worker that keeps up to 4 MiB forwards 64 KB bodies for little more than half the CPU. A variable that is set already wins."""
 
 
+FORWARDER_MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""A pool for each thread, and Arrow's own beside them, would hold what one insert needed for ever."""
+
+
 class Topology:
     """Implements `driftline.supervisor.Site`. Raises ConfigError, OSError or ValueError, each with a sentence for the user, where nothing can be started."""
 
@@ -70,6 +74,8 @@ class Topology:
         self._told = _told(settings)
         self._told_running: _Told | None = None
         self.fixed = _fixed(settings)
+        if monitored:
+            _require_packages(settings)
         _require_secrets(settings)
         _require_spool(settings.spool_directory)
         if handover is None:
@@ -110,7 +116,7 @@ class Topology:
         """See Site."""
         settings = self._settings
         ways = ", ".join(f"{route.path} to {written(route.upstream)}" for route in settings.routes)
-        watched = f"admin on {admin or settings.admin}; data in {Path(settings.data_dir).resolve()}"
+        watched = _watched(settings, admin)
         scheme = "https" if settings.proxy.tls else "http"
         where = str(self._address) if self._address.is_unix else f"{scheme}://{self._address}"
         return f"listening on {where} ({ways}); {watched if self._monitored else f'recording to {settings.spool_directory}'}"
@@ -147,6 +153,13 @@ class Topology:
         )
 
 
+def _watched(settings: Settings, admin: str) -> str:
+    """Say what becomes of the records."""
+    if not settings.watch and settings.store.clickhouse is not None:
+        return f"forwarding to {settings.store.clickhouse.authority}; data in {Path(settings.data_dir).resolve()}"
+    return f"admin on {admin or settings.admin}; data in {Path(settings.data_dir).resolve()}"
+
+
 def _put_on_record(before: Settings, after: Settings) -> None:
     """Say in the audit trail what was changed. It holds already: so a trail that cannot be written is only said."""
     directory = Path(after.data_dir)
@@ -178,7 +191,8 @@ def _for_runtime(settings: Settings) -> RuntimeSettings:
 
 def _monitor_plan(settings: Settings) -> ChildPlan:
     task = write_task(MonitorTask(_for_monitor(settings)))
-    return ChildPlan(name="monitor", module="driftline.monitor", task=task, stage=MONITOR_STAGE, stop_seconds=DRAIN_SECONDS + 15)
+    name, environment = ("monitor", {}) if settings.watch else ("forwarder", FORWARDER_MEMORY)
+    return ChildPlan(name=name, module=f"driftline.{name}", task=task, stage=MONITOR_STAGE, stop_seconds=DRAIN_SECONDS + 15, environment=environment)
 
 
 def _for_monitor(settings: Settings) -> Settings:
@@ -220,6 +234,18 @@ def _require_secrets(settings: Settings) -> None:
     if settings.proxy.tls is not None:
         server_context(settings.proxy.tls)
     require_upstream_tls(settings.routes)
+
+
+def _require_packages(settings: Settings) -> None:
+    """Raise ModuleNotFoundError where the watching side lacks one: it would say so only in its log, and this process loads none of them."""
+    needed = ["clickhouse_connect", "numpy", "orjson", "pyarrow"]
+    if settings.watch:
+        needed += ["aiohttp", "prometheus_client", "scipy"]
+    if settings.store.clickhouse is None:
+        needed += ["chdb"]
+    for package in needed:
+        if importlib.util.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
 
 
 def _require_spool(spool: Path) -> None:

@@ -33,6 +33,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the promise holds."""
         return self.captured == self.stored + self.dropped_total + self.pending
 
+    @property
+    def identity(self) -> str:
+        """The promise in numbers, with ≠ where it is broken."""
+        sign = "=" if self.conserved else "≠"
+        return f"captured {self.captured:,} {sign} stored {self.stored:,} + dropped {self.dropped_total:,} + pending {self.pending:,}"
+
 
 class WriterStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One generation of one proxy worker that the spool still knows."""

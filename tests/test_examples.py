@@ -36,6 +36,13 @@ def test_the_example_loads_with_every_comment_taken_up(tmp_path: Path) -> None:
     assert len(settings.alerts.receivers) == 5
 
 
+def test_the_example_of_a_small_machine_loads_as_it_is() -> None:
+    settings = load(EXAMPLE.with_name("edge.yaml"))
+    assert not settings.watch
+    assert settings.proxy.workers == 1
+    assert settings.store.clickhouse is not None
+
+
 @pytest.mark.parametrize("key", sorted(written_keys(Settings)))
 def test_the_example_shows_every_setting(key: str) -> None:
     assert re.search(rf"^[ #-]*({{[^}}]*)?\b{key}:", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)

@@ -40,7 +40,7 @@ def test_the_data_plane_loads_nothing_heavy() -> None:
 
 
 def test_a_monitor_loads_nothing_that_only_some_need() -> None:
-    barred = ["apprise", "chdb", "cryptography", "onnxruntime", "opentelemetry", "scipy.linalg", "scipy.optimize", "scipy.stats"]
+    barred = ["apprise", "chdb", "cryptography", "onnxruntime", "opentelemetry", "pyarrow.parquet", "scipy.linalg", "scipy.optimize", "scipy.stats"]
     assert loaded_by(["driftline.monitor"], barred) == {}
 
 

@@ -8,7 +8,6 @@ import sys
 from config.load import ConfigError
 from config.options import add_config_option, add_option, settings_of
 from driftline.children import log_to_stderr
-from driftline.monitor import run_monitor
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         sys.stderr.write(f"driftline: {error}\n")
         return 2
+
+    if not settings.watch:
+        from driftline.forwarder import run_forwarder  # noqa: PLC0415 - one of two, and the other takes memory
+
+        return run_forwarder(settings, supervised=False)
+    from driftline.monitor import run_monitor  # noqa: PLC0415 - likewise
 
     def announce(admin: str) -> None:
         sys.stderr.write(f"driftline: reading {settings.spool_directory}, admin on {admin}\n")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-from typing import Final
 
 from config.options import add_config_option, add_option, add_shadow_option, settings_of
 from driftline.children import log_to_stderr
 from driftline.topology import supervise
-
-_NEEDED_BY_MONITOR: Final = ("aiohttp", "chdb", "clickhouse_connect", "numpy", "orjson", "prometheus_client", "scipy")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +27,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     log_to_stderr("supervisor")
-    for package in _NEEDED_BY_MONITOR:
-        if importlib.util.find_spec(package) is None:
-            raise ModuleNotFoundError(name=package)
     return supervise(lambda: settings_of(arguments), monitored=True)

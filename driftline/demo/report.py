@@ -90,9 +90,9 @@ def checks(result: Result) -> list[Check]:
     features = alert.features if alert else ()
     return [
         Check("every request was answered as the service answers it", result.failed == 0, "; ".join([f"{result.failed} failed", *result.failures])),
-        Check("captured = stored + dropped + pending", counts.conserved, identity(counts)),
+        Check("captured = stored + dropped + pending", counts.conserved, counts.identity),
         Check("captured is what the clients sent and the challenger answered", counts.captured == captured, f"{counts.captured} captured, {captured} counted"),
-        Check("nothing was dropped or is pending", counts.stored == counts.captured, identity(counts)),
+        Check("nothing was dropped or is pending", counts.stored == counts.captured, counts.identity),
         Check(
             "the store holds each request of the clients once",
             stored.served == stored.served_requests == result.sent,

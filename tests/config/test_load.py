@@ -89,7 +89,11 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "listen: ':80'", "driftline.yaml:2: listen: expected a known setting, found 'listen'; did you mean proxy.listen?"),
         (
             ROUTE + "zzz: 1",
-            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, access, data_dir, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
+            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
+        ),
+        (
+            ROUTE + "watch: false",
+            "driftline.yaml:2: watch: expected store.clickhouse, a server to bring what is captured to, found none; for example: clickhouse: http://user@clickhouse:8123/driftline",
         ),
         (ROUTE + "proxy: {workers: -1}", "driftline.yaml:2: proxy.workers: expected from 1 to 256, found '-1'; for example: workers: 1"),
         (ROUTE + "proxy: {workers: 2.5}", "driftline.yaml:2: proxy.workers: expected a whole number, found '2.5'; for example: workers: 1"),
@@ -209,7 +213,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "data_dir: a\ndata_dir: b", "driftline.yaml:3: data_dir: expected once, found again; it is first on line 2"),
         (
             ROUTE + "? [a]\n: 1",
-            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, access, data_dir, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
+            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
         ),
         ("- a", "driftline.yaml:1: expected settings by name, found a list; for example: admin: 127.0.0.1:8081"),
         (

@@ -132,13 +132,14 @@ class Service:
 class Clients:
     """Several clients that each send one request after the other until they are told to stop."""
 
-    def __init__(self, service: Service, *, clients: int = 8, padding_bytes: int = 0) -> None:
+    def __init__(self, service: Service, *, clients: int = 8, padding_bytes: int = 0, name: str = "request") -> None:
         self.answered: set[str] = set()
         self.failed: dict[str, str] = {}
         self._url = f"{service.url}/v2/models/m/infer"
         self._clients = clients
         self._body = b" " * padding_bytes + REQUEST
         self._stopped = asyncio.Event()
+        self._name = name
         self._numbers = count()
 
     async def __aenter__(self) -> Self:
@@ -157,7 +158,7 @@ class Clients:
             await asyncio.sleep(0.005)
 
     async def send(self) -> None:
-        request_id = f"request-{next(self._numbers)}"
+        request_id = f"{self._name}-{next(self._numbers)}"
         try:
             async with self._session.post(self._url, data=self._body, headers={"X-Request-Id": request_id, "Content-Type": "application/json"}) as reply:
                 content = await reply.read()
