@@ -40,6 +40,7 @@ format: setup
 generate: setup ## files that are made from code and committed
 	$(BIN)/python -m config.reference > docs/settings.md
 	$(BIN)/python -m driftline.metrics_reference > docs/metrics.md
+	$(BIN)/python -m injection.reference > docs/annotations.md
 	$(BIN)/python -m bench.published
 	$(BIN)/python -m grafana.generate
 	$(BIN)/driftline alerts rules --config deploy/compose/driftline.yaml > deploy/compose/driftline.rules.yaml

@@ -3,6 +3,7 @@
 - `settings`   the settings themselves; everything else is derived from them
 - `model`      the settings of one version of a model, which lie beside it
 - `units`      how quantities are written and printed: `64 KiB`, `10s`, `25%`, `1 per 30 days`
+- `quantities` CPU and memory of containers: `100m`, `64Mi`
 - `addresses`  how addresses are written and printed: `127.0.0.1:8080`, `http://host:port/prefix`
 - `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`
 - `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`

@@ -30,13 +30,12 @@ def load(file: Path | None = None, options: Mapping[str, Any] | None = None, *, 
     if routes_needed and not file and not {"route.upstream", "runtime.models"} & (options or {}).keys():
         raise ConfigError(_NO_UPSTREAM)
     document = _read(file, Settings) if file else Document(Settings(), {}, [])
-    if document.settings is None:
-        raise _error(file, document.lines, document.problems)
-    settings = _with_shadow_names(_with_options(document.settings, options or {}, routes_needed=routes_needed))
-    broken = [Problem(key, text) for key, text in problems(settings, routes_needed=routes_needed)]
-    if broken:
-        raise _error(file, document.lines, broken)
-    return settings
+    return _checked(document, file, options or {}, routes_needed=routes_needed)
+
+
+def parse(text: str) -> Settings:
+    """Return what a text says that is a whole configuration file, or raise `ConfigError`, with the keys of what is wrong but no lines."""
+    return _checked(read_document(text, Settings), None, {}, routes_needed=True)
 
 
 def load_model(file: Path) -> ModelSettings:
@@ -48,6 +47,16 @@ def load_model(file: Path) -> ModelSettings:
     if broken:
         raise _error(file, document.lines, broken)
     return document.settings
+
+
+def _checked(document: Document[Settings], file: Path | None, options: Mapping[str, Any], *, routes_needed: bool) -> Settings:
+    if document.settings is None:
+        raise _error(file, document.lines, document.problems)
+    settings = _with_shadow_names(_with_options(document.settings, options, routes_needed=routes_needed))
+    broken = [Problem(key, text) for key, text in problems(settings, routes_needed=routes_needed)]
+    if broken:
+        raise _error(file, document.lines, broken)
+    return settings
 
 
 def _read(file: Path, kind: type[Root]) -> Document[Root]:

@@ -26,6 +26,7 @@ How values are written:
 | unit | written | means |
 | --- | --- | --- |
 | bytes | `64 KiB`, `500 kB`, `4 GiB`, `4096` | KiB, MiB, GiB, TiB count by 1024; kB, MB, GB, TB by 1000; a bare number counts bytes |
+| cpu, memory | `100m`, `0.5`; `64Mi`, `1Gi` | as Kubernetes writes them |
 | duration | `250ms`, `10s`, `5m`, `2h`, `30 days` | the unit must be given |
 | share | `25%`, `0.25` | a part of the whole, 0 to 1 |
 | host:port | `127.0.0.1:8080`, `:8080`, `"[::1]:8080"` | `:8080` is every interface; brackets need quotes in YAML |

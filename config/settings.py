@@ -9,6 +9,7 @@ from config.addresses import Address, Endpoint, Url
 from config.choices import CategoricalStatistic, Device, NumericStatistic, ToldBy, WhenFull
 from config.declare import Section, setting
 from config.hours import Hours
+from config.quantities import Cores, Memory
 from config.redaction import Action, Capture, Place
 from config.secrets import Secret
 from config.selection import Condition, Key
@@ -507,6 +508,35 @@ class AccessSettings(Section, frozen=True):
     ] = ("/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/livez", "/health", "/ping")
 
 
+class InjectorSettings(Section, frozen=True):
+    """The admission webhook that puts Driftline into pods (docs/inject.md). The rest of its file is what these pods' Driftline is told."""
+
+    listen: Annotated[Address, setting("Where the API server asks.")] = Address("", 8443)
+    tls: Annotated[
+        TlsSettings | None,
+        setting("The certificate that is shown to the API server, such as cert-manager's; by default the injector makes and renews one itself."),
+    ] = None
+    name: Annotated[str, setting("The name of its Service and of its MutatingWebhookConfiguration; with `-tls` behind it, of its Secret.")] = (
+        "driftline-injector"
+    )
+    native_sidecars: Annotated[
+        bool,
+        setting("Whether containers are native sidecars, as Kubernetes has them from 1.29 on. The webhook itself does without where the cluster is older."),
+    ] = True
+    proxy_image: Annotated[str, setting("The image of the data plane's container.", example="registry.example.com/driftline:sidecar")] = "driftline:sidecar"
+    proxy_cpu: Annotated[Cores, setting("CPU that it reserves. There is no limit: one that is throttled slows what it serves.", at_least="1m")] = Cores(50)
+    proxy_memory: Annotated[Memory, setting("Memory that it reserves, and uses at most.", at_least="48Mi")] = Memory.parse("128Mi")
+    monitor_image: Annotated[str, setting("The image of the watching side's container.", example="registry.example.com/driftline:monitor")] = (
+        "driftline:monitor"
+    )
+    monitor_cpu: Annotated[Cores, setting("CPU that it reserves.", at_least="1m")] = Cores(100)
+    monitor_memory: Annotated[Memory, setting("Memory that it reserves, and uses at most.", at_least="256Mi")] = Memory.parse("1Gi")
+    secret: Annotated[
+        str,
+        setting("A Secret of the pod's own namespace, whose files both containers find in /etc/driftline/secrets; where there is none, neither do they."),
+    ] = "driftline"  # noqa: S105 - its name
+
+
 class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
@@ -532,6 +562,7 @@ class Settings(Section, frozen=True):
     alerts: Annotated[AlertSettings, setting("Who is told.")] = AlertSettings()
     traces: Annotated[TraceSettings, setting("Spans for OpenTelemetry.")] = TraceSettings()
     runtime: Annotated[RuntimeSettings, setting("The runtime.")] = RuntimeSettings()
+    injector: Annotated[InjectorSettings, setting("The admission webhook.")] = InjectorSettings()
 
     @property
     def runtime_address(self) -> Address:

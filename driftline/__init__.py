@@ -37,6 +37,8 @@
 - `forgetting`         what is asked to be forgotten goes, and once more when all that was on its way has arrived
 - `forget_request`     such a request, from a command
 - `certificate_expiry` when the certificates that the settings name end
+- `injecting`          what the injector is told
+- `injector`           the process of the admission webhook: its certificate, its socket, its figures
 - `channel_test`       whether an alert reaches who is to be told
 - `teams`              which team answers for a model
 - `views`              what the operator's surface shows

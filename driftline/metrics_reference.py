@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final
 
+from injection.review import Outcome
 from proxy.tls import HandshakeFailure
 from records.alert import Severity
 from records.exchange import ErrorKind, Role
@@ -56,6 +57,7 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("source", Metric.LABELS_REFUSED.metric_name, LabelSource),
     ("timing", Metric.LABELS_JOINED.metric_name, LabelTiming),
     ("reason", Metric.RUNTIME_ERRORS.metric_name, RuntimeErrorReason),
+    ("outcome", Metric.INJECTOR_REVIEWS.metric_name, Outcome),
     ("severity", Metric.ALERTS.metric_name, Severity),
 )
 

@@ -185,6 +185,8 @@ class Metric(Enum):
     RUNTIME_LOAD_FAILURES = MetricSpec(
         "driftline_runtime_load_failures_total", _COUNTER, "Times that a version was found and not taken into service.", ("model",)
     )
+    # the injector
+    INJECTOR_REVIEWS = MetricSpec("driftline_injector_reviews_total", _COUNTER, "Pods that the API server asked about, by what became of them.", ("outcome",))
     # about ourselves
     CERTIFICATE_EXPIRY = MetricSpec(
         "driftline_certificate_expiry_timestamp_seconds", _GAUGE, "When a certificate that the settings name ends; the first of a file to do so.", ("file",)

@@ -11,6 +11,7 @@ import pytest
 
 from config import reference
 from driftline import metrics_reference
+from injection import reference as annotations_reference
 from records.exchange import Role
 from records.metrics import Metric
 
@@ -56,7 +57,11 @@ def test_a_dead_link_is_seen(link: str) -> None:
     assert not is_dead(Path("docs/metrics.md"), "settings.md#settings")
 
 
-@pytest.mark.parametrize(("page", "made"), [("settings", reference.page), ("metrics", metrics_reference.page)], ids=["settings", "metrics"])
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [("settings", reference.page), ("metrics", metrics_reference.page), ("annotations", annotations_reference.page)],
+    ids=["settings", "metrics", "annotations"],
+)
 def test_a_page_made_from_code_is_up_to_date(page: str, made) -> None:
     assert (ROOT / f"docs/{page}.md").read_text(encoding="utf-8") == made(), "run `make generate`"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SIBLINGS = {"access", "alerts", "console", "detectors", "events", "labels", "payloads", "privacy", "proxy", "runtime", "store", "traces"}
+SIBLINGS = {"access", "alerts", "console", "detectors", "events", "injection", "labels", "payloads", "privacy", "proxy", "runtime", "store", "traces"}
 MAY_IMPORT = {
     "records": set[str](),
     "config": {"records"},

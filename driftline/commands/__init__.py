@@ -13,6 +13,8 @@ A module is imported when its command is given, so that `driftline proxy` never 
 - `keys`      make, list and revoke API keys
 - `config`    check a configuration file
 - `alerts`    files of rules and routes for Prometheus and Alertmanager; a test of who is told
+- `inject`    Driftline in the pods of manifests, as YAML
+- `injector`  the admission webhook
 - `labels`    what turned out to be true of predictions, from a table
 - `export`    stored traffic as a Parquet file
 - `replay`    stored traffic, sent to a service

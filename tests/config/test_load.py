@@ -89,7 +89,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "listen: ':80'", "driftline.yaml:2: listen: expected a known setting, found 'listen'; did you mean proxy.listen?"),
         (
             ROUTE + "zzz: 1",
-            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
+            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
         ),
         (
             ROUTE + "watch: false",
@@ -213,7 +213,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "data_dir: a\ndata_dir: b", "driftline.yaml:3: data_dir: expected once, found again; it is first on line 2"),
         (
             ROUTE + "? [a]\n: 1",
-            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime",
+            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
         ),
         ("- a", "driftline.yaml:1: expected settings by name, found a list; for example: admin: 127.0.0.1:8081"),
         (

@@ -1,0 +1,122 @@
+"""Files of manifests, injected without a cluster: pods, and what makes pods; everything else goes through as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import yaml
+from msgspec.structs import replace
+
+from injection.operations import applied
+from injection.patching import Injection, patch
+from injection.pod import INJECT_LABEL, Pod, read_pod
+
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_INTEGER: Final = "tag:yaml.org,2002:int"
+_FLOAT: Final = "tag:yaml.org,2002:float"
+
+_TEMPLATES: Final = {
+    ("v1", "Pod"): "",
+    ("v1", "ReplicationController"): "/spec/template",
+    ("apps/v1", "Deployment"): "/spec/template",
+    ("apps/v1", "DaemonSet"): "/spec/template",
+    ("apps/v1", "ReplicaSet"): "/spec/template",
+    ("apps/v1", "StatefulSet"): "/spec/template",
+    ("batch/v1", "Job"): "/spec/template",
+    ("batch/v1", "CronJob"): "/spec/jobTemplate/spec/template",
+}
+"""Where pods, or templates of pods, stand, by apiVersion and kind."""
+
+
+class Injected(NamedTuple):
+    """A file of manifests with Driftline in its pods."""
+
+    text: str
+    messages: list[str]
+    """A sentence for each thing that is worth knowing, with the manifest's name."""
+    failed: bool
+    """Whether Driftline could not be brought into a pod."""
+
+
+def inject_manifests(text: str, injection: Injection) -> Injected:
+    """Return YAML with Driftline in every pod, without asking for the label that a cluster's webhook asks for. Raises ValueError where it is no YAML."""
+    messages: list[str] = []
+    failed = False
+    documents = []
+    for document in _documents(text):
+        changed = document
+        for place, template in _templates(document):
+            found = patch(_pod(document, place, template), injection)
+            messages += [f"{_name(document)}: {warning}" for warning in found.warnings]
+            failed = failed or (not found.injected and bool(found.warnings))
+            if found.injected:
+                changed = applied(changed, [operation.below(place) for operation in found.operations])
+        documents.append(changed)
+    return Injected(yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True), messages, failed)
+
+
+def _documents(text: str) -> list[Any]:
+    try:
+        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"not YAML: {error}") from None
+    except RecursionError:
+        raise ValueError("not YAML: found something nested without end") from None
+
+
+def _templates(document: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield where pods stand in a document, and the pods."""
+    if not isinstance(document, dict):
+        return
+    if document.get("kind") == "List" and isinstance(document.get("items"), list):
+        for index, item in enumerate(document["items"]):
+            yield from _templates(item, f"{place}/items/{index}")
+        return
+    below = _TEMPLATES.get((str(document.get("apiVersion")), str(document.get("kind"))))
+    if below is not None:
+        for step in below.split("/")[1:]:
+            document = document.get(step) if isinstance(document, dict) else None
+        yield f"{place}{below}", document
+
+
+def _pod(document: Any, place: str, template: Any) -> Pod:
+    """Return a pod as if its label asked for Driftline, unless that says that it wants none. Raises ValueError."""
+    try:
+        pod = read_pod(template)
+    except ValueError as error:
+        raise ValueError(f"{_name(document)}{place}: {error}") from None
+    return replace(pod, metadata=replace(pod.metadata, labels={INJECT_LABEL: "true", **pod.labels}))
+
+
+def _name(document: Any) -> str:
+    metadata = document.get("metadata")
+    name = (metadata.get("name") or metadata.get("generateName")) if isinstance(metadata, dict) else None
+    return f"{document['kind']} {name or ''}".strip()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads as kubectl does: neither dates nor numbers to the base of sixty."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_TIMESTAMP, _INTEGER, _FLOAT}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?)$"), list("-+0123456789."))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)

@@ -1,0 +1,139 @@
+"""The Kustomize directories, as far as they can be held without a cluster: built by kubectl, and validated against Kubernetes's own schemas."""
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from injection.pod import INJECT_LABEL
+from injection.settings_text import Base
+
+KUBERNETES = Path(__file__).parents[2] / "deploy/kubernetes"
+DIRECTORIES = sorted(str(file.parent.relative_to(KUBERNETES)) for file in KUBERNETES.rglob("kustomization.yaml"))
+VERSIONS = ["1.29", "1.33"]
+OF_OTHERS = {"cert-manager.io/v1", "keda.sh/v1alpha1", "monitoring.coreos.com/v1", "serving.kserve.io/v1beta1"}
+
+
+def has_kustomize() -> bool:
+    if shutil.which("kubectl") is None:
+        return False
+    said = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=False).stdout
+    return re.search(r"Kustomize Version: v[5-9]", said) is not None
+
+
+needs_kubectl = pytest.mark.skipif(not has_kustomize(), reason="no kubectl with Kustomize 5 here (Debian's is 1.20): https://kubernetes.io/docs/tasks/tools")
+
+
+@cache
+def built(directory: str) -> list[dict[str, Any]]:
+    done = subprocess.run(["kubectl", "kustomize", str(KUBERNETES / directory)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(directory: str, kind: str) -> list[dict[str, Any]]:
+    return [each for each in built(directory) if each["kind"] == kind]
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", DIRECTORIES)
+def test_a_directory_makes_what_kubernetes_takes(directory: str) -> None:
+    made = built(directory)
+    assert made
+    for each in made:
+        if each["apiVersion"] not in OF_OTHERS:
+            for version in VERSIONS:
+                kubernetes_validate.validate(each, version, strict=True)
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", DIRECTORIES)
+def test_what_is_named_is_there(directory: str) -> None:
+    """ConfigMaps that are mounted, roles that are bound, pods that are selected."""
+    made = built(directory)
+    there = {(each["kind"], each["metadata"]["name"]) for each in made}
+    labels = [each["spec"]["template"]["metadata"]["labels"] for each in made if "template" in each.get("spec", {}) and each["apiVersion"] not in OF_OTHERS]
+    for each in made:
+        if each["kind"].endswith("Binding"):
+            assert (each["roleRef"]["kind"], each["roleRef"]["name"]) in there
+        if each["kind"] == "HorizontalPodAutoscaler":
+            assert (each["spec"]["scaleTargetRef"]["kind"], each["spec"]["scaleTargetRef"]["name"]) in there
+        spec = each.get("spec", {})
+        for volume in spec.get("template", {}).get("spec", {}).get("volumes", ()):
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in there
+        if each["kind"] in {"Service", "PodDisruptionBudget", "NetworkPolicy"}:
+            chosen = spec["selector"] if each["kind"] == "Service" else (spec.get("selector") or spec["podSelector"])["matchLabels"]
+            assert any(chosen.items() <= found.items() for found in labels), each
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", DIRECTORIES)
+def test_driftlines_containers_need_no_rights_and_say_what_they_use(directory: str) -> None:
+    for each in built(directory):
+        pod = each.get("spec", {}).get("template", {}).get("spec", {})
+        for container in [*pod.get("containers", ()), *pod.get("initContainers", ())]:
+            if "driftline" in container["image"]:
+                context = container["securityContext"]
+                assert context["readOnlyRootFilesystem"]
+                assert not context["allowPrivilegeEscalation"]
+                assert context["capabilities"] == {"drop": ["ALL"]}
+                assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+                assert "memory" in container["resources"]["limits"]
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", ["injector", "injector-cert-manager"])
+def test_the_webhook_never_keeps_a_pod_from_starting_and_never_asks_about_its_own(directory: str) -> None:
+    (configuration,) = of_kind(directory, "MutatingWebhookConfiguration")
+    for webhook in configuration["webhooks"]:
+        assert (webhook["failurePolicy"], webhook["timeoutSeconds"], webhook["sideEffects"], webhook["reinvocationPolicy"]) == ("Ignore", 5, "None", "IfNeeded")
+        (excluded,) = [each["values"] for each in webhook["namespaceSelector"]["matchExpressions"] if each["key"] == "kubernetes.io/metadata.name"]
+        assert {"driftline-system", "kube-system"} <= set(excluded)
+
+
+def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """As the API server decides it."""
+    listed = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    return listed and all((labels.get(each["key"]) in each["values"]) is (each["operator"] == "In") for each in selector.get("matchExpressions", ()))
+
+
+@needs_kubectl
+@pytest.mark.parametrize(
+    ("namespace", "pod", "asked"),
+    [
+        (None, None, 0),
+        (None, "true", 1),
+        ("true", None, 1),
+        ("true", "true", 1),
+        ("true", "false", 0),
+        ("false", "true", 1),
+    ],
+)
+def test_a_pod_is_asked_about_once_where_its_label_or_its_namespaces_says_so(namespace: str | None, pod: str | None, asked: int) -> None:
+    (configuration,) = of_kind("injector", "MutatingWebhookConfiguration")
+    of_namespace = {"kubernetes.io/metadata.name": "risk", **({INJECT_LABEL: namespace} if namespace else {})}
+    of_pod = {"app": "fraud", **({INJECT_LABEL: pod} if pod else {})}
+    webhooks = configuration["webhooks"]
+    assert sum(matches(each["namespaceSelector"], of_namespace) and matches(each["objectSelector"], of_pod) for each in webhooks) == asked
+    inside = {**of_namespace, "kubernetes.io/metadata.name": "driftline-system"}
+    assert not any(matches(each["namespaceSelector"], inside) for each in webhooks)
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", ["injector", "injector-cert-manager"])
+def test_the_injectors_file_is_good_and_its_account_may_do_what_it_does(directory: str) -> None:
+    (settings,) = of_kind(directory, "ConfigMap")
+    Base(settings["data"]["injector.yaml"])
+    rules = [rule for kind in ("Role", "ClusterRole") for each in of_kind(directory, kind) for rule in each["rules"]]
+    may = {(verb, name) for rule in rules for verb in rule["verbs"] for name in rule.get("resourceNames", ("any",))}
+    injector = "driftline-injector"
+    own = {("create", "any"), ("get", f"{injector}-tls"), ("update", f"{injector}-tls"), ("get", injector), ("patch", injector)}
+    assert may == (own if directory == "injector" else set())
