@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
-.PHONY: setup demo test lint format bench-proxy bench-monitor generate clean
+.PHONY: setup demo test lint format audit bench-proxy bench-monitor generate clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP) $(COMPILED) ## .venv with every extra but gpu and alibi; the data plane compiled where there is a C compiler
@@ -33,6 +33,10 @@ test: setup ## lint, types and every test
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+audit: ## known vulnerabilities of what constraints.txt names: asks PyPI, and says what PyPI does not know
+	$(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -68,8 +68,8 @@ _WAIT: Final = urlencode({"rto": TIMEOUT_SECONDS, "cto": TIMEOUT_SECONDS})
 def _pagerduty(key: str, alert: Alert) -> str:
     severity = "critical" if alert.severity is Severity.PAGE else "warning"
     options = {"action": "map", "dedup": fingerprint(labels_of(alert)), "severity": severity, "class": alert.name, "click": alert.console_url}
-    # Apprise asks for a key of the REST API too, which the Events API does not.
-    return f"pagerduty://{quote(key, safe='')}@{quote(key, safe='')}/driftline?{urlencode(options)}&{_WAIT}"
+    # Apprise asks for a key of the REST API too, which the Events API does not; it logs that one where a message fails.
+    return f"pagerduty://{quote(key, safe='')}@pagerduty/driftline?{urlencode(options)}&{_WAIT}"
 
 
 def _mailbox(address: str, mail: MailSettings) -> str:

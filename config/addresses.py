@@ -5,6 +5,7 @@ As in `config.units`, `parse` reads what `str` writes, and raises `QuantityError
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -52,6 +53,14 @@ class Address(msgspec.Struct, frozen=True):
     def is_unix(self) -> bool:
         """Whether this is a unix socket."""
         return self.host.startswith("/")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it: a name that is not `localhost` may lead anywhere."""
+        try:
+            return self.is_unix or self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         return f"unix:{self.host}" if self.is_unix else f"{_bracketed(self.host)}:{self.port}"

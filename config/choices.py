@@ -47,3 +47,18 @@ class Device(StrEnum):
     AUTO = "auto"  # on CUDA where there is such a device, else on the CPU
     CUDA = "cuda"
     CPU = "cpu"
+
+
+class TokenAlgorithm(StrEnum):
+    """How tokens may be signed (RFC 7518 §3.1, RFC 8037 §3.1): by what only the issuer can sign with."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from config.addresses import Url
+from config.addresses import Address, Endpoint, Url
 from config.model import ModelSettings
 from config.redaction import Action, PlaceKind
-from config.settings import SERVED_ARM, AlertSettings, HealthSettings, RouteSettings, Settings, SloSettings, StoreSettings, UpstreamTlsSettings
-from config.units import Bytes, Seconds
+from config.settings import SERVED_ARM, AlertSettings, HealthSettings, RouteSettings, Settings, SloSettings, StoreSettings, TokenSettings, UpstreamTlsSettings
+from config.units import Bytes, QuantityError, Seconds
 from records.metrics import DURATION_BUCKETS_SECONDS
 from records.payload import Format
 
@@ -168,11 +168,36 @@ def _privacy_problems(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _access_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     proxy, access = settings.proxy, settings.access
-    if proxy.authenticate and not access.keys and not (proxy.tls and proxy.tls.client_ca):
+    if proxy.authenticate and not access.authenticates and not (proxy.tls and proxy.tls.client_ca):
         yield "proxy.authenticate", "expected something by which clients can show who they are, found none; for example: access: {keys: /etc/driftline/keys}"
+    if not settings.admin.is_loopback and not access.authenticates and not access.anonymous:
+        ways = "make keys with `driftline keys make` and set access: {keys: /etc/driftline/keys}, or say what anybody may do, for example: access: {anonymous: viewer}"
+        yield "admin", f"expected an address on loopback, for nobody has to show who they are, found {str(settings.admin)!r}; {ways}"
+    if access.tokens:
+        yield from _token_problems(access.tokens)
     for i, path in enumerate(access.open_paths):
         if not _TARGET.fullmatch(path):
             yield f"access.open_paths[{i}]", f"expected a path that starts with /, in ASCII without spaces, found {path!r}; for example: /v2/health/ready"
+
+
+def _token_problems(tokens: TokenSettings) -> Iterator[tuple[str, str]]:
+    if not tokens.grants:
+        yield (
+            "access.tokens.grants",
+            "expected at least one, for without one a token gives no role, found none; for example: grants: [{name: ml-on-call, role: operator}]",
+        )
+    if "://" not in tokens.jwks:
+        return
+    try:
+        url = Endpoint.parse(tokens.jwks)
+    except QuantityError as error:
+        yield "access.tokens.jwks", f"expected {error.expected}, or a file, found {error.shown}; for example: jwks: https://id.example.com/keys"
+        return
+    if not url.tls and not Address(url.host, 0).is_loopback:
+        yield (
+            "access.tokens.jwks",
+            f"expected an https:// URL, for whoever is on the way could make keys, found {tokens.jwks!r}; for example: jwks: https://id.example.com/keys",
+        )
 
 
 def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:

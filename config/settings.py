@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from config.addresses import Address, Endpoint, Url
-from config.choices import CategoricalStatistic, Device, NumericStatistic, ToldBy, WhenFull
+from config.choices import CategoricalStatistic, Device, NumericStatistic, TokenAlgorithm, ToldBy, WhenFull
 from config.declare import Section, setting
 from config.hours import Hours
 from config.quantities import Cores, Memory
@@ -486,14 +486,28 @@ class RuntimeSettings(Section, frozen=True):
 
 
 class GrantSettings(Section, frozen=True):
-    """A role for somebody who is known by name."""
+    """A role for those who are known by a name."""
 
-    name: Annotated[str, setting("Their name.", example="spiffe://example.com/prometheus")]
+    name: Annotated[str, setting("The name in their certificate, or a value of the claim.", example="ml-on-call")]
     role: Annotated[AccessRole, setting("What they may do (docs/access.md).", example="viewer")]
 
 
+class TokenSettings(Section, frozen=True):
+    """Tokens of an issuer (OpenID Connect, or Kubernetes): JSON Web Tokens, which must say `exp`, `iss`, `aud` and `sub`."""
+
+    issuer: Annotated[str, setting("Who makes them (`iss`).", unit="url", example="https://id.example.com")]
+    audience: Annotated[str, setting("For whom they are made (`aud`).", example="driftline")]
+    jwks: Annotated[
+        str,
+        setting("The issuer's keys: where it publishes them, as its `jwks_uri` says, or a file.", unit="url or file", example="https://id.example.com/keys"),
+    ]
+    grants: Annotated[tuple[GrantSettings, ...], setting("Which value of the claim gives which role; a token without one gives none.")] = ()
+    claim: Annotated[str, setting("What says who they are: a claim, also one within another, `realm_access.roles`.", example="groups")] = "roles"
+    algorithms: Annotated[tuple[TokenAlgorithm, ...], setting("How they may be signed.")] = (TokenAlgorithm.RS256, TokenAlgorithm.ES256)
+
+
 class AccessSettings(Section, frozen=True):
-    """Who may do what: with `proxy.authenticate`, who may send requests to the models."""
+    """Who may do what at the admin address, and, with `proxy.authenticate`, who may send requests to the models."""
 
     keys: Annotated[
         str,
@@ -503,9 +517,27 @@ class AccessSettings(Section, frozen=True):
         tuple[GrantSettings, ...],
         setting("Roles of clients beside `client`, which every verified certificate gives, by its common name, else its first alternative name."),
     ] = ()
+    tokens: Annotated[TokenSettings | None, setting("Tokens of an issuer; by default none are taken.")] = None
+    anonymous: Annotated[
+        tuple[AccessRole, ...],
+        setting(
+            "What anybody may do at the admin address who shows nothing. By default nothing; everything where there are no keys, which is allowed on loopback only.",
+            example="viewer",
+        ),
+    ] = ()
     open_paths: Annotated[
         tuple[str, ...], setting("Paths that anybody may GET through the proxy, for probes that show nothing.", example="/v2/health/ready")
     ] = ("/v2/health/live", "/v2/health/ready", "/healthz", "/readyz", "/livez", "/health", "/ping")
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether somebody can show who they are at the admin address."""
+        return bool(self.keys or self.tokens)
+
+    @property
+    def anonymous_roles(self) -> frozenset[AccessRole]:
+        """What those may do who show nothing, the default resolved."""
+        return frozenset(self.anonymous) if self.anonymous or self.authenticates else frozenset({AccessRole.ADMIN})
 
 
 class InjectorSettings(Section, frozen=True):

@@ -12,6 +12,7 @@ Everything is rendered from `records.ports.Views`, which driftline/topology.py i
 - `command_socket`  what commands ask, on a unix socket that only the owner of the data directory can open
 - `forgetting`      what is to be deleted
 - `accepting`       traffic that is accepted as a model's new baseline
+- `guarding`        who may ask for what, and what browsers may do with it
 - `audit`           puts on record who asks for what
 - `replies`         JSON replies and errors, the same for every endpoint
 - `threads`         a few threads that ask the store, so that a store that hangs leaves health and metrics alone

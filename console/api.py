@@ -1,7 +1,4 @@
-"""The JSON API, the health checks and the metrics page: one table of endpoints.
-
-Nobody is authenticated here: serve it where only operators can reach it.
-"""
+"""The JSON API, the health checks and the metrics page: one table of endpoints, each with the role that it needs."""
 
 from __future__ import annotations
 
@@ -17,10 +14,12 @@ from console.audit import audited
 from console.bodies import BodyDesk
 from console.documents import alert_document, changes_document, exchange_document, model_document, model_summary, status_document, verdict_document
 from console.explaining import ExplainDesk
+from console.guarding import Guard, add_route, guarded, hardened
 from console.metrics import MetricsPage
 from console.replies import ApiError, errors_as_json, json_reply
 from console.threads import StoreThreads
-from records.ports import Accept, Audit, EventIntake, LabelIntake, Views
+from records.access import AccessRole
+from records.ports import Accept, EventIntake, LabelIntake, Views
 from records.status import ModelStatus
 from records.verdict import VerdictKind
 
@@ -37,21 +36,20 @@ class Endpoint(NamedTuple):
 
     path: str
     help: str
+    role: AccessRole | None
+    """Who may ask for it; None where anybody may, who reaches it."""
     answer: _Handler
     parameters: frozenset[str] = frozenset()
     """The query parameters that it understands; others are refused."""
     method: str = "GET"
 
 
-def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, audit: Audit) -> web.Application:
-    """Return the application that shows `views`, and takes labels, events and new baselines; who reads an exchange is put on record."""
-    app = web.Application(middlewares=[errors_as_json, audited(audit)])
+def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, guard: Guard) -> web.Application:
+    """Return the application that shows `views`, and takes labels, events and new baselines, from those who may; who reads an exchange is put on record."""
+    app = web.Application(middlewares=[hardened, errors_as_json, guarded(guard), audited(guard.audit)])
     api = _Api(views, StoreThreads(app), take_labels, take_events, accept)
     for endpoint in ENDPOINTS:
-        if endpoint.method == "GET":
-            app.router.add_get(endpoint.path, _handler(api, endpoint))
-        else:
-            app.router.add_route(endpoint.method, endpoint.path, _handler(api, endpoint))
+        add_route(app, endpoint.method, endpoint.path, endpoint.role, _handler(api, endpoint))
     return app
 
 
@@ -155,33 +153,47 @@ class _Api:
 
 
 ENDPOINTS: Final = (
-    Endpoint("/", "This list.", _Api.index),
-    Endpoint("/healthz", "200 while the process lives.", _Api.health),
-    Endpoint("/readyz", "200 while the watching side works, else 503 with the reasons.", _Api.readiness),
-    Endpoint("/metrics", "Metrics in Prometheus's or OpenMetrics' text format.", _Api.metrics),
-    Endpoint("/api/v1/status", "Counts, lag, writers, store, routes, shadow agreement.", _Api.status),
-    Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", _Api.models),
-    Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", _Api.model),
-    Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", _Api.windows, frozenset({"kind", "limit"})),
-    Endpoint("/api/v1/models/{model}/changes", "What changed since yesterday: its last period against the one before.", _Api.changes, frozenset({"period"})),
-    Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", _Api.accept, method="POST"),
+    Endpoint("/", "This list.", AccessRole.VIEWER, _Api.index),
+    Endpoint("/healthz", "200 while the process lives.", None, _Api.health),
+    Endpoint("/readyz", "200 while the watching side works, else 503 with the reasons.", None, _Api.readiness),
+    Endpoint("/metrics", "Metrics in Prometheus's or OpenMetrics' text format.", AccessRole.VIEWER, _Api.metrics),
+    Endpoint("/api/v1/status", "Counts, lag, writers, store, routes, shadow agreement.", AccessRole.VIEWER, _Api.status),
+    Endpoint("/api/v1/models", "The watched models: state, evidence, threshold.", AccessRole.VIEWER, _Api.models),
+    Endpoint("/api/v1/models/{model}", "One model, with the verdict on its latest window and every feature.", AccessRole.VIEWER, _Api.model),
+    Endpoint("/api/v1/models/{model}/windows", "Verdicts on its latest windows, newest first.", AccessRole.VIEWER, _Api.windows, frozenset({"kind", "limit"})),
+    Endpoint(
+        "/api/v1/models/{model}/changes",
+        "What changed since yesterday: its last period against the one before.",
+        AccessRole.VIEWER,
+        _Api.changes,
+        frozenset({"period"}),
+    ),
+    Endpoint("/api/v1/models/{model}/baseline", "POST: accept its traffic since a time as its new baseline.", AccessRole.OPERATOR, _Api.accept, method="POST"),
     Endpoint(
         "/api/v1/models/{model}/windows/{window}/explanation",
         "Why the verdict on a window, by its index or `latest`, is what it is: baseline against now, since when, examples.",
+        AccessRole.VIEWER,
         _Api.explanation,
         frozenset({"baseline"}),
     ),
-    Endpoint("/api/v1/models/{model}/windows/{window}/report", "The same as a page for people, with pictures.", _Api.report, frozenset({"baseline"})),
+    Endpoint(
+        "/api/v1/models/{model}/windows/{window}/report",
+        "The same as a page for people, with pictures.",
+        AccessRole.VIEWER,
+        _Api.report,
+        frozenset({"baseline"}),
+    ),
     Endpoint(
         "/api/v1/models/{model}/windows/{window}/picture",
         "One feature of it as SVG, the heaviest where none is named.",
+        AccessRole.VIEWER,
         _Api.picture,
         frozenset({"baseline", "feature"}),
     ),
-    Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", _Api.alerts),
-    Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", _Api.exchanges),
-    Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", _Api.labels, method="POST"),
-    Endpoint("/api/v1/cloudevents", "POST: events of KServe's and Seldon's payload loggers.", _Api.events, method="POST"),
+    Endpoint("/api/v1/alerts", "Pending, firing and lately resolved alerts.", AccessRole.VIEWER, _Api.alerts),
+    Endpoint("/api/v1/exchanges/{identifier}", "A stored exchange, all arms, by exchange id or request id.", AccessRole.OPERATOR, _Api.exchanges),
+    Endpoint("/api/v1/labels", "POST: what turned out to be true of predictions, as JSON, JSON Lines or CSV.", AccessRole.REPORTER, _Api.labels, method="POST"),
+    Endpoint("/api/v1/cloudevents", "POST: events of KServe's and Seldon's payload loggers.", AccessRole.REPORTER, _Api.events, method="POST"),
 )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from console.guarding import who
 from console.replies import ApiError, Handler
 from records.audit import user_name
 from records.ports import Audit
@@ -50,13 +51,13 @@ async def put_on_record(audit: Audit, who: str, action: str, what: str) -> None:
 
 
 def peer(request: web.Request) -> str:
-    """Return who asks: over a unix socket a user of this machine, else from where."""
+    """Return who asks: over a unix socket a user of this machine, else by the name that was authenticated, or from where."""
     transport = request.transport
     connection = transport.get_extra_info("socket") if transport else None
     if connection is not None and connection.family == socket.AF_UNIX:
         _, uid, _ = _PEER_CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size))
         return user_name(uid)
-    return f"anonymous at {request.remote}"
+    return who(request)
 
 
 async def _what(request: web.Request) -> str:

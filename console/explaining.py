@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from console.documents import explanation_document
+from console.guarding import NOT_FRAMED
 from console.picture import picture
 from console.replies import ApiError, json_reply
 from console.report import report
@@ -20,7 +21,7 @@ LATEST: Final = "latest"
 # Names of features and levels are strangers' texts: were one to slip through as markup, nothing would run.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'",
+    "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; {NOT_FRAMED}",
     "X-Content-Type-Options": "nosniff",
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -15,14 +13,12 @@ from aiohttp import web
 
 from config.addresses import socket_name
 
-_log = logging.getLogger(__name__)
-
 _BACKLOG: Final = 128
 _SHUTDOWN_SECONDS: Final = 2.0
 
 
 def listen_tcp(host: str, port: int) -> socket.socket:
-    """Return a listening socket; warn where others than this machine can reach it. Raises OSError with a sentence for the user."""
+    """Return a listening socket. Raises OSError with a sentence for the user."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, kind, protocol)
@@ -30,8 +26,6 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         _listen(listener, address)
     except OSError as error:
         raise OSError(f"The admin address {host}:{port} cannot be used: {error.strerror}; choose another with --admin.") from error
-    if not ipaddress.ip_address(address[0]).is_loopback:
-        _log.warning("The admin address %s:%d can be reached from other machines, and whoever reaches it can read every stored exchange.", host, port)
     return listener
 
 

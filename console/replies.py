@@ -19,9 +19,10 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class ApiError(Exception):
     """A request that cannot be answered; the text says what is wrong and what to do."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers
 
 
 def json_reply(content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -36,7 +37,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except ApiError as error:
-        return _error_reply(error.status, str(error))
+        return _error_reply(error.status, str(error), error.headers)
     except StoreUnavailableError as error:
         return _error_reply(503, f"The store cannot be asked now: {error}")
     except web.HTTPMethodNotAllowed as error:
@@ -44,6 +45,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _error_reply(405, f"{request.method} is not possible on {request.path}; possible: {allowed}.", {"Allow": allowed})
     except web.HTTPNotFound:
         return _error_reply(404, f"There is nothing at {request.path}; GET / lists what there is.")
+    except web.RequestPayloadError as error:
+        return _error_reply(400, f"The body cannot be read: {' '.join(str(error).split())}.")
     except web.HTTPException as error:
         return _error_reply(error.status, f"{error.reason}.")
     except Exception:  # noqa: BLE001 - the last resort, logged with its traceback

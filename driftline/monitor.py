@@ -25,6 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from access.authenticator import Authenticator
 from alerts.alertmanager import AlertmanagerNotifier
 from alerts.book import Links
 from alerts.desk import AlertDesk, DeskState
@@ -36,6 +37,7 @@ from config.choices import ToldBy
 from config.settings import Settings, TraceSettings
 from console.api import build_app
 from console.command_socket import build_socket_app
+from console.guarding import Guard
 from console.listening import listen_tcp, listen_unix, serving
 from detectors.budget import SharedBudget
 from driftline.accepting import Accepting
@@ -89,6 +91,7 @@ TEMPORARY_NAME: Final = "tmp"
 
 _STATUS_SECONDS: Final = 5.0
 _NOTIFY_SECONDS: Final = 5.0
+_REFRESH_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 5.0
 _COLLECT_EVERY: Final = 20_000
 """Containers made and not yet freed: hardly any of what is decoded lies in a reference cycle, and batches hold many."""
@@ -153,6 +156,7 @@ class Monitor:
         self._forgetting = Forgetting(spool, Forgetter(self._store, self._labelling.forget), lambda: self._loader.state.cursors, keys, self._audit)
         self._keeping = SpoolKeeping(spool, settings.spool, self._loader, lambda: self._watching.saved.cursors)
         self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
+        self._guard = _guard(settings, self._audit)
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
         self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
         self._alertmanager = AlertmanagerNotifier(settings.alerts.alertmanagers) if settings.alerts.alertmanagers else None
@@ -208,7 +212,7 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._accept, self._audit), self._admin))
+            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._accept, self._guard), self._admin))
             commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._accept, self._audit)
             await stack.enter_async_context(serving(commands, self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
@@ -218,6 +222,7 @@ class Monitor:
                 self._look_at_status(),
                 self._keeping.retire(),
                 self._keeping.make_room(),
+                self._refresh_keys(),
                 self._forget_again(),
                 self._repeat_alerts(),
             ):
@@ -283,6 +288,11 @@ class Monitor:
                 self._save_desk()
             except (OSError, ValueError) as error:
                 _log.warning("cannot look at the counts, or keep the alerts' state: %s", error)
+
+    async def _refresh_keys(self) -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            self._guard.authenticate.refresh()
 
     def _save_desk(self) -> None:
         write_state(self._spool / DESK_STATE_NAME, self._desk.state)
@@ -358,6 +368,11 @@ def _recipients(settings: Settings, admin_url: str, alertmanager: AlertmanagerNo
     if alertmanager is not None:
         found["alertmanager"] = Recipient(alertmanager)
     return found | (recipients(alerts, admin_url) if alerts.told_by is ToldBy.MONITOR else {})
+
+
+def _guard(settings: Settings, audit: AuditLog) -> Guard:
+    access = settings.access
+    return Guard(Authenticator(access), access.anonymous_roles, own_names_only=not access.anonymous and settings.admin.is_loopback, audit=audit)
 
 
 def _tracer(settings: TraceSettings, naming: Naming) -> Tracer | None:

@@ -22,7 +22,7 @@ from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from access.gate import make_gate
+from access.authenticator import Authenticator
 from config.addresses import written
 from config.files import Stamp, stamp_of
 from config.load import ConfigError
@@ -228,7 +228,7 @@ def _require_same(running: dict[str, str], asked: dict[str, str]) -> None:
 
 def _require_secrets(settings: Settings) -> None:
     """Raise ValueError where clients or upstreams could not be spoken TLS with, or where a key to hash, to encrypt or to authenticate with cannot be had."""
-    make_gate(settings.access, settings.proxy)
+    Authenticator(settings.access)
     hashers(settings.privacy.hash_keys)
     keys_of(settings.spool)
     if settings.proxy.tls is not None:

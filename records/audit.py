@@ -13,7 +13,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     at: str
     """RFC 3339, UTC, to the microsecond."""
     who: str
-    """A user of this machine, or from where a request came that nobody authenticated."""
+    """A user of this machine, the name that was authenticated, or from where a request came that showed none."""
     action: str
     what: str
 

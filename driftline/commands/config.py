@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from access.gate import make_gate
+from access.authenticator import Authenticator
 from config.addresses import written
 from config.load import ConfigError, load
 from config.settings import Settings, ShadowSettings
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.proxy.tls:
             server_context(settings.proxy.tls)
         require_upstream_tls(settings.routes)
-        make_gate(settings.access, settings.proxy)
+        Authenticator(settings.access)
         hashers(settings.privacy.hash_keys)
         keys_of(settings.spool)
         _check_baselines(settings)

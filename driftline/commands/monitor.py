@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_option(parser, "--clickhouse", "store.clickhouse")
     add_option(parser, "--cluster", "store.cluster")
     add_option(parser, "--admin", "admin")
+    add_option(parser, "--anonymous", "access.anonymous")
     add_option(parser, "--budget", "drift.budget")
     add_option(parser, "--alert-webhook", "alerts.webhook")
 

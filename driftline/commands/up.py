@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shadow_option(parser)
     add_option(parser, "--data-dir", "data_dir")
     add_option(parser, "--admin", "admin")
+    add_option(parser, "--anonymous", "access.anonymous")
     add_option(parser, "--workers", "proxy.workers")
     add_option(parser, "--baseline", "route.baseline")
     add_option(parser, "--budget", "drift.budget")

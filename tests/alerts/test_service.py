@@ -97,6 +97,24 @@ async def test_what_a_service_answers_is_told_and_its_secret_is_not(service: Ser
     assert KEY not in str(caught.value)
 
 
+async def test_a_service_that_cannot_be_reached_is_told_without_the_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_alert) -> None:
+    nowhere = "http://127.0.0.1:1"
+    monkeypatch.setitem(pagerduty.PAGERDUTY_API_LOOKUP, pagerduty.PagerDutyRegion.US, f"{nowhere}/v2/enqueue")
+    monkeypatch.setattr(slack.NotifySlack, "webhook_url", f"{nowhere}/services")
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "slack").write_text(f"https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/{KEY[:24]}")
+    mail = MailSettings(server=Address("127.0.0.1", 1), sender="a@example.com", user="me", password=str(tmp_path / "key"))
+    for receiver in (
+        ReceiverSettings(name="pager", pagerduty=str(tmp_path / "key")),
+        ReceiverSettings(name="chat", slack=str(tmp_path / "slack")),
+        ReceiverSettings(name="mail", email="b@example.com"),
+    ):
+        with pytest.raises(NotDeliveredError) as caught:
+            await service_of(receiver, mail).send([make_alert()])
+        assert "onnection error" in str(caught.value)
+        assert KEY[:24] not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [None, "", "   "])
 async def test_a_secret_that_is_not_there_is_told(tmp_path: Path, content: str | None, make_alert) -> None:
     file = tmp_path / "key"

@@ -245,7 +245,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:1: routes[0].path: expected a path that starts with /, found 'x'; for example: path: /v2/models/fraud",
         ),
         (
-            ROUTE + "admin: :9091\nproxy: {listen: ':9091'}",
+            ROUTE + "admin: :9091\naccess: {anonymous: viewer}\nproxy: {listen: ':9091'}",
             "driftline.yaml:2: admin: expected another address than proxy.listen, found ':9091'; for example: admin: 127.0.0.1:8081",
         ),
         (
@@ -403,3 +403,44 @@ def test_a_problem_of_an_option_names_its_key_and_not_the_file() -> None:
 
 def test_the_watching_side_needs_no_route() -> None:
     assert load(routes_needed=False).routes == ()
+
+
+@pytest.mark.parametrize("admin", ["0.0.0.0:8081", ":8081", "192.0.2.7:8081", "'[::]:8081'", "driftline.example:8081"])
+def test_an_admin_address_that_others_reach_needs_authentication(tmp_path, admin):
+    file = tmp_path / "driftline.yaml"
+    file.write_text(f"admin: {admin}\nroutes: [{{upstream: http://a}}]\n")
+    with pytest.raises(
+        ConfigError, match=r"driftline.yaml:1: admin: expected an address on loopback, for nobody has to show who they are, found .*access: {keys: "
+    ):
+        load(file)
+    for told in ("keys: /etc/driftline/keys", "anonymous: viewer"):
+        file.write_text(f"admin: {admin}\naccess: {{{told}}}\nroutes: [{{upstream: http://a}}]\n")
+        assert load(file).access.anonymous_roles == ({"viewer"} if "viewer" in told else set())
+
+
+@pytest.mark.parametrize("admin", ["127.0.0.1:8081", "localhost:8081", "'[::1]:8081'", "127.1.2.3:8081"])
+def test_on_loopback_whoever_is_on_the_machine_may_do_everything_by_default(tmp_path, admin):
+    file = tmp_path / "driftline.yaml"
+    file.write_text(f"admin: {admin}\nroutes: [{{upstream: http://a}}]\n")
+    assert load(file).access.anonymous_roles == {"admin"}
+
+
+@pytest.mark.parametrize(
+    ("jwks", "said"),
+    [
+        ("http://id.example.com/keys", "expected an https:// URL, for whoever is on the way could make keys"),
+        ("ftp://id.example.com/keys", "expected an http:// or https:// URL, or a file"),
+        ("https://id.example.com/keys", ""),
+        ("http://127.0.0.1:9/keys", ""),
+        ("/etc/driftline/jwks.json", ""),
+    ],
+)
+def test_keys_of_tokens_come_over_tls_or_from_a_file(tmp_path, jwks, said):
+    file = tmp_path / "driftline.yaml"
+    tokens = f"{{issuer: https://id.example.com, audience: driftline, jwks: {jwks}, grants: [{{name: a, role: viewer}}]}}"
+    file.write_text(f"access: {{tokens: {tokens}}}\nroutes: [{{upstream: http://a}}]\n")
+    if said:
+        with pytest.raises(ConfigError, match=said):
+            load(file)
+    else:
+        assert load(file).access.authenticates

@@ -11,10 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from console.api import build_app
+from console.guarding import Guard
 from records.acceptance import AcceptReport, AcceptRequest
+from records.access import AccessRole, Denied, Identity
 from records.alert import Alert, AlertState, Severity
 from records.changes import Changes, Span
-from records.exchange import Body, Exchange, Role
+from records.exchange import Body, ErrorKind, Exchange, Role
 from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Numbers, Performance, Quality
 from records.ids import new_exchange_id
 from records.metrics import BUCKET_LABELS, Metric
@@ -294,11 +296,30 @@ def audit() -> MemoryAudit:
     return MemoryAudit()
 
 
+class MemoryKeys:
+    """Implements `records.ports.Authenticate`: `Bearer VIEWER` is good for what it says."""
+
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
+        role = authorization.decode().removeprefix("Bearer ")
+        if role in set(AccessRole):
+            return Identity(f"some {role}", frozenset({AccessRole(role)}))
+        return Denied(401, ErrorKind.UNAUTHENTICATED, "this key is unknown")
+
+    def refresh(self) -> None:
+        pass
+
+
+@pytest.fixture
+def guard(audit: MemoryAudit) -> Guard:
+    """On loopback and without keys: everybody may do everything."""
+    return Guard(MemoryKeys(), frozenset({AccessRole.ADMIN}), own_names_only=True, audit=audit)
+
+
 @pytest.fixture
 async def client(
-    views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents, accept: MemoryAccept, audit: MemoryAudit
+    views: MemoryViews, take_labels: MemoryLabels, take_events: MemoryEvents, accept: MemoryAccept, guard: Guard
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    async with TestClient(TestServer(build_app(views, take_labels, take_events, accept, audit))) as client:
+    async with TestClient(TestServer(build_app(views, take_labels, take_events, accept, guard))) as client:
         yield client
 
 

@@ -13,11 +13,11 @@ from console.api import build_app
 from console.listening import listen_tcp, listen_unix, serving
 
 
-async def test_the_app_is_served_while_the_context_lasts(views, take_labels, take_events, accept, audit):
+async def test_the_app_is_served_while_the_context_lasts(views, take_labels, take_events, accept, guard):
     listener = listen_tcp("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/healthz"
     async with aiohttp.ClientSession() as session:
-        async with serving(build_app(views, take_labels, take_events, accept, audit), listener), session.get(url) as reply:
+        async with serving(build_app(views, take_labels, take_events, accept, guard), listener), session.get(url) as reply:
             assert reply.status == 200
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(url)
@@ -35,12 +35,6 @@ def test_a_port_in_use_is_one_clear_sentence():
 def test_a_host_that_does_not_resolve_is_one_clear_sentence():
     with pytest.raises(OSError, match=r"The admin address no\.such\.invalid:1 cannot be used: "):
         listen_tcp("no.such.invalid", 1)
-
-
-@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
-def test_an_address_that_others_can_reach_is_warned_about(host, warned, caplog):
-    listen_tcp(host, 0).close()
-    assert ("can be reached from other machines" in caplog.text) is warned
 
 
 def test_the_unix_socket_is_for_its_owner_alone_whatever_the_umask(tmp_path):
