@@ -14,8 +14,6 @@ from records.exchange import ErrorKind
 if TYPE_CHECKING:
     from access.tokens import Tokens
 
-AUTHORIZATION: Final = b"authorization"
-
 _CHALLENGE: Final = b'WWW-Authenticate: Bearer realm="driftline"\r\n'
 _NOTHING_SHOWN: Final = Denied(401, ErrorKind.UNAUTHENTICATED, "show who you are: Authorization: Bearer, with a key or a token", _CHALLENGE)
 _WRONG_KEY: Final = Denied(
@@ -54,7 +52,7 @@ class Authenticator:
 
     def _by_key(self, key: bytes) -> Identity | Denied:
         stored = self._keys.find(key, time.time()) if self._keys else None
-        return _WRONG_KEY if stored is None else Identity(stored.name, frozenset({stored.role}))
+        return _WRONG_KEY if stored is None else stored.identity
 
 
 def _tokens(settings: TokenSettings) -> Tokens:

@@ -8,14 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from access.authenticator import AUTHORIZATION, Authenticator, credential
+from access.authenticator import Authenticator, credential
 from access.buckets import Buckets
-from access.keys import is_key
+from access.keys import AUTHORIZATION, is_key
 from config.settings import AccessSettings, ProxySettings
 from records.access import AccessRole, Denied, Identity
 from records.exchange import ErrorKind
 
 _NOBODY: Final = Identity("", frozenset())
+_NOBODY_WITH_KEY: Final = _NOBODY._replace(own_field=AUTHORIZATION)
 _PROBES: Final = frozenset({b"GET", b"HEAD"})
 _FORBIDDEN: Final = Denied(
     403,
@@ -51,14 +52,10 @@ class Gate:
     def _identity(self, method: bytes, target: bytes, authorization: bytes, certificate: str) -> Identity | Denied:
         if self._authenticate is None:
             return Identity(certificate, frozenset()) if certificate else _NOBODY
-        # A key is ours alone: the upstream and its shadows have no use for it. Tokens and passwords go on, for services may look at them, too.
-        own = AUTHORIZATION if is_key(credential(authorization)) else b""
         if method in _PROBES and target.partition(b"?")[0] in self._open_paths:
-            return _NOBODY._replace(own_field=own)
+            return _NOBODY_WITH_KEY if is_key(credential(authorization)) else _NOBODY
         found = self._authenticate(authorization, certificate)
-        if isinstance(found, Denied):
-            return found
-        return found._replace(own_field=own) if found.may(AccessRole.CLIENT) else _FORBIDDEN
+        return found if isinstance(found, Denied) or found.may(AccessRole.CLIENT) else _FORBIDDEN
 
 
 def make_gate(access: AccessSettings, proxy: ProxySettings) -> Gate | None:

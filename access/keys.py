@@ -17,10 +17,12 @@ import secrets
 import stat
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from config.files import stamp_of
-from records.access import AccessRole
+from records.access import AccessRole, Identity
+
+AUTHORIZATION: Final = b"authorization"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -32,22 +34,16 @@ _HASH: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _NOBODY: Final = bytes(hashlib.sha256().digest_size)
 
 
-class StoredKey(NamedTuple):
-    """What is kept of a key."""
+class StoredKey:
+    """What is kept of a key: whose it is, its role, the SHA-256 of the whole key, and the last day on which it is good, in UTC."""
 
-    name: str
-    role: AccessRole
-    digest: bytes
-    """SHA-256 of the whole key."""
-    last_day: date | None = None
-    """The last one, in UTC, on which it is good."""
-
-    @property
-    def ends_at(self) -> float:
-        """From which Unix time on it is good no more."""
-        if self.last_day is None:
-            return math.inf
-        return datetime.combine(self.last_day + timedelta(days=1), time(), UTC).timestamp()
+    def __init__(self, name: str, role: AccessRole, digest: bytes, last_day: date | None = None) -> None:
+        self.name = name
+        self.role = role
+        self.digest = digest
+        self.last_day = last_day
+        self.ends_at = math.inf if last_day is None else datetime.combine(last_day + timedelta(days=1), time(), UTC).timestamp()
+        self.identity = Identity(name, frozenset({role}), AUTHORIZATION)
 
     @property
     def line(self) -> str:

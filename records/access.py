@@ -48,11 +48,14 @@ class Identity(NamedTuple):
     """As records and the audit trail have it; empty where nobody was authenticated."""
     roles: frozenset[AccessRole]
     own_field: bytes = b""
-    """The lower-case name of a header field that holds a secret of ours alone, which therefore must not go on; empty where there is none."""
+    """The lower-case name of the header field that held a key of ours, for which upstreams and shadows have no use; empty where there is none.
+
+    Tokens and passwords go on: services may look at them, too.
+    """
 
     def may(self, needed: AccessRole) -> bool:
         """Return whether one of the roles is enough for what needs this one."""
-        return any(role.includes(needed) for role in self.roles)
+        return needed in self.roles or any(role.includes(needed) for role in self.roles)
 
 
 class Denied(NamedTuple):
