@@ -19,6 +19,9 @@ DATA_DIRECTORY: Final = f"{MOUNT}/data"
 _OWN_SECTIONS: Final = ("routes", "injector", "admin", "data_dir", "runtime")
 """What the injector's file says of the injector, or what each pod has its own of."""
 
+_ACCESS: Final = {"anonymous": "viewer"}
+"""Prometheus shows nothing. Who is to read exchanges, or change something, needs a key: the injector's file says by what (docs/access.md)."""
+
 
 class Base:
     """What all pods are told. Raises ConfigError where that cannot be used."""
@@ -38,7 +41,7 @@ class Base:
 
     def text(self, asked: Annotations, listen: int, app: int, admin: int) -> str:
         """Return the file of one pod; not checked."""
-        settings = {**self._found, "admin": f":{admin}", "data_dir": DATA_DIRECTORY}
+        settings = {"access": _ACCESS, **self._found, "admin": f":{admin}", "data_dir": DATA_DIRECTORY}
         settings["proxy"] = {**(self._found.get("proxy") or {}), "listen": f":{listen}"}
         settings["routes"] = _routes(asked, app)
         if asked.budget:

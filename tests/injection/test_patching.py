@@ -340,10 +340,16 @@ def test_what_serves_nothing_in_a_namespace_that_was_chosen_gets_no_words() -> N
     assert patched(made)[1] == Patch([], [])
 
 
+def test_who_may_do_what_in_pods_is_for_the_injectors_file_to_say() -> None:
+    result, _ = patched(pod(), Injection(InjectorSettings(), Base("access: {keys: /etc/driftline/secrets/keys}\n")))
+    assert told(result)["access"] == {"keys": "/etc/driftline/secrets/keys"}
+
+
 def test_the_injectors_file_is_what_pods_are_told() -> None:
     text = "store: {clickhouse: 'http://driftline@clickhouse:8123/d'}\ndrift: {budget: 1 per 90 days, window_rows: 500}\nproxy: {capture: 1 KiB}\nadmin: ':9'\ninjector: {}\n"
     result, _ = patched(pod(annotations={"driftline.dev/budget": "1 per day"}), Injection(InjectorSettings(), Base(text)))
     assert told(result) == {
+        "access": {"anonymous": "viewer"},
         "store": {"clickhouse": "http://driftline@clickhouse:8123/d"},
         "drift": {"budget": "1 per 1 day", "window_rows": "500"},
         "proxy": {"capture": "1 KiB", "listen": ":18080"},
