@@ -34,9 +34,8 @@ test: setup ## lint, types and every test
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-audit: ## known vulnerabilities of what constraints.txt names: asks PyPI, and says what PyPI does not know
-	$(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
-	build/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt $(ARGS)
+audit: ## known vulnerabilities of what constraints.txt names: asks PyPI, and says what PyPI could not be asked for
+	@PYTHON=$(PYTHON) .ci/audit
 
 format: setup
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

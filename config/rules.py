@@ -170,7 +170,7 @@ def _access_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     proxy, access = settings.proxy, settings.access
     if proxy.authenticate and not access.authenticates and not (proxy.tls and proxy.tls.client_ca):
         yield "proxy.authenticate", "expected something by which clients can show who they are, found none; for example: access: {keys: /etc/driftline/keys}"
-    if not settings.admin.is_loopback and not access.authenticates and not access.anonymous:
+    if not settings.admin.is_loopback and not settings.admin_authenticates and not access.anonymous:
         ways = "make keys with `driftline keys make` and set access: {keys: /etc/driftline/keys}, or say what anybody may do, for example: access: {anonymous: viewer}"
         yield "admin", f"expected an address on loopback, for nobody has to show who they are, found {str(settings.admin)!r}; {ways}"
     if access.tokens:

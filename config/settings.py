@@ -193,7 +193,11 @@ class TlsSettings(Section, frozen=True):
     key: Annotated[str, setting("Its private key, in PEM, without a password.", unit="file", example="/etc/driftline/tls.key")]
     client_ca: Annotated[
         str,
-        setting("Clients must show a certificate that one of these has signed; by default they need none.", unit="file", example="/etc/driftline/clients.crt"),
+        setting(
+            "Whose signature makes a client's certificate good: one must be shown to the proxy, and may be at the admin address; by default none is asked for.",
+            unit="file",
+            example="/etc/driftline/clients.crt",
+        ),
     ] = ""
 
 
@@ -531,13 +535,8 @@ class AccessSettings(Section, frozen=True):
 
     @property
     def authenticates(self) -> bool:
-        """Whether somebody can show who they are at the admin address."""
+        """Whether somebody can show who they are without a certificate."""
         return bool(self.keys or self.tokens)
-
-    @property
-    def anonymous_roles(self) -> frozenset[AccessRole]:
-        """What those may do who show nothing, the default resolved."""
-        return frozenset(self.anonymous) if self.anonymous or self.authenticates else frozenset({AccessRole.ADMIN})
 
 
 class InjectorSettings(Section, frozen=True):
@@ -573,6 +572,7 @@ class Settings(Section, frozen=True):
     """The whole of a configuration file."""
 
     admin: Annotated[Address, setting("Where the metrics, health and JSON API are served.")] = Address("127.0.0.1", 8081)
+    admin_tls: Annotated[TlsSettings | None, setting("TLS at that address; by default it speaks plain HTTP.")] = None
     access: Annotated[AccessSettings, setting("Who may do what.")] = AccessSettings()
     data_dir: Annotated[
         str, setting("Where everything is kept: the spool, the embedded store, learned baselines.", unit="directory", example="/var/lib/driftline")
@@ -595,6 +595,21 @@ class Settings(Section, frozen=True):
     traces: Annotated[TraceSettings, setting("Spans for OpenTelemetry.")] = TraceSettings()
     runtime: Annotated[RuntimeSettings, setting("The runtime.")] = RuntimeSettings()
     injector: Annotated[InjectorSettings, setting("The admission webhook.")] = InjectorSettings()
+
+    @property
+    def admin_scheme(self) -> str:
+        """By which the admin address is asked."""
+        return "https" if self.admin_tls else "http"
+
+    @property
+    def admin_authenticates(self) -> bool:
+        """Whether somebody can show who they are at the admin address."""
+        return self.access.authenticates or bool(self.admin_tls and self.admin_tls.client_ca)
+
+    @property
+    def anonymous_roles(self) -> frozenset[AccessRole]:
+        """What those may do at the admin address who show nothing, the default resolved."""
+        return frozenset(self.access.anonymous) if self.access.anonymous or self.admin_authenticates else frozenset({AccessRole.ADMIN})
 
     @property
     def runtime_address(self) -> Address:

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -51,6 +51,8 @@ class Guard(NamedTuple):
     own_names_only: bool
     """Whether those are answered only who ask for an address, or for localhost."""
     audit: Audit
+    certified: Callable[[Mapping[str, Any]], str] = lambda _: ""
+    """Whom a verified certificate names."""
 
 
 def add_route(app: web.Application, method: str, path: str, role: AccessRole | None, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
@@ -111,7 +113,9 @@ async def _refuse(request: web.Request, guard: Guard, identity: Identity, role: 
 
 def _identity(request: web.Request, guard: Guard) -> Identity:
     shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-    found = guard.authenticate(shown, "")
+    transport = request.transport
+    certificate = transport.get_extra_info("peercert") if transport else None
+    found = guard.authenticate(shown, guard.certified(certificate) if certificate else "")
     if isinstance(found, Identity):
         return found._replace(roles=found.roles | guard.anonymous)
     if shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,12 +51,12 @@ def _listen(listener: socket.socket, address: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve `app` on `listener` for as long as the context lasts; then close and remove it, and let what is being answered finish."""
+async def serving(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
+    """Serve `app` on `listener`, with TLS where it is given, for as long as the context lasts; then close and remove it, and let what is being answered finish."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
         yield
     finally:
         _remove(listener)

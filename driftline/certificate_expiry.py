@@ -18,7 +18,7 @@ class CertificateExpiry:
 
     def __init__(self, settings: Settings) -> None:
         upstreams = [arm for route in settings.routes for arm in (route.tls, *(shadow.tls for shadow in route.shadows))]
-        shown = [settings.proxy.tls.certificate] if settings.proxy.tls else []
+        shown = [tls.certificate for tls in (settings.proxy.tls, settings.admin_tls) if tls]
         self._files = tuple(dict.fromkeys(filter(None, [*shown, *(section.certificate for section in upstreams)])))
         self._stamp: Stamp | None = None
         self._seconds: dict[str, float] = {}

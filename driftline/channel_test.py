@@ -27,7 +27,7 @@ async def try_channels(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _channels(settings: Settings) -> Iterator[tuple[str, tuple[Notifier, Severity]]]:
-    alerts, admin_url = settings.alerts, f"http://{settings.admin}"
+    alerts, admin_url = settings.alerts, f"{settings.admin_scheme}://{settings.admin}"
     if alerts.webhook:
         yield f"webhook {alerts.webhook}", (WebhookNotifier(alerts.webhook, admin_url), Severity.TICKET)
     for url in alerts.alertmanagers:

@@ -25,8 +25,8 @@ from injection.cluster import Cluster, ClusterError
 from injection.patching import Injection
 from injection.renewal import SharedCertificate
 from injection.review import Outcome
-from injection.server import build_app, changing_context
-from proxy.certificates import ContextOfFiles
+from injection.server import build_app
+from proxy.certificates import ContextOfFiles, changing_context
 from proxy.tls import server_context
 from records.metrics import Metric
 

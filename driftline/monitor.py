@@ -15,6 +15,7 @@ import contextlib
 import gc
 import logging
 import os
+import ssl
 import sys
 import tempfile
 import threading
@@ -61,6 +62,8 @@ from driftline.teams import Teams
 from driftline.views import MonitorViews
 from driftline.watching import Watching
 from privacy.keys import hashers
+from proxy.certificates import ContextOfFiles, changing_context
+from proxy.tls import principal, server_context
 from records.acceptance import AcceptReport, AcceptRequest
 from records.forgetting import ForgetReport, ForgetRequest
 from records.label import LabelSource
@@ -157,8 +160,9 @@ class Monitor:
         self._keeping = SpoolKeeping(spool, settings.spool, self._loader, lambda: self._watching.saved.cursors)
         self._archive = Archive(self._watching, results, AuditReader(self._data_directory))
         self._guard = _guard(settings, self._audit)
+        self._admin_tls = _admin_tls(settings)
         self._admin = listen_tcp(settings.admin.host, settings.admin.port)
-        self._admin_url = f"http://{Address(*self._admin.getsockname()[:2])}"
+        self._admin_url = f"{settings.admin_scheme}://{Address(*self._admin.getsockname()[:2])}"
         self._alertmanager = AlertmanagerNotifier(settings.alerts.alertmanagers) if settings.alerts.alertmanagers else None
         self._desk = AlertDesk(
             Links(runbook=settings.alerts.runbook_base, console=self._admin_url),
@@ -212,7 +216,9 @@ class Monitor:
         """Watch until `stop` is set, then bring what the spool holds into the store; return whether nothing had failed."""
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serving(build_app(self._views, self._take_labels, self._events, self._accept, self._guard), self._admin))
+            await stack.enter_async_context(
+                serving(build_app(self._views, self._take_labels, self._events, self._accept, self._guard), self._admin, self._admin_context())
+            )
             commands = build_socket_app(ReadOnlyQueries(self._store), self._import_labels, self._forget, self._accept, self._audit)
             await stack.enter_async_context(serving(commands, self._socket))
             self._threads.start(lambda: self._loop.call_soon_threadsafe(stop.set))
@@ -289,10 +295,16 @@ class Monitor:
             except (OSError, ValueError) as error:
                 _log.warning("cannot look at the counts, or keep the alerts' state: %s", error)
 
+    def _admin_context(self) -> ssl.SSLContext | None:
+        files = self._admin_tls
+        return None if files is None else changing_context(lambda: files.context)
+
     async def _refresh_keys(self) -> None:
         while True:
             await asyncio.sleep(_REFRESH_SECONDS)
             self._guard.authenticate.refresh()
+            if self._admin_tls is not None:
+                self._admin_tls.refresh()
 
     def _save_desk(self) -> None:
         write_state(self._spool / DESK_STATE_NAME, self._desk.state)
@@ -372,7 +384,20 @@ def _recipients(settings: Settings, admin_url: str, alertmanager: AlertmanagerNo
 
 def _guard(settings: Settings, audit: AuditLog) -> Guard:
     access = settings.access
-    return Guard(Authenticator(access), access.anonymous_roles, own_names_only=not access.anonymous and settings.admin.is_loopback, audit=audit)
+    return Guard(
+        Authenticator(access),
+        settings.anonymous_roles,
+        own_names_only=not access.anonymous and settings.admin.is_loopback,
+        audit=audit,
+        certified=principal,
+    )
+
+
+def _admin_tls(settings: Settings) -> ContextOfFiles | None:
+    tls = settings.admin_tls
+    if tls is None:
+        return None
+    return ContextOfFiles((tls.certificate, tls.key, tls.client_ca), lambda: server_context(tls, "admin_tls", required=False), "admin_tls")
 
 
 def _tracer(settings: TraceSettings, naming: Naming) -> Tracer | None:

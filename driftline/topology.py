@@ -233,6 +233,8 @@ def _require_secrets(settings: Settings) -> None:
     keys_of(settings.spool)
     if settings.proxy.tls is not None:
         server_context(settings.proxy.tls)
+    if settings.admin_tls:
+        server_context(settings.admin_tls, "admin_tls")
     require_upstream_tls(settings.routes)
 
 

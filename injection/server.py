@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -46,14 +45,3 @@ def build_app(injection: Injection, page: Page) -> web.Application:
     app.router.add_get("/healthz", healthy)
     app.router.add_get("/metrics", metrics)
     return app
-
-
-def changing_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """Return what serves each new connection by what `current` returns at that moment."""
-    first = current()
-
-    def choose(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = current()
-
-    first.sni_callback = choose  # OpenSSL asks with every handshake, also where no name is given
-    return first

@@ -38,6 +38,17 @@ class ContextOfFiles:
             _log.info("new connections use the changed files of %s", self._where)
 
 
+def changing_context(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Return what serves each new connection by what `current` returns at that moment."""
+    first = current()
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = current()
+
+    first.sni_callback = choose  # OpenSSL asks with every handshake, also where no name is given
+    return first
+
+
 def load_pair(context: ssl.SSLContext, certificate: str, key: str, section: str) -> None:
     """Have the context show a certificate. Raises ValueError with a sentence for the user, where `section` is the settings' key."""
     for name, file in (("certificate", certificate), ("key", key)):

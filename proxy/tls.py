@@ -64,15 +64,18 @@ def _failure(error: OSError) -> HandshakeFailure:
     return HandshakeFailure.NO_CERTIFICATE if absent else HandshakeFailure.PROTOCOL
 
 
-def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """Return what serves TLS by these settings. Raises ValueError with a sentence for the user."""
+def server_context(settings: TlsSettings, section: str = "proxy.tls", *, required: bool = True) -> ssl.SSLContext:
+    """Return what serves TLS by these settings, whose key is `section`. Raises ValueError with a sentence for the user.
+
+    `required` is whether clients must show a certificate where `client_ca` is set; else they may, and one that is shown must be good.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    load_pair(context, settings.certificate, settings.key, "proxy.tls")
+    load_pair(context, settings.certificate, settings.key, section)
     _require_valid(context, settings)
     if settings.client_ca:
-        load_authorities(context, settings.client_ca, "proxy.tls.client_ca")
-        context.verify_mode = ssl.CERT_REQUIRED
+        load_authorities(context, settings.client_ca, f"{section}.client_ca")
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     return context
 
 

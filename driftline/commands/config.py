@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings = load(arguments.file)
         if settings.proxy.tls:
             server_context(settings.proxy.tls)
+        if settings.admin_tls:
+            server_context(settings.admin_tls, "admin_tls")
         require_upstream_tls(settings.routes)
         Authenticator(settings.access)
         hashers(settings.privacy.hash_keys)

@@ -89,7 +89,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "listen: ':80'", "driftline.yaml:2: listen: expected a known setting, found 'listen'; did you mean proxy.listen?"),
         (
             ROUTE + "zzz: 1",
-            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
+            "driftline.yaml:2: zzz: expected a known setting, found 'zzz'; known here: admin, admin_tls, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
         ),
         (
             ROUTE + "watch: false",
@@ -213,7 +213,7 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
         (ROUTE + "data_dir: a\ndata_dir: b", "driftline.yaml:3: data_dir: expected once, found again; it is first on line 2"),
         (
             ROUTE + "? [a]\n: 1",
-            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
+            "driftline.yaml:2: ?: expected a known setting, found '?'; known here: admin, admin_tls, access, data_dir, watch, proxy, routes, privacy, spool, store, drift, labels, alerts, traces, runtime, injector",
         ),
         ("- a", "driftline.yaml:1: expected settings by name, found a list; for example: admin: 127.0.0.1:8081"),
         (
@@ -415,14 +415,14 @@ def test_an_admin_address_that_others_reach_needs_authentication(tmp_path, admin
         load(file)
     for told in ("keys: /etc/driftline/keys", "anonymous: viewer"):
         file.write_text(f"admin: {admin}\naccess: {{{told}}}\nroutes: [{{upstream: http://a}}]\n")
-        assert load(file).access.anonymous_roles == ({"viewer"} if "viewer" in told else set())
+        assert load(file).anonymous_roles == ({"viewer"} if "viewer" in told else set())
 
 
 @pytest.mark.parametrize("admin", ["127.0.0.1:8081", "localhost:8081", "'[::1]:8081'", "127.1.2.3:8081"])
 def test_on_loopback_whoever_is_on_the_machine_may_do_everything_by_default(tmp_path, admin):
     file = tmp_path / "driftline.yaml"
     file.write_text(f"admin: {admin}\nroutes: [{{upstream: http://a}}]\n")
-    assert load(file).access.anonymous_roles == {"admin"}
+    assert load(file).anonymous_roles == {"admin"}
 
 
 @pytest.mark.parametrize(
