@@ -46,7 +46,8 @@ class Endpoint(NamedTuple):
 
 def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, guard: Guard) -> web.Application:
     """Return the application that shows `views`, and takes labels, events and new baselines, from those who may; who reads an exchange is put on record."""
-    app = web.Application(middlewares=[hardened, errors_as_json, guarded(guard), audited(guard.audit)])
+    app = web.Application(middlewares=[errors_as_json, guarded(guard), audited(guard.audit)])
+    app.on_response_prepare.append(hardened)
     api = _Api(views, StoreThreads(app), take_labels, take_events, accept)
     for endpoint in ENDPOINTS:
         add_route(app, endpoint.method, endpoint.path, endpoint.role, _handler(api, endpoint))

@@ -93,13 +93,10 @@ def guarded(guard: Guard) -> Middleware:
     return middleware
 
 
-@web.middleware
-async def hardened(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have browsers do nothing with a reply but show it; a page may say itself what it needs."""
-    reply = await handler(request)
+async def hardened(_: web.Request, reply: web.StreamResponse) -> None:
+    """Have browsers do nothing with a reply but show it; a page may say itself what it needs. A signal, so that it reaches streams as well."""
     for name, value in _HEADERS.items():
         reply.headers.setdefault(name, value)
-    return reply
 
 
 async def _refuse(request: web.Request, guard: Guard, identity: Identity, role: AccessRole) -> NoReturn:
@@ -120,7 +117,7 @@ def _identity(request: web.Request, guard: Guard) -> Identity:
         return found._replace(roles=found.roles | guard.anonymous)
     if shown:
         raise _unauthenticated(f"{_sentence(found)}.") if found.status == 401 else ApiError(found.status, f"{_sentence(found)}.")
-    if guard.own_names_only and not _is_own(request.host):
+    if guard.anonymous and guard.own_names_only and not _is_own(request.host):
         raise ApiError(
             421,
             f"Without authentication this answers to addresses and localhost only, and it was asked for as {request.host!r}. "

@@ -41,7 +41,7 @@ def path_of(endpoint) -> str:
 @pytest.fixture
 async def strict(views, take_labels, take_events, accept, guard):
     """A client of an admin address at which nobody may do anything who shows nothing."""
-    app = build_app(views, take_labels, take_events, accept, guard._replace(anonymous=frozenset(), own_names_only=False))
+    app = build_app(views, take_labels, take_events, accept, guard._replace(anonymous=frozenset()))
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -157,6 +157,10 @@ async def test_reading_from_another_page_s_link_is_allowed(client):
 async def test_without_authentication_another_s_name_is_not_answered(client, host, answered):
     reply = await client.get("/api/v1/status", headers={"Host": host})
     assert reply.status == (200 if answered else 421)
+
+
+async def test_where_nobody_may_do_anything_without_a_key_any_name_is_asked_for_one(strict):
+    assert (await strict.get("/api/v1/status", headers={"Host": "driftline.example"})).status == 401
 
 
 async def test_with_a_key_any_name_is_answered(client):
