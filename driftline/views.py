@@ -29,6 +29,7 @@ from records.status import ConsumerStatus, ModelStatus, RiskStatus, RouteStatus,
 from records.verdict import DriftState, Verdict, VerdictKind
 from store.clickhouse.loader import Loader
 from store.clickhouse.queries import StoreQueries
+from store.model_counts import samples_of_models
 from store.spool.counts import Stock, take_stock
 from store.spool.listing import spool_bytes
 
@@ -156,6 +157,7 @@ class MonitorViews:
         damages = dict(self._loader.reader.damages_found)
         return {
             (Metric.STORE_ERRORS.metric_name,): self._loader.failures,
+            **samples_of_models(self._loader.state.models),
             **{(Metric.SPOOL_DAMAGES.metric_name, kind): count for kind, count in damages.items()},
         }
 

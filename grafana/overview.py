@@ -9,6 +9,8 @@ from records.metrics import Metric
 
 _REQUESTS = f'{Metric.HTTP_REQUESTS.metric_name}{{{HOLDS},role="served"}}'
 _FAILED = f'{Metric.HTTP_REQUESTS.metric_name}{{{HOLDS},role="served",code=~"5.."}}'
+_OF_MODELS = f'{Metric.MODEL_REQUESTS.metric_name}{{{HOLDS},role="served"'
+"""Open for more matchers."""
 _MODEL_URL = "/d/driftline-model?var-model=${__data.fields.model}&${__url_time_range}"
 _ROUTE_URL = "/d/driftline-data-plane?var-route=${__data.fields.route}&${__url_time_range}"
 
@@ -66,6 +68,9 @@ def dashboard() -> Dashboard:
                     Line(f"max by (job, model) ({Metric.DRIFT_FIRING.metric_name}{{{HOLDS}}})", "fires"),
                     Line(f"sum by (job, model) (increase({Metric.DRIFT_WINDOWS.metric_name}{{{HOLDS}}}[$__range]))", "windows"),
                     Line(f"sum by (job, model) (increase({Metric.ROWS_WATCHED.metric_name}{{{HOLDS}}}[$__range]))", "rows"),
+                    Line(f"sum by (job, model) (rate({_OF_MODELS}}}[$__rate_interval]))", "requests"),
+                    Line(f'sum by (job, model) (rate({_OF_MODELS},code=~"0|5.."}}[$__rate_interval]))', "failed"),
+                    units={"requests": Unit.PER_SECOND, "failed": Unit.PER_SECOND},
                     links={"model": _MODEL_URL},
                 ),
                 lines(

@@ -39,6 +39,8 @@ _ENDPOINT: Final = ("route", "arm", "endpoint")
 
 _MODEL: Final = ("model", "version")
 
+_SERVED: Final = ("route", *_MODEL, "arm", "role")
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
 
 
@@ -90,6 +92,16 @@ class Metric(Enum):
     )
     OUTCOMES_DROPPED = MetricSpec("driftline_outcomes_dropped_total", _COUNTER, "Late outcomes of stored exchanges that found no room in the spool.")
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
+    # by model and version, counted when the records are stored
+    MODEL_REQUESTS = MetricSpec(
+        "driftline_model_requests_total", _COUNTER, "Stored exchanges of a model's version, by what was answered.", (*_SERVED, "code")
+    )
+    MODEL_REQUEST_DURATION = MetricSpec(
+        "driftline_model_request_duration_seconds", _HISTOGRAM, "Of these, from the request's head until the reply was whole.", _SERVED
+    )
+    MODEL_REQUEST_ERRORS = MetricSpec(
+        "driftline_model_request_errors_total", _COUNTER, "Those of them that did not end in an ordinary reply.", (*_SERVED, "kind")
+    )
     # the watching side
     SPOOL_BYTES = MetricSpec("driftline_spool_bytes", _GAUGE, "Disk space that the spool's segments take.")
     SPOOL_LIMIT_BYTES = MetricSpec("driftline_spool_limit_bytes", _GAUGE, "Disk space that they may take (`spool.max_size`).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -100,6 +100,13 @@ class OpenBatch:
         for writer, lost in self._lost.items():
             dropped[writer] = dropped.get(writer, {}) | lost
         return dict(records - poison), dropped
+
+    def stored_exchanges(self, letters: Sequence[DeadLetter]) -> Iterator[tuple[Exchange, str, str]]:
+        """Yield the exchanges that are stored, each with its model and version, when these frames were set aside."""
+        refused = {(letter.writer, letter.sequence) for letter in letters if letter.kind == "record"}
+        for row in self.exchanges:
+            if not refused or (row.writer, row.sequence) not in refused:
+                yield row.exchange, row.model, row.version
 
     def _add_frame(self, frame: Frame, name: Name, key: Key) -> None:
         self._size_bytes += len(frame.payload)

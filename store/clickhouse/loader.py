@@ -25,6 +25,7 @@ from records.status import StoreStatus
 from store.clickhouse.batch import BatchLimits, Key, Name, OpenBatch
 from store.clickhouse.client import FAILURES, Store, one_line
 from store.clickhouse.inserter import EXCHANGES, OUTCOMES, DeadLetter, Inserter, Ranges, joined
+from store.model_counts import add_exchanges
 from store.spool.cipher import SpoolKeys
 from store.spool.reader import SpoolReader
 from store.spool.state import LoaderState, read_state, write_state
@@ -150,7 +151,8 @@ class Loader:
         stored, dropped = batch.counts(letters)
         # A batch that is read again after a crash may be cut elsewhere: only a record beyond the range shows that all of it was read again.
         recovered = {writer: (first, last) for writer, (first, last) in self._recovered.items() if batch.last_sequence(writer) <= last}
-        self._replace_state(self.state.acknowledging(batch.cursors, stored, dropped).intending(recovered))
+        models = add_exchanges(self.state.models, batch.stored_exchanges(letters))
+        self._replace_state(self.state.acknowledging(batch.cursors, stored, dropped, models).intending(recovered))
         self._recovered = recovered
         self._batch = OpenBatch(batch.cursors)
 

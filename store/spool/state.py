@@ -20,6 +20,7 @@ from zlib import crc32
 
 import msgspec
 
+from store.model_counts import ModelCount
 from store.spool.cursor import Cursor
 
 _StateT = TypeVar("_StateT")
@@ -40,13 +41,17 @@ class LoaderState(msgspec.Struct, frozen=True):
     """Records given up by the reader or the loader, by `records.metrics.DropReason`."""
     intent: dict[str, tuple[int, int]] = {}
     """First and last sequence of the batch that is being inserted; empty when none is."""
+    models: tuple[ModelCount, ...] = ()
+    """What was stored, by model and version."""
 
     def intending(self, intent: Mapping[str, tuple[int, int]]) -> LoaderState:
         """Return the state to write before a batch is inserted."""
         return msgspec.structs.replace(self, intent=dict(intent))
 
-    def acknowledging(self, cursors: Mapping[str, Cursor], stored: Mapping[str, int], dropped: Mapping[str, Mapping[str, int]]) -> LoaderState:
-        """Return the state to write after a batch: moved to these cursors, with these additions to the counts, and no intent.
+    def acknowledging(
+        self, cursors: Mapping[str, Cursor], stored: Mapping[str, int], dropped: Mapping[str, Mapping[str, int]], models: tuple[ModelCount, ...] = ()
+    ) -> LoaderState:
+        """Return the state to write after a batch: moved to these cursors, with these additions to the counts, `models` in place of those, and no intent.
 
         Writers without a cursor are forgotten: a reader stops naming a writer once it was retired and its directory is gone.
         """
@@ -54,6 +59,7 @@ class LoaderState(msgspec.Struct, frozen=True):
             cursors=dict(cursors),
             stored={writer: self.stored.get(writer, 0) + stored.get(writer, 0) for writer in cursors},
             dropped={writer: add_counts(self.dropped.get(writer, {}), dropped.get(writer, {})) for writer in cursors},
+            models=models,
         )
 
 

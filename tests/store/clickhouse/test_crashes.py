@@ -36,6 +36,7 @@ def assert_stored_once(client, worker, state, outcomes=()):
     assert positions(client) == alive
     assert positions(client, "outcomes") == [*outcomes]
     assert state.stored == {"w1": len(alive)}
+    assert sum(sum(model.codes.values()) for model in state.models) == len(alive)
     assert state.dropped == {"w1": {"poison": len(dead)} if dead else {}}
     assert state.intent == {}
 

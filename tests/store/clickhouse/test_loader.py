@@ -113,6 +113,8 @@ def test_a_new_loader_goes_on_where_the_last_one_stopped(tmp_path, store, client
     second.step(0.0)
     assert positions(client) == [1, 2, 3, 4, 5]
     assert second.state.stored == {"w1": 5}
+    (model,) = second.state.models
+    assert (model.of.model, model.codes, sum(model.durations)) == ("fraud", {"200": 5}, 5)
     second.close()
 
 
@@ -141,6 +143,7 @@ def test_a_row_that_has_no_place_in_the_table_is_set_aside_and_never_its_batch(p
     loader.step(0.0)
     assert positions(client) == [*range(1, 21), *range(22, 42)]
     assert (loader.state.stored, loader.state.dropped) == ({"w1": 40}, {"w1": {"poison": 1}})
+    assert [sum(model.codes.values()) for model in loader.state.models] == [40], "what is not stored is not a model's either"
     assert positions(client, "dead_letters") == [21]
 
 
