@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from bench.report import machine_sentence, markdown_table, write_json
 from console.metrics import MetricsPage
+from records.exchange import Role
 from records.metrics import BUCKET_LABELS, BUCKET_SUFFIX, SUM_NS_SUFFIX, Metric
 from records.status import Counts, ModelStatus, StatusReport, StoreStatus, TracedValue
 from records.verdict import DriftState, FeatureVerdict, TestResult, Verdict
+from store.model_counts import COUNTED_AT_MOST, Counted, ModelCount, samples_of_models
 
 ASKED = (20, 50)
 PROMISED_MILLISECONDS = 100.0
@@ -43,6 +45,7 @@ class Watched:
             **{(Metric.HTTP_REQUESTS.metric_name, *arm, code): 1234.0 for arm in ARMS for code in ("200", "400", "503")},
             **{(duration + BUCKET_SUFFIX, *arm, bound): 77.0 for arm in ARMS for bound in BUCKET_LABELS},
             **{(duration + SUM_NS_SUFFIX, *arm): 5e11 for arm in ARMS},
+            **samples_of_models(counts_of_models(models)),
         }
         counts = Counts(captured=10, stored=8, dropped={}, pending=2)
         store = StoreStatus(kind="embedded", up=True, changed_at_ns=0)
@@ -56,6 +59,13 @@ class Watched:
 
     def models(self) -> Sequence[ModelStatus]:
         return self._models
+
+
+def counts_of_models(models: int) -> Iterator[ModelCount]:
+    for number in range(min(models, COUNTED_AT_MOST // 2)):
+        for arm, role in (("upstream", Role.SERVED), ("candidate", Role.SHADOW)):
+            of = Counted(f"route-{number % 20}", f"model-{number}", "1", arm, role)
+            yield ModelCount(of, dict.fromkeys(("200", "400", "503"), 1234), {"upstream_closed": 3}, [77] * len(BUCKET_LABELS), 500_000_000_000)
 
 
 def model(name: str, features: int) -> ModelStatus:

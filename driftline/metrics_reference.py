@@ -27,6 +27,7 @@ from records.metrics import (
     SkipReason,
 )
 from records.payload import Undecodable
+from store.model_counts import COUNTED_AT_MOST, OTHER
 
 _INTRODUCTION: Final = f"""\
 <!-- Made by `python -m driftline.metrics_reference`: edit records/metrics.py and run `make generate`. -->
@@ -38,12 +39,16 @@ whole); `_total` counts since the spool began, also across restarts. At every mo
 
     driftline_exchanges_captured_total = driftline_exchanges_stored_total + sum(driftline_exchanges_dropped_total) + driftline_exchanges_pending
 
+What `driftline_model_…` counts is a record that the store has acknowledged: their increases add up to that of `driftline_exchanges_stored_total`, and while
+the store is away both stand still. Up to {COUNTED_AT_MOST} combinations of route, model, version and arm are counted apart; one that was idle for an hour makes room for
+a new one, and what finds no room has the model `{OTHER}`.
+
 Durations have the buckets {", ".join(map(str, DURATION_BUCKETS_SECONDS))} seconds.
 """
 
 _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("role", "any metric", Role),
-    ("kind", Metric.EXCHANGE_ERRORS.metric_name, ErrorKind),
+    ("kind", f"{Metric.EXCHANGE_ERRORS.metric_name}, {Metric.MODEL_REQUEST_ERRORS.metric_name}", ErrorKind),
     ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
     ("reason", Metric.TLS_HANDSHAKES_FAILED.metric_name, HandshakeFailure),
     ("reason", Metric.ENDPOINT_EJECTIONS.metric_name, EjectionReason),

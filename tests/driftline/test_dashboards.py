@@ -34,7 +34,7 @@ routes:
 - {{name: chat, path: /v1, upstream: "{upstream}"}}
 - {{name: down, path: /down, upstream: "http://127.0.0.1:9"}}
 drift: {{budget: 1 per 20 windows, window_rows: 200, window_min_rows: 100, baseline_rows: 1000}}
-labels: {{baseline_rows: 200}}
+labels: {{baseline_rows: 500}}
 """
 MAY_BE_EMPTY = {"Missing"}  # no row of the traffic below lacks a value
 SCRAPE_SECONDS = 1
@@ -174,6 +174,6 @@ async def traffic(service: Any) -> None:
             await asyncio.sleep(0.1)
         await post("/v2/models/fraud/nothing", {"odd": True})
         await service.settled_counts()
-        labels = [{"request_id": f"r{number}", "row": row, "label": 0.5} for number in range(60) for row in range(10)]
+        labels = [{"request_id": f"r{number}", "row": row, "label": 0.5} for number in range(60) for row in range(20)]
         async with session.post(f"{service.admin}/api/v1/labels", json=labels) as reply:
             assert reply.status < 300, await reply.text()
