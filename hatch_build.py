@@ -35,6 +35,7 @@ MODULES: Final = (
     "proxy/routing.py",
     "proxy/breaker.py",
     "proxy/sampling.py",
+    "proxy/tracing.py",
     "proxy/route.py",
     "proxy/balancing.py",
     "proxy/endpoint.py",

@@ -13,6 +13,7 @@ from driftline.spooling import open_writer
 from driftline.worker_task import WorkerTask
 from privacy.tap import private
 from proxy.occupancy import Occupancy
+from proxy.tracing import Tracing
 from proxy.worker import Worker
 from store.spool.ledger import LedgerWriter
 from store.spool.writer import create_writer_directory
@@ -26,9 +27,9 @@ async def _serve(task: WorkerTask) -> int:
     writer = open_writer(directory, ledger, settings.spool)
     try:
         tap = private(writer, settings.routes, settings.privacy, ledger)
-        worker = Worker(
-            settings.proxy, settings.routes, tap, ledger, Occupancy.shared(task.occupancy_fd, task.number), make_gate(settings.access, settings.proxy)
-        )
+        occupancy = Occupancy.shared(task.occupancy_fd, task.number)
+        tracing = Tracing(settings.traces.sample) if settings.traces.endpoint else None
+        worker = Worker(settings.proxy, settings.routes, tap, ledger, occupancy, make_gate(settings.access, settings.proxy), tracing)
     except ValueError as error:
         sys.stderr.write(f"driftline: {error}\n")
         return BAD_INPUT

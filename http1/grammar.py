@@ -45,5 +45,5 @@ CHUNK_LINE: Final = re.compile(
 )
 """RFC 9112 §7.1: chunk size and extensions, which are never passed on."""
 
-TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}\Z")
-"""W3C Trace Context §3.2: trace id and parent id."""
+TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\Z")
+"""W3C Trace Context §3.2: trace id, parent id and flags."""

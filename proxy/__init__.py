@@ -11,6 +11,7 @@ HTTP/1.1 itself is in the room `http1`. In the order of a request's way:
 - `writing`    hands pieces of a message to a connection
 - `capture`    the first bytes of a body, kept as it passes
 - `mirror`     the same request to the shadows, whose replies nobody waits for
+- `tracing`    the trace context of requests that go on
 - `sampling`   which requests a shadow is due
 - `breaker`    when a shadow that fails is left alone, and when it is tried again
 - `pool`       connections to one upstream: which endpoint takes a request, and who waits

@@ -18,6 +18,7 @@ from proxy.route import Arm, Route, Shadow
 from proxy.routing import RoutingTable
 from proxy.sampling import Sample
 from proxy.tally import EndpointTally, MirrorTally, Tally
+from proxy.tracing import Tracing
 from proxy.upstream_tls import upstream_tls
 from records.exchange import ErrorKind, Role
 from records.metrics import Metric
@@ -108,6 +109,7 @@ class Context:
         "routes",
         "tap",
         "timeouts",
+        "tracing",
         "tunnels",
         "unrouted",
     )
@@ -116,6 +118,8 @@ class Context:
     """The `time.perf_counter_ns` of the next tick: what is measured from it ends a tick late at most, and never early. Costs nothing to read."""
     gate: Gate | None
     """Who may send requests; None where anybody may, as often as they like."""
+    tracing: Tracing | None
+    """None where no traces are exported."""
     in_flight: int
     """Requests of clients that are not answered yet."""
     pending_bytes: int
@@ -124,10 +128,18 @@ class Context:
     """0 where any body is accepted."""
 
     def __init__(
-        self, settings: ProxySettings, routes: Sequence[RouteSettings], tap: Tap, counters: Counters, occupancy: Occupancy, gate: Gate | None = None
+        self,
+        settings: ProxySettings,
+        routes: Sequence[RouteSettings],
+        tap: Tap,
+        counters: Counters,
+        occupancy: Occupancy,
+        gate: Gate | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.tap = tap
         self.gate = gate
+        self.tracing = tracing
         self.occupancy = occupancy
         self.capture_bytes = int(settings.capture)
         self.max_head_bytes = int(settings.max_head)

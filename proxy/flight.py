@@ -16,7 +16,8 @@ from proxy.capture import BodyCapture, whole_body
 from proxy.heads import client_head, content_fields, interim_head, passed_trailers, trace_context, upstream_fields
 from proxy.mirror import Copy, mirror
 from proxy.replies import CLOSE, STATUSES, own_reply
-from proxy.route import Route
+from proxy.route import Arm, Route
+from proxy.tracing import TraceContext
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
 from proxy.writing import write, write_message
@@ -63,6 +64,7 @@ class Flight(Receiver):
     _connect_ns = -1
     _first_byte_ns = -1
     _pending_bytes = 0
+    _trace: TraceContext | None = None
     _copies: tuple[Copy, ...] = ()  # that wait for more of the request
 
     def __init__(self, context: Context, client: ClientConnection, route: Route, head: RequestHead, request_id: str | None) -> None:
@@ -79,7 +81,12 @@ class Flight(Receiver):
         self._request_id_bytes = id_bytes = request_id.encode("latin-1")
         self._recorded = recorded = not context.tap.leaves_out(route.name, exchange_id)
         self._capture_bytes = context.capture_bytes if recorded else 0
-        self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
+        tracing = context.tracing
+        if tracing is None:
+            self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
+        else:
+            self._trace = trace = tracing.context(head.named, exchange_id, recorded=recorded)
+            self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes, trace.left_out)
         self._close_after = not head.keep_alive
         self._whole: Content | None = None  # assigned here: mypyc sets no default None for a union of three
         self._to_upstream: list[Content] = []
@@ -140,7 +147,7 @@ class Flight(Receiver):
     def _ask(self) -> None:
         self._asked = True
         body = self._to_upstream.copy()
-        self._to_upstream.insert(0, self._request_head())
+        self._to_upstream.insert(0, self.request_head(self._route.arm))
         self._route.arm.pool.acquire(self, self.head.method)
         if self._connection is None:
             self._wait()
@@ -168,9 +175,12 @@ class Flight(Receiver):
         if not self.request_ended:
             self._client.pause_reading()
 
-    def _request_head(self) -> bytes:
-        head = self.head
-        return b"%b %b%b HTTP/1.1\r\n%b" % (head.method, self._route.arm.target.prefix, head.target, self.fields)
+    def request_head(self, arm: Arm) -> bytes:
+        """Return the head of the request to an arm."""
+        head, trace = self.head, self._trace
+        if trace is None:
+            return b"%b %b%b HTTP/1.1\r\n%b" % (head.method, arm.target.prefix, head.target, self.fields)
+        return b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, arm.target.prefix, head.target, trace.line(self.exchange_id, arm.name), self.fields)
 
     def _send(self) -> None:
         connection = self._connection
@@ -198,7 +208,7 @@ class Flight(Receiver):
             self._send()
             return
         connection.request_done = True
-        write_message(connection.transport, self._request_head(), whole)
+        write_message(connection.transport, self.request_head(self._route.arm), whole)
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver."""

@@ -53,15 +53,15 @@ HTTPS: Final = b"https"
 """The schemes by which a client can have come."""
 
 
-def upstream_fields(head: RequestHead, client: bytes, scheme: bytes, request_id: bytes) -> bytes:
+def upstream_fields(head: RequestHead, client: bytes, scheme: bytes, request_id: bytes, left_out: frozenset[bytes] = _NOTHING) -> bytes:
     """Return the fields, with the empty line, of the request that goes on: all but the request line.
 
-    `scheme` is `HTTP` or `HTTPS` itself. Hop-by-hop fields are left out; Via (RFC 9110 §7.6.3), X-Forwarded-For, X-Forwarded-Proto and X-Request-Id
+    `scheme` is `HTTP` or `HTTPS` itself; `left_out`, lower-case names of fields that do not go on, is the same for equal heads. Hop-by-hop fields are left out; Via (RFC 9110 §7.6.3), X-Forwarded-For, X-Forwarded-Proto and X-Request-Id
     are added or extended; Forwarded (RFC 7239) is extended where it is used.
     """
     if head.scheme is not scheme:
         head.scheme = scheme
-        head.forwarded = _forwarded(head)
+        head.forwarded = _forwarded(head, left_out)
     if b"forwarded" in head.named:
         node = b'"[%b]"' % client if b":" in client else client
         client += b"\r\nForwarded: %b, for=%b" % (head.named[b"forwarded"], node)
@@ -70,14 +70,14 @@ def upstream_fields(head: RequestHead, client: bytes, scheme: bytes, request_id:
     return b"%b%b\r\nX-Request-Id: %b\r\n\r\n" % (head.forwarded, client, request_id)
 
 
-def _forwarded(head: RequestHead) -> bytes:
+def _forwarded(head: RequestHead, left_out: frozenset[bytes]) -> bytes:
     """Return what goes on of the client's fields, up to the client's address at the end of X-Forwarded-For."""
     named = head.named
     id_may_pass = b"x-request-id" not in named or usable_request_id(named[b"x-request-id"])
-    if id_may_pass and not head.withheld and _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host"):
+    if id_may_pass and not left_out and not head.withheld and _REWRITTEN.isdisjoint(named) and head.host is named.get(b"host"):
         fields = head.raw_fields
     else:
-        left_out = _REWRITTEN | {b"host", head.withheld} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
+        left_out |= _REWRITTEN | {b"host", head.withheld} | (head.connection - _OWN) | (_NOTHING if id_may_pass else {b"x-request-id"})
         fields = _joined(head.fields, named, left_out) + b"Host: %b\r\n" % head.host
     if head.upgrade:
         fields += _UPGRADE

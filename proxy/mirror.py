@@ -109,14 +109,13 @@ class Copy(Receiver):
     def begin(self, pieces: list[Content]) -> None:
         """Send what there is of the request, as soon as there is a connection."""
         shadow, flight = self._shadow, self._flight
-        head = flight.head
-        self._pieces = [b"%b %b%b HTTP/1.1\r\n%b" % (head.method, shadow.arm.target.prefix, head.target, flight.fields), *pieces]
+        self._pieces = [flight.request_head(shadow.arm), *pieces]
         size = 0
         for piece in self._pieces:
             size += len(piece)
         shadow.copies.add(self)
         self._context.flights.add(self)
-        shadow.arm.pool.acquire(self, head.method)
+        shadow.arm.pool.acquire(self, flight.head.method)
         self._hold(size)
 
     # The rest of the request, from the flight.

@@ -16,6 +16,7 @@ from proxy.client import ClientConnection
 from proxy.context import TICK_NS, Context
 from proxy.occupancy import Occupancy
 from proxy.tls import ClientTls
+from proxy.tracing import Tracing
 from records.exchange import ErrorKind
 from records.metrics import Metric
 from records.ports import Counters, Gate, Tap
@@ -43,14 +44,16 @@ class Worker:
         counters: Counters,
         occupancy: Occupancy | None = None,
         gate: Gate | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """`occupancy` is this worker's seat among those that share its socket; without one it is alone. Without a `gate` anybody may send requests.
+        """`occupancy` is this worker's seat among those that share its socket; without one it is alone. Without a `gate` anybody may send requests;
+        without `tracing` the callers' trace context goes on as it came.
 
         Raises ValueError, with a sentence for the user, where a certificate cannot be used.
         """
         self._occupancy = occupancy or Occupancy.alone()
         self._tls = ClientTls(settings.tls, settings.head_timeout, counters) if settings.tls else None
-        self._context = Context(settings, routes, tap, counters, self._occupancy, gate)
+        self._context = Context(settings, routes, tap, counters, self._occupancy, gate, tracing)
         self._grace_seconds = float(settings.grace)
         self._in_flight_slot = counters.slot(Metric.REQUESTS_IN_FLIGHT.metric_name)
         self._counters = counters

@@ -1,13 +1,17 @@
-"""Identifiers: UUIDv7 without a system call per exchange."""
+"""Identifiers: of exchanges, UUIDv7 without a system call for each; of the spans that are made of them."""
 
 from __future__ import annotations
 
 import random
 import struct
 import time
-from typing import TypeAlias
+from hashlib import blake2b
+from typing import Final, TypeAlias
 
 ExchangeId: TypeAlias = bytes
+
+_RANDOM_BITS: Final = 56
+_RANDOM_DIGITS_FROM: Final = 32 - _RANDOM_BITS // 4
 
 _HALVES = struct.Struct(">QQ")
 _random_bits = random.Random(random.SystemRandom().getrandbits(128)).getrandbits  # noqa: S311 - ids are unique, not secret
@@ -33,3 +37,30 @@ def format_uuid(exchange_id: ExchangeId) -> str:
     """
     text = exchange_id.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def span_id(exchange_id: ExchangeId, part: str) -> str:
+    """Return the id of the span of one part of an exchange, 16 hexadecimal digits: an arm's by its name, the whole's by none.
+
+    The same whoever works it out: the data plane, which tells the arm, and the monitor, which makes the span of the record.
+
+    >>> span_id(bytes(16), "upstream")
+    'dae6f89d13e880d7'
+    """
+    return blake2b(exchange_id + part.encode(), digest_size=8).hexdigest()
+
+
+class TraceShare:
+    """A share of all traces, by the rightmost 56 bits of their ids, which are random (W3C Trace Context Level 2, §3.2.2.3): so are those of ids of exchanges.
+
+    Everybody who goes by it takes the same traces.
+    """
+
+    __slots__ = ("_below",)
+
+    def __init__(self, share: float) -> None:
+        self._below = int(share * (1 << _RANDOM_BITS))
+
+    def takes(self, trace_id: str) -> bool:
+        """Return whether a trace, by its 32 hexadecimal digits, is in the share."""
+        return int(trace_id[_RANDOM_DIGITS_FROM:], 16) < self._below

@@ -93,9 +93,7 @@ class Metric(Enum):
     OUTCOMES_DROPPED = MetricSpec("driftline_outcomes_dropped_total", _COUNTER, "Late outcomes of stored exchanges that found no room in the spool.")
     PENDING = MetricSpec("driftline_exchanges_pending", _GAUGE, "Exchange records in the spool that the store has not acknowledged yet.")
     # by model and version, counted when the records are stored
-    MODEL_REQUESTS = MetricSpec(
-        "driftline_model_requests_total", _COUNTER, "Stored exchanges of a model's version, by what was answered.", (*_SERVED, "code")
-    )
+    MODEL_REQUESTS = MetricSpec("driftline_model_requests_total", _COUNTER, "Stored exchanges of a model's version, by what was answered.", (*_SERVED, "code"))
     MODEL_REQUEST_DURATION = MetricSpec(
         "driftline_model_request_duration_seconds", _HISTOGRAM, "Of these, from the request's head until the reply was whole.", _SERVED
     )

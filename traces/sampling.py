@@ -6,9 +6,7 @@ from typing import Final
 
 from config.settings import TraceSettings
 from records.exchange import ErrorKind, Exchange
-
-_RANDOM_BITS: Final = 56
-"""W3C Trace Context Level 2, §2.2.3.4: the rightmost seven bytes of a trace id are random; so are those of our own, UUIDs of version 7."""
+from records.ids import TraceShare
 
 _CLIENTS_FAULT: Final = frozenset(
     {
@@ -30,12 +28,12 @@ def failed(exchange: Exchange) -> bool:
 
 
 class Sampling:
-    """Decides by the trace id, so that everybody who goes by it keeps the same traces; failures are known, for the exchange is over."""
+    """Decides by the trace id, as the data plane does beforehand (`proxy.tracing`); failures are known, for the exchange is over."""
 
     def __init__(self, settings: TraceSettings) -> None:
-        self._below = int(settings.sample * (1 << _RANDOM_BITS))
+        self._share = TraceShare(settings.sample)
         self._failures = settings.failures
 
     def keeps(self, exchange: Exchange, trace_id: int) -> bool:
         """Return whether this exchange is exported."""
-        return trace_id & ((1 << _RANDOM_BITS) - 1) < self._below or (self._failures and failed(exchange))
+        return self._share.takes(f"{trace_id:032x}") or (self._failures and failed(exchange))

@@ -11,11 +11,10 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/ · https://opentele
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Final, NamedTuple, TypeAlias
 
 from records.exchange import Exchange, Role
-from records.ids import format_uuid
+from records.ids import format_uuid, span_id
 from records.payload import Decoded, DecodeResult, Format
 from traces.sampling import failed
 
@@ -49,7 +48,7 @@ def trace_id_of(exchange: Exchange) -> int:
 
 def spans_of(exchange: Exchange, response: DecodeResult, model: str, version: str) -> Iterator[Span]:
     """Yield the spans of one exchange by one arm; `response` is its reply, decoded."""
-    trace_id, served_id = trace_id_of(exchange), _span_id(exchange, "served")
+    trace_id, served_id = trace_id_of(exchange), int(span_id(exchange.exchange_id, ""), 16)
     ended_at_ns = exchange.started_at_ns + max(exchange.total_ns, 0)
     first_byte_at_ns = exchange.started_at_ns + exchange.first_byte_ns if exchange.first_byte_ns >= 0 else 0
     asked = {**_http(exchange), **_driftline(exchange, model, version)}
@@ -64,12 +63,18 @@ def spans_of(exchange: Exchange, response: DecodeResult, model: str, version: st
         attributes = {**asked, **_gen_ai(exchange, response, model), "driftline.arm": exchange.arm, "driftline.role": exchange.role.value}
         # A client takes any status from 400 on for an error, a server only its own (HTTP conventions, “Status”).
         error = error or (str(exchange.status) if exchange.status >= 400 else "")
-        yield Span(trace_id, _span_id(exchange, exchange.arm), served_id, exchange.method, False, began_ns, ended_at_ns, attributes, error, first_byte_at_ns)
-
-
-def _span_id(exchange: Exchange, part: str) -> int:
-    """Return the same id for the same part, whoever computes it: a shadow's record names its parent without knowing the served one's."""
-    return int.from_bytes(blake2b(exchange.exchange_id + part.encode(), digest_size=8).digest()) or 1
+        yield Span(
+            trace_id,
+            int(span_id(exchange.exchange_id, exchange.arm), 16),
+            served_id,
+            exchange.method,
+            False,
+            began_ns,
+            ended_at_ns,
+            attributes,
+            error,
+            first_byte_at_ns,
+        )
 
 
 def _http(exchange: Exchange) -> Attributes:

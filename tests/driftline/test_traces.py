@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
+from multidict import CIMultiDictProxy
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -37,6 +38,18 @@ class Collector:
                 self.came.clear()
                 await self.came.wait()
         return self.spans
+
+
+class TracedUpstream:
+    """Remembers the fields that it was sent, by path."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.told: dict[str, CIMultiDictProxy[str]] = {}
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.told[request.path] = request.headers
+        return web.json_response({})
 
 
 @pytest.fixture
@@ -81,6 +94,43 @@ async def test_a_collector_gets_the_server_the_upstream_and_each_shadow(tmp_path
         while "driftline_spans_exported_total 3.0" not in await service.metrics():
             await asyncio.sleep(0.1)
     assert b"secret" not in b"".join(span.SerializeToString() for span in spans.values())
+
+
+@pytest.fixture
+async def traced() -> AsyncIterator[TracedUpstream]:
+    upstream = TracedUpstream()
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", upstream.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    upstream.url = "http://{}:{}".format(*runner.addresses[0])
+    yield upstream
+    await runner.cleanup()
+
+
+async def test_what_an_arm_is_told_is_the_id_of_its_span(tmp_path: Path, up, traced: TracedUpstream, collector: Collector) -> None:
+    config = tmp_path / "driftline.yaml"
+    config.write_text(
+        f"routes: [{{name: fraud, upstream: '{traced.url}/served', shadows: [{{name: candidate, url: '{traced.url}/shadow'}}]}}]\n"
+        f"traces: {{endpoint: '{collector.url}', sample: 100%}}\n"
+    )
+    service = await up("--config", str(config))
+    callers = [{"traceparent": f"00-{TRACE}-{PARENT}-00", "tracestate": "vendor=1"}, {}]
+    async with ClientSession() as session:
+        for number, headers in enumerate(callers):
+            async with session.post(f"{service.url}/{number}", data=b"{}", headers=headers) as reply:
+                assert reply.status == 200
+    spans = await collector.has(6)
+    for number in range(len(callers)):
+        mine = {attributes(span).get("driftline.arm", "server"): span for span in spans if attributes(span)["url.path"] == f"/{number}"}
+        for arm, span in (("served", mine["upstream"]), ("shadow", mine["candidate"])):
+            version, trace, parent, flags = traced.told[f"/{arm}/{number}"]["traceparent"].split("-")
+            assert (version, trace, parent) == ("00", span.trace_id.hex(), span.span_id.hex())
+            assert int(flags, 16) & 1, "it is recorded"
+            assert span.parent_span_id == mine["server"].span_id
+    assert traced.told["/served/0"]["tracestate"] == traced.told["/shadow/0"]["tracestate"] == "vendor=1"
+    assert traced.told["/served/0"]["traceparent"].split("-")[1] == TRACE
 
 
 async def test_only_failures_are_sent_where_the_share_is_nothing(tmp_path: Path, up, upstream, collector: Collector) -> None:

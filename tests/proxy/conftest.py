@@ -12,6 +12,7 @@ import pytest
 from config.addresses import Url
 from config.settings import ProxySettings, RouteSettings, ShadowSettings
 from proxy.context import Context
+from proxy.tracing import Tracing
 from proxy.worker import Worker
 from records.exchange import Exchange
 from records.outcome import Outcome
@@ -130,11 +131,12 @@ async def running(
     idempotent: bool = False,
     of_route: dict | None = None,
     gate: Gate | None = None,
+    tracing: Tracing | None = None,
     **settings,
 ) -> AsyncIterator[Proxy]:
     tap, counters, stop = RememberingTap(), PlainCounters(), asyncio.Event()
     route = RouteSettings(upstream=tuple(map(Url.parse, upstream.split(","))), shadows=shadows, path=path, idempotent=idempotent, **(of_route or {}))
-    worker = Worker(ProxySettings(**{"grace": 1.0, **settings}), [route], tap, counters, gate=gate)
+    worker = Worker(ProxySettings(**{"grace": 1.0, **settings}), [route], tap, counters, gate=gate, tracing=tracing)
     listening = socket.create_server(("127.0.0.1", 0))
     served = asyncio.get_running_loop().create_task(worker.serve(listening, stop))
     proxy = Proxy(listening.getsockname()[1], tap, counters, stop, served, worker._context)
