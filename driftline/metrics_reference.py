@@ -48,7 +48,8 @@ Durations have the buckets {", ".join(map(str, DURATION_BUCKETS_SECONDS))} secon
 
 _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("role", "any metric", Role),
-    ("kind", f"{Metric.EXCHANGE_ERRORS.metric_name}, {Metric.MODEL_REQUEST_ERRORS.metric_name}", ErrorKind),
+    ("kind", Metric.EXCHANGE_ERRORS.metric_name, ErrorKind),
+    ("kind", Metric.MODEL_REQUEST_ERRORS.metric_name, ErrorKind),
     ("reason", Metric.MIRROR_SKIPPED.metric_name, SkipReason),
     ("reason", Metric.TLS_HANDSHAKES_FAILED.metric_name, HandshakeFailure),
     ("reason", Metric.ENDPOINT_EJECTIONS.metric_name, EjectionReason),
