@@ -50,11 +50,7 @@ class Group:
 
     def processes(self) -> list[int]:
         """Return the ids of the living processes of the group, and of those that they have started in groups of their own."""
-        parents = {pid: _parent_of(pid) for pid in _all_processes()}
-        found = {pid for pid in parents if _group_of(pid) == self._leader.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return sorted(found)
+        return descendants({pid for pid in _all_processes() if _group_of(pid) == self._leader.pid})
 
     def cpu_ns(self) -> dict[int, int]:
         """Return the user and system time that each process has used so far, all threads, ended ones too."""
@@ -105,6 +101,15 @@ def resident_bytes(pid: int) -> int:
 def proportional_bytes(processes: Iterable[int]) -> int:
     """Return the memory of processes that is in RAM; of what several share, each has its part (PSS): what a container's limit would count, but for the page cache."""
     return sum(1024 * int(_PSS.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())[0]) for pid in processes)
+
+
+def descendants(processes: Iterable[int]) -> list[int]:
+    """Return the ids of these processes and of the living ones that they and theirs have started."""
+    parents = {pid: _parent_of(pid) for pid in _all_processes()}
+    found = set(processes)
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
 
 
 def free_port() -> int:

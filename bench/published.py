@@ -19,6 +19,7 @@ from bench import (
     drift_peers,
     drift_real,
     floor,
+    images,
     labels,
     layouts,
     monitor,
@@ -28,6 +29,7 @@ from bench import (
     proxy,
     risk,
     runtime,
+    scale,
     scrape,
     soak,
     spool,
@@ -39,7 +41,7 @@ from bench import (
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md")]
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "images.md", "scale.md")]
 
 
 def page(current: str) -> str:
@@ -189,6 +191,17 @@ def _gpu() -> str:
     return f"{_origin(run)} {run['device']}.\n\n{gpu.report(msgspec.convert(run['figures'], list[gpu.Figures]))}"
 
 
+def _images() -> str:
+    if not _has_run("images"):
+        return "Not measured yet: the command makes this table."
+    run = _run("images")
+    return f"{_origin(run)}\n\n{images.report(msgspec.convert(run['figures'], list[images.Figure]))}"
+
+
+def _scale() -> str:
+    return scale.report(scale.measured())
+
+
 def _width() -> str:
     if not (_ROOT / "bench" / "results" / "width.json").exists():
         return "Not measured yet: the command makes this table."
@@ -240,6 +253,8 @@ _SECTIONS: Final = {
     "vectors": _vectors,
     "vector_costs": _vector_costs,
     "gpu": _gpu,
+    "images": _images,
+    "scale": _scale,
     "width": _width,
 }
 

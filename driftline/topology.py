@@ -59,8 +59,13 @@ WORKER_MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": "4194304", "MALLOC_TOP_PAD_": 
 faults: a worker that keeps up to 4 MiB forwards 64 KB bodies for little more than half the CPU. A variable that is set already wins."""
 
 
-FORWARDER_MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-"""A pool for each thread, and Arrow's own beside them, would hold what one insert needed for ever."""
+FORWARDER_MEMORY: Final = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""Pools for each thread, Arrow's own beside them, and blocks kept for the next time would hold what one insert needed for ever."""
 
 
 class Topology:
