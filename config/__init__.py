@@ -5,6 +5,7 @@
 - `units`      how quantities are written and printed: `64 KiB`, `10s`, `25%`, `1 per 30 days`
 - `quantities` CPU and memory of containers: `100m`, `64Mi`
 - `addresses`  how addresses are written and printed: `127.0.0.1:8080`, `http://host:port/prefix`
+- `hosts`      which hosts are meant: `*.models.svc`, `10.0.0.0/8`
 - `selection`  how requests are picked out: `X-Canary=yes`, `X-Session-Id`, `?session`
 - `redaction`  what of an exchange is kept, and in which places: `$.customer.id`, `tensor:ssn`
 - `secrets`    keys, and where they are kept: `2026-11=file:/etc/driftline/hash.key`

@@ -31,6 +31,7 @@ How values are written:
 | share | `25%`, `0.25` | a part of the whole, 0 to 1 |
 | host:port | `127.0.0.1:8080`, `:8080`, `"[::1]:8080"` | `:8080` is every interface; brackets need quotes in YAML |
 | url | `http://127.0.0.1:9000/prefix`, `unix:/run/model.sock` | http or https, the port defaults to the scheme's; or http over a unix socket. Several in a list, or with commas between |
+| hosts | `models.example.com`, `"*.models.svc"`, `10.1.2.3`, `10.0.0.0/8` | a name, all names below one, an address, a network; the star needs quotes in YAML |
 | place | `$.customer.id`, `$.rows[*].id`, `$..email`, `tensor:ssn`, `header:X-User`, `?token`, `form:email`, `client`, `principal` | where values stand in an exchange, or who asked; a JSON path has names, `['any name']`, indexes, `*` for all, and `..` for any depth |
 | name=source | `2026-11=file:/run/secrets/key`, `2026-11=env:HASH_KEY` | a secret, by a name and where it is |
 | hours | `mon-fri 09:00-17:00`, `sat 10:00-14:00 Europe/Berlin` | the same hours of days in a row, in an IANA time zone or in UTC |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from config.addresses import Address, Endpoint, Url
@@ -38,6 +39,7 @@ def problems(settings: Settings, *, routes_needed: bool) -> Iterator[tuple[str, 
     yield from _privacy_problems(settings)
     yield from _access_problems(settings)
     yield from _address_problems(settings)
+    yield from _egress_problems(settings)
     yield from _spool_problems(settings)
     yield from _store_problems(settings.store)
     if not settings.watch and settings.store.clickhouse is None:
@@ -211,6 +213,36 @@ def _address_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         for key, url in ((key, url) for key, urls in arms for url in urls):
             if url.port == listen.port and url.host in _REACHED_AS.get(listen.host, (listen.host,)):
                 yield key, f"expected another address than proxy.listen ({listen}), which would forward to itself, found {str(url)!r}; change one of the two"
+
+
+def _egress_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Nothing is called that is not allowed, whoever wrote the rest of the settings: in pods that is whoever wrote their annotations."""
+    allowed = settings.access.egress
+    for key, host in _called(settings) if allowed else ():
+        if not Address(host, 0).is_loopback and not any(hosts.include(host) for hosts in allowed):
+            yield key, f"expected a host that access.egress allows ({', '.join(map(str, allowed))}), found {host!r}; change it, or allow it"
+
+
+def _called(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the key of every setting that has us call something, and the host."""
+    alerts, tokens = settings.alerts, settings.access.tokens
+    for i, route in enumerate(settings.routes):
+        arms = [(f"routes[{i}].upstream", route.upstream), *((f"routes[{i}].shadows[{j}].url", shadow.url) for j, shadow in enumerate(route.shadows))]
+        yield from ((key, url.host) for key, urls in arms for url in urls)
+    endpoints = [
+        ("store.clickhouse", settings.store.clickhouse),
+        ("alerts.webhook", alerts.webhook),
+        ("alerts.watchdog", alerts.watchdog),
+        ("traces.endpoint", settings.traces.endpoint),
+        *((f"alerts.receivers[{i}].webhook", receiver.webhook) for i, receiver in enumerate(alerts.receivers)),
+        *((f"alerts.alertmanagers[{i}]", url) for i, url in enumerate(alerts.alertmanagers)),
+    ]
+    yield from ((key, url.host) for key, url in endpoints if url is not None)
+    if alerts.mail:
+        yield "alerts.mail.server", alerts.mail.server.host
+    if tokens and "://" in tokens.jwks:
+        with suppress(QuantityError):  # which is told already
+            yield "access.tokens.jwks", Endpoint.parse(tokens.jwks).host
 
 
 def _spool_problems(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from config.addresses import Address, Endpoint, Url
 from config.choices import CategoricalStatistic, Device, NumericStatistic, TokenAlgorithm, ToldBy, WhenFull
 from config.declare import Section, setting
+from config.hosts import Hosts
 from config.hours import Hours
 from config.quantities import Cores, Memory
 from config.redaction import Action, Capture, Place
@@ -528,6 +529,10 @@ class AccessSettings(Section, frozen=True):
             "What anybody may do at the admin address who shows nothing. By default nothing; everything where there are no keys, which is allowed on loopback only.",
             example="viewer",
         ),
+    ] = ()
+    egress: Annotated[
+        tuple[Hosts, ...],
+        setting("Hosts that settings may have us call, beside loopback: upstreams, shadows, webhooks, the store …; by default any.", example='"*.models.svc"'),
     ] = ()
     open_paths: Annotated[
         tuple[str, ...], setting("Paths that anybody may GET through the proxy, for probes that show nothing.", example="/v2/health/ready")

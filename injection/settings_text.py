@@ -19,8 +19,8 @@ DATA_DIRECTORY: Final = f"{MOUNT}/data"
 _OWN_SECTIONS: Final = ("routes", "injector", "admin", "data_dir", "runtime")
 """What the injector's file says of the injector, or what each pod has its own of."""
 
-_ACCESS: Final = {"anonymous": "viewer"}
-"""Prometheus shows nothing. Who is to read exchanges, or change something, needs a key: the injector's file says by what (docs/access.md)."""
+_WHO: Final = frozenset({"anonymous", "keys", "tokens"})
+"""By which `access` says who may do what."""
 
 
 class Base:
@@ -41,7 +41,7 @@ class Base:
 
     def text(self, asked: Annotations, listen: int, app: int, admin: int) -> str:
         """Return the file of one pod; not checked."""
-        settings = {"access": _ACCESS, **self._found, "admin": f":{admin}", "data_dir": DATA_DIRECTORY}
+        settings = {**self._found, "access": _access(self._found.get("access") or {}), "admin": f":{admin}", "data_dir": DATA_DIRECTORY}
         settings["proxy"] = {**(self._found.get("proxy") or {}), "listen": f":{listen}"}
         settings["routes"] = _routes(asked, app)
         if asked.budget:
@@ -57,6 +57,11 @@ class Base:
             given = [annotation(name) for name in ("routes", "shadows", "capture", "budget") if getattr(asked, name)]
             raise ConfigError(f"{', '.join(given)}: {error}") from None
         return text
+
+
+def _access(found: dict[str, Any]) -> dict[str, Any]:
+    """Return who may do what: where the injector's file does not say, Prometheus may come by, which shows nothing, and nobody may read exchanges or change something."""
+    return found if _WHO & found.keys() else {**found, "anonymous": "viewer"}
 
 
 def _routes(asked: Annotations, app: int) -> list[Any]:

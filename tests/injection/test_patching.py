@@ -345,6 +345,14 @@ def test_who_may_do_what_in_pods_is_for_the_injectors_file_to_say() -> None:
     assert told(result)["access"] == {"keys": "/etc/driftline/secrets/keys"}
 
 
+def test_a_pod_has_its_traffic_sent_only_where_the_injector_allows() -> None:
+    injection = Injection(InjectorSettings(), Base("access: {egress: '*.models.svc'}\n"))
+    assert patched(pod(annotations={"driftline.dev/shadows": "http://candidate.models.svc:9001"}), injection)[1].injected
+    _, patch = patched(pod(annotations={"driftline.dev/shadows": "http://evil.example:9001"}), injection)
+    assert not patch.injected
+    assert "access.egress" in str(patch)
+
+
 def test_the_injectors_file_is_what_pods_are_told() -> None:
     text = "store: {clickhouse: 'http://driftline@clickhouse:8123/d'}\ndrift: {budget: 1 per 90 days, window_rows: 500}\nproxy: {capture: 1 KiB}\nadmin: ':9'\ninjector: {}\n"
     result, _ = patched(pod(annotations={"driftline.dev/budget": "1 per day"}), Injection(InjectorSettings(), Base(text)))
