@@ -20,6 +20,7 @@ from bench import (
     drift_real,
     floor,
     images,
+    injection,
     labels,
     layouts,
     monitor,
@@ -41,7 +42,7 @@ from bench import (
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "images.md", "scale.md")]
+PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "inject.md", "images.md", "scale.md")]
 
 
 def page(current: str) -> str:
@@ -57,6 +58,11 @@ def _proxy() -> str:
 def _bounds() -> str:
     run = _run("bounds")
     return f"{_origin(run)}\n\n{bounds.report(msgspec.convert(run['figures'], bounds.Figures))}"
+
+
+def _injection() -> str:
+    run = _run("injection")
+    return f"{_origin(run)}\n\n{injection.report(msgspec.convert(run['figures'], injection.Figures))}"
 
 
 def _scrape() -> str:
@@ -232,6 +238,7 @@ _SECTIONS: Final = {
     "neighbours": _neighbours,
     "balance": _balance,
     "bounds": _bounds,
+    "injection": _injection,
     "scrape": _scrape,
     "soak": _soak,
     "privacy": _privacy,

@@ -42,11 +42,14 @@ class Document(NamedTuple, Generic[Root]):
     problems: list[Problem]
 
 
-def read_document(text: str, kind: type[Root]) -> Document[Root]:
-    """Read one YAML document of settings of this kind; all of its problems are reported, except that faulty syntax hides the rest."""
+def read_document(text: str, kind: type[Root], loader: Any = yaml.SafeLoader) -> Document[Root]:
+    """Read one YAML document of settings of this kind; all of its problems are reported, except that faulty syntax hides the rest.
+
+    PyYAML's own loader has the better words for faulty syntax; a text that a program wrote has none, and may be read by libyaml.
+    """
     reader = _Reader()
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         return Document(None, {}, [_syntax_problem(error)])
     except yaml.reader.ReaderError as error:

@@ -18,6 +18,10 @@ DATA_DIRECTORY: Final = f"{MOUNT}/data"
 
 _OWN_SECTIONS: Final = ("routes", "injector", "admin", "data_dir", "runtime")
 """What the injector's file says of the injector, or what each pod has its own of."""
+_DEEPEST: Final = 20
+_LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's, where PyYAML was built with it: an API server waits for this."""
 
 _WHO: Final = frozenset({"anonymous", "keys", "tokens"})
 """By which `access` says who may do what."""
@@ -46,7 +50,7 @@ class Base:
         settings["routes"] = _routes(asked, app)
         if asked.budget:
             settings["drift"] = {**(self._found.get("drift") or {}), "budget": str(asked.budget)}
-        return yaml.safe_dump(settings, sort_keys=False, width=1000)
+        return yaml.dump(settings, Dumper=_DUMPER, sort_keys=False, width=1000)
 
     def checked_text(self, asked: Annotations, listen: int, app: int, admin: int) -> str:
         """Return the file of one pod. Raises ConfigError where its annotations do not make one."""
@@ -65,7 +69,7 @@ def _access(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _routes(asked: Annotations, app: int) -> list[Any]:
-    routes = _plain(asked.routes, annotation("routes")) if asked.routes else [{}]
+    routes = _plain(str(asked.routes), annotation("routes")) if asked.routes else [{}]
     if not isinstance(routes, list) or not all(isinstance(route, dict) for route in routes) or not routes:
         raise ConfigError(f"{annotation('routes')}: expected a list of routes; for example: [{{path: /v2/models/fraud, model: fraud}}]")
     own: dict[str, Any] = {"upstream": f"http://127.0.0.1:{app}"}
@@ -84,20 +88,21 @@ def _shadows(text: str) -> list[dict[str, str]]:
     return [{"url": written_urls(urls), "share": str(share)} for urls, share in shadows]
 
 
-class _Loader(yaml.BaseLoader):
-    """Scalars stay the texts that they are, and nothing stands for anything else: a few aliases could make gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="an alias (*), which is not taken here", problem_mark=None)
-        return super().compose_node(parent, index)
-
-
 def _plain(text: str, where: str) -> Any:
     """Return what YAML says, every scalar as its text. Raises ConfigError; `where` is for messages."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - makes texts, lists and mappings only
-    except RecursionError:
-        raise ConfigError(f"{where}: not YAML: found settings nested without end") from None
-    except (yaml.MarkedYAMLError, yaml.reader.ReaderError, ValueError) as error:
+        _require_simple(text)
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - makes texts, lists and mappings only
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def _require_simple(text: str) -> None:
+    """Raise ValueError where a few bytes could take gigabytes, or more than the stack: at aliases, and at what is nested without end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("found an alias (*), which is not taken here")
+        if depth > _DEEPEST:
+            raise ValueError(f"found lists or mappings nested more than {_DEEPEST} times")
