@@ -48,6 +48,8 @@ generate: setup ## files that are made from code and committed
 	$(BIN)/python -m grafana.generate
 	$(BIN)/driftline alerts rules --config deploy/compose/driftline.yaml > deploy/compose/driftline.rules.yaml
 	$(BIN)/driftline alerts routes --config deploy/compose/driftline.yaml > deploy/compose/alertmanager.yaml
+	{ cat deploy/kubernetes/monitoring/rules.head; $(BIN)/driftline alerts rules | sed 's/^\(.\)/  \1/'; } > deploy/kubernetes/monitoring/rules.yaml
+	$(BIN)/driftline inject -f deploy/kubernetes/sidecar/app.yaml > deploy/kubernetes/sidecar/injected.yaml
 
 bench-proxy: setup ## beside nginx and aiohttp, in one run (needs nginx and wrk)
 	$(BIN)/python -m bench.proxy $(ARGS)

@@ -12,7 +12,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,9 @@ PROMISED_MILLISECONDS: Final = 20.0
 PROMISED_MEGABYTES: Final = 60.0
 PROMISED_CORE_SHARE: Final = 0.01
 
-_ROUTES: Final = "".join(f"- {{name: r{number}, path: /v2/models/m{number}, shadows: [{{url: 'http://candidate:8080', share: 25%}}]}}\n" for number in range(10))
+_ROUTES: Final = "".join(
+    f"- {{name: r{number}, path: /v2/models/m{number}, shadows: [{{url: 'http://candidate:8080', share: 25%}}]}}\n" for number in range(10)
+)
 
 
 class Reviews(msgspec.Struct, frozen=True):
@@ -69,7 +70,12 @@ def review(annotations: dict[str, str], containers: int) -> bytes:
         "env": [{"name": f"VARIABLE_{number}", "value": "x" * 40} for number in range(30)],
     }
     others = [{**copy.deepcopy(model), "name": f"other-{number}", "ports": []} for number in range(containers - 1)]
-    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"labels": {"driftline.dev/inject": "true"}, "annotations": annotations}, "spec": {"containers": [model, *others]}}
+    pod = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"labels": {"driftline.dev/inject": "true"}, "annotations": annotations},
+        "spec": {"containers": [model, *others]},
+    }
     request: dict[str, Any] = {"uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": "CREATE", "object": pod}
     return json.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}).encode()
 
@@ -131,8 +137,7 @@ def report(figures: Figures) -> str:
             markdown_table(["a pod of", "reviews", "p50 ms", "p99 ms"], rows),
             "",
             f"- Injecting takes {worst:.1f} ms at p99 (promised: under {PROMISED_MILLISECONDS:.0f}), {_kept(worst < PROMISED_MILLISECONDS)}",
-            f"- The data plane's container, a supervisor and a worker, has {idle.megabytes:.0f} MB resident (promised: under {PROMISED_MEGABYTES:.0f}), "
-            f"{_kept(idle.megabytes < PROMISED_MEGABYTES)}",
+            f"- The data plane's container, a supervisor and a worker, has {idle.megabytes:.0f} MB resident (promised: under {PROMISED_MEGABYTES:.0f}), {_kept(idle.megabytes < PROMISED_MEGABYTES)}",
             f"- Idle, it uses {idle.core_share:.2%} of a core (promised: under {PROMISED_CORE_SHARE:.0%}), {_kept(idle.core_share < PROMISED_CORE_SHARE)}",
         ]
     )

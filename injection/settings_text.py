@@ -102,7 +102,5 @@ def _require_simple(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("found an alias (*), which is not taken here")
-        if depth > _DEEPEST:
-            raise ValueError(f"found lists or mappings nested more than {_DEEPEST} times")
+        if depth > _DEEPEST or isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"found an alias (*), or what is nested more than {_DEEPEST} times")

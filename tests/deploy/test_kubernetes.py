@@ -1,5 +1,6 @@
 """The Kustomize directories, as far as they can be held without a cluster: built by kubectl, and validated against Kubernetes's own schemas."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,12 +12,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from injection.pod import INJECT_LABEL
+from alerts.prometheus.rules import rules_file
+from config.load import load
+from config.settings import InjectorSettings, Settings
+from injection.manifests import inject_manifests
+from injection.patching import Injection, patch
+from injection.pod import INJECT_LABEL, read_pod
 from injection.settings_text import Base
+from records.metrics import Metric
 
 KUBERNETES = Path(__file__).parents[2] / "deploy/kubernetes"
 DIRECTORIES = sorted(str(file.parent.relative_to(KUBERNETES)) for file in KUBERNETES.rglob("kustomization.yaml"))
-VERSIONS = ["1.29", "1.33"]
 OF_OTHERS = {"cert-manager.io/v1", "keda.sh/v1alpha1", "monitoring.coreos.com/v1", "serving.kserve.io/v1beta1"}
 
 
@@ -49,8 +55,7 @@ def test_a_directory_makes_what_kubernetes_takes(directory: str) -> None:
     assert made
     for each in made:
         if each["apiVersion"] not in OF_OTHERS:
-            for version in VERSIONS:
-                kubernetes_validate.validate(each, version, strict=True)
+            kubernetes_validate.validate(each, "1.33", strict=True)
 
 
 @needs_kubectl
@@ -137,3 +142,64 @@ def test_the_injectors_file_is_good_and_its_account_may_do_what_it_does(director
     injector = "driftline-injector"
     own = {("create", "any"), ("get", f"{injector}-tls"), ("update", f"{injector}-tls"), ("get", injector), ("patch", injector)}
     assert may == (own if directory == "injector" else set())
+
+
+def test_rules_and_the_injected_sidecar_are_what_the_code_makes() -> None:
+    rules = yaml.safe_load((KUBERNETES / "monitoring/rules.yaml").read_text())
+    assert rules["spec"] == yaml.safe_load(rules_file(Settings())), "run `make generate`"
+    sidecar = KUBERNETES / "sidecar"
+    injected = inject_manifests((sidecar / "app.yaml").read_text(), Injection(InjectorSettings(), Base()))
+    assert (sidecar / "injected.yaml").read_text() == injected.text, "run `make generate`"
+
+
+@pytest.mark.parametrize("file", sorted(KUBERNETES.glob("*/driftline.yaml")), ids=lambda file: file.parent.name)
+def test_the_settings_are_good(file: Path) -> None:
+    settings = load(file, routes_needed=False)
+    assert settings.access.anonymous, "Prometheus shows nothing"
+
+
+@needs_kubectl
+def test_every_dashboard_is_a_config_map_that_grafana_finds() -> None:
+    made = of_kind("monitoring", "ConfigMap")
+    shown = {name: json.loads(text)["uid"] for each in made for name, text in each["data"].items()}
+    assert shown.keys() == {file.name for file in (KUBERNETES.parents[1] / "grafana/dashboards").glob("*.json")}
+    assert all(each["metadata"]["labels"]["grafana_dashboard"] == "1" and len(json.dumps(each)) < 1 << 20 for each in made)
+
+
+@needs_kubectl
+@pytest.mark.parametrize("directory", ["gateway", "monitor", "runtime", "sidecar"])
+def test_prometheus_finds_the_admin_port_by_its_name(directory: str) -> None:
+    (endpoint,) = next(each for each in of_kind("monitoring", "PodMonitor") if each["metadata"]["name"] == "driftline")["spec"]["podMetricsEndpoints"]
+    pods = [each["spec"]["template"]["spec"] for each in built(directory) if "template" in each.get("spec", {})]
+    containers = [container for pod in pods for container in (*pod["containers"], *pod.get("initContainers", ()))]
+    assert endpoint["port"] in {port["name"] for container in containers for port in container.get("ports", ())}
+
+
+@needs_kubectl
+def test_the_runtime_is_scaled_by_a_metric_that_there_is() -> None:
+    names = {metric.metric_name for metric in Metric}
+    (scaled,) = of_kind("runtime-keda", "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert set(re.findall(r"driftline_\w+", trigger["metadata"]["query"])) <= names
+    (by_hand,) = of_kind("runtime-hpa", "HorizontalPodAutoscaler")
+    assert by_hand["spec"]["metrics"][0]["pods"]["metric"]["name"] in names
+    assert scaled["spec"]["scaleTargetRef"]["name"] == by_hand["spec"]["scaleTargetRef"]["name"] == "driftline-runtime"
+    rules = yaml.safe_load((KUBERNETES / "runtime-hpa/adapter-rules.yaml").read_text())["rules"]
+    assert {rule["name"]["as"] for rule in rules} <= names
+
+
+def test_kserves_example_asks_for_what_injection_understands() -> None:
+    made = yaml.safe_load((KUBERNETES.parents[1] / "examples/kserve/sidecar.yaml").read_text())
+    model = {"name": "kserve-container", "image": "x", "args": ["--model_name=x", "--http_port=8080"]}
+    labels = {**made["metadata"]["labels"], "serving.kserve.io/inferenceservice": made["metadata"]["name"]}
+    pod = read_pod({"metadata": {"labels": labels, "annotations": made["metadata"]["annotations"]}, "spec": {"containers": [model]}})
+    found = patch(pod, Injection(InjectorSettings(), Base()))
+    assert (found.injected, found.warnings) == (True, [])
+
+
+@needs_kubectl
+def test_kserves_logger_sends_to_the_monitors_service() -> None:
+    made = yaml.safe_load((KUBERNETES.parents[1] / "examples/kserve/logger.yaml").read_text())
+    (service,) = of_kind("monitor", "Service")
+    metadata = service["metadata"]
+    assert made["spec"]["predictor"]["logger"]["url"].startswith(f"http://{metadata['name']}.{metadata['namespace']}:{service['spec']['ports'][0]['port']}/")

@@ -23,7 +23,7 @@ from .pods import container, deployment_pod, job_pod, kserve_knative_pod, kserve
 
 NATIVE = Injection(InjectorSettings(), Base())
 PLAIN = Injection(replace(InjectorSettings(), native_sidecars=False), Base())
-VERSIONS = ["1.29", "1.31", "1.33", "1.37"]
+VERSIONS = ["1.29", "1.33", "1.37"]
 
 
 def patched(made: dict[str, Any], injection: Injection = NATIVE) -> tuple[dict[str, Any], Patch]:
