@@ -68,6 +68,7 @@ class Variable(_Read, frozen=True):
     """A variable of the environment."""
 
     name: str
+    value: str | None = None
 
 
 class Container(_Read, frozen=True):

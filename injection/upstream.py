@@ -11,7 +11,10 @@ Either way the service's own probes and hooks go to the service.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from injection.annotations import Annotations, annotation
 from injection.operations import Operation, append, replace
@@ -31,6 +34,7 @@ _UNPRIVILEGED: Final = 1024
 
 _REACHED_BY_NUMBER: Final = ("serving.kserve.io/inferenceservice", "serving.knative.dev/revision")
 """Labels of pods whose Services and queue-proxies are made by others, for a port's number."""
+_HANDED_ON: Final = "SERVING_READINESS_PROBE"
 _KSERVE_CONTAINER: Final = "kserve-container"
 _KSERVE_PORT: Final = 8080
 """Where KServe sends requests to containers that declare no port, as those of its own runtimes."""
@@ -107,7 +111,8 @@ def _by_number(pod: Pod, asked: Annotations, found: Found, taken: set[int]) -> P
     taken.add(app)
     told = _tell_by_variable(container, place, asked.app_port_env, app) if asked.app_port_env else []
     told += _tell_by_argument(container, place, asked.app_port_argument, app) if asked.app_port_argument else []
-    return Position(found.number, app, [*told, *_redirected(container, place, {found.name or found.number, found.number}, app)], [])
+    redirected = _redirected(container, place, {found.name or found.number, found.number}, app)
+    return Position(found.number, app, [*told, *redirected, *_handed_on(pod, found.number, app)], [])
 
 
 def _find(pod: Pod, asked: Annotations) -> Found:
@@ -118,6 +123,8 @@ def _find(pod: Pod, asked: Annotations) -> Found:
         if port.is_tcp
     ]
     wanted = asked.upstream_port.value if asked.upstream_port else None
+    if _REACHED_BY_NUMBER[0] in pod.labels and wanted is None:
+        declared = [found for found in declared if found.container == _likely(pod)]  # not KServe's agent's
     if isinstance(wanted, int):
         return next((found for found in declared if found.number == wanted), Found(wanted, _likely(pod)))
     names = _USUAL_NAMES if wanted is None else (wanted,)
@@ -148,6 +155,24 @@ def _redirected(container: Container, place: str, ports: set[PortName], app: int
         for name, target in handler.targets().items():
             if target.port in ports and target.port != app:
                 yield replace(f"{place}{where}/{name}/port", app)
+
+
+def _handed_on(pod: Pod, number: int, app: int) -> Iterator[Operation]:
+    """Yield what lets the service's readiness probe go to it where Knative's queue-proxy, or KServe's agent, has it in a variable.
+
+    Driftline listens earlier than the service, and would pass the probe in its place.
+    """
+    for index, container in enumerate(pod.spec.containers):
+        for place, variable in enumerate(container.env or ()):
+            if variable.name != _HANDED_ON or not variable.value:
+                continue
+            with suppress(msgspec.DecodeError, RecursionError):
+                probe = msgspec.json.decode(variable.value, type=dict[str, Any])
+                targets = [target for target in probe.values() if isinstance(target, dict) and target.get("port") == number]
+                for target in targets:
+                    target["port"] = app
+                if targets:
+                    yield replace(f"/spec/containers/{index}/env/{place}/value", msgspec.json.encode(probe).decode())
 
 
 def _tell_by_variable(container: Container, place: str, name: str, app: int) -> list[Operation]:

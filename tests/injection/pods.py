@@ -138,7 +138,10 @@ def kserve_knative_pod(annotations: dict[str, str] | None = None) -> dict[str, A
     queue = container(
         "queue-proxy",
         [port(8022, "http-queueadm"), port(9090, "http-autometric"), port(9091, "http-usermetric"), port(8012, "queue-port"), port(8112, "https-port")],
-        env=[{"name": "USER_PORT", "value": "8080"}],
+        env=[
+            {"name": "USER_PORT", "value": "8080"},
+            {"name": "SERVING_READINESS_PROBE", "value": '{"tcpSocket":{"port":8080,"host":"127.0.0.1"},"successThreshold":1}'},
+        ],
         readinessProbe=probe(8012, "/"),
     )
     labels = {"serving.kserve.io/inferenceservice": "sklearn-iris", "serving.knative.dev/revision": "sklearn-iris-predictor-00001", "component": "predictor"}

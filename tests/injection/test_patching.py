@@ -179,12 +179,24 @@ def test_a_number_is_taken_over_where_the_service_can_be_told_another_one_by_a_v
     assert model["readinessProbe"]["httpGet"]["port"] == 18082
 
 
-def test_knatives_queue_proxy_is_left_alone() -> None:
+def test_knatives_queue_proxy_sends_requests_to_driftline_and_its_probe_to_the_service() -> None:
     before = kserve_knative_pod(TELL)
     result, _ = patched(before)
-    assert result["spec"]["containers"][1] == before["spec"]["containers"][1]
-    assert result["spec"]["containers"][0]["lifecycle"] == before["spec"]["containers"][0]["lifecycle"]
+    model, queue = result["spec"]["containers"]
+    port_variable, probe_variable = queue.pop("env")
+    assert port_variable == {"name": "USER_PORT", "value": "8080"}
+    assert json.loads(probe_variable["value"]) == {"tcpSocket": {"port": 18082, "host": "127.0.0.1"}, "successThreshold": 1}
+    assert queue == {key: value for key, value in before["spec"]["containers"][1].items() if key != "env"}
+    assert model["lifecycle"] == before["spec"]["containers"][0]["lifecycle"]
     assert told(result)["proxy"] == {"listen": ":8080"}
+
+
+@pytest.mark.parametrize("value", ["", "x", "[]", "{}", "[" * 5000, '{"tcpSocket": 8080}', '{"tcpSocket": {"port": 9999}}'])
+def test_a_probe_that_is_another_or_none_stays_as_it_is(value: str) -> None:
+    agent = container("agent", [port(9081, "agent-port")], env=[{"name": "SERVING_READINESS_PROBE", "value": value}])
+    made = kserve_raw_pod(TELL)
+    made["spec"]["containers"].append(agent)
+    assert patched(made)[0]["spec"]["containers"][1] == agent
 
 
 @pytest.mark.parametrize("made", [kserve_raw_pod(), kserve_knative_pod()])
