@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import ClientSession, web
 
 from tests.driftline.programs import free_port
 
@@ -57,7 +57,7 @@ async def fronted(tmp_path: Path) -> AsyncIterator[tuple[str, Model, Model, subp
     for old, new in ((":9000", service.port), (":8080", driftline), (":8000", front)):
         assert text.count(old) == 1
         text = text.replace(old, f":{new}")
-    main = f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}} http {{ access_log off; "
+    main = f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}} http {{ access_log off; client_body_buffer_size 1m; "
     main += "".join(f"{kind}_temp_path {tmp_path}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (tmp_path / "nginx.conf").write_text(main + text + "}\n")
     async with AsyncExitStack() as stack:
@@ -87,9 +87,8 @@ async def listening(port: int) -> None:
 
 
 async def ask(url: str, body: bytes) -> Any:
-    with suppress(ClientError):
-        async with ClientSession() as session, session.post(f"{url}/v2/models/fraud/infer?x=1", data=body) as reply:
-            return await reply.json()
+    async with ClientSession() as session, session.post(f"{url}/v2/models/fraud/infer?x=1", data=body) as reply:
+        return await reply.json()
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed: apt-get install nginx")

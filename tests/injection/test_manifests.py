@@ -7,7 +7,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.settings import InjectorSettings
@@ -137,6 +137,7 @@ _SPECS = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(_SPECS, _SPECS)
 def test_nothing_that_stands_where_a_pod_should_breaks_it(metadata: dict[str, Any], spec: dict[str, Any]) -> None:
     with suppress(ValueError):
