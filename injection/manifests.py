@@ -16,6 +16,7 @@ from injection.pod import INJECT_LABEL, Pod, read_pod
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _INTEGER: Final = "tag:yaml.org,2002:int"
 _FLOAT: Final = "tag:yaml.org,2002:float"
+_BOOLEAN: Final = "tag:yaml.org,2002:bool"
 
 _TEMPLATES: Final = {
     ("v1", "Pod"): "",
@@ -104,8 +105,12 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in {_TIMESTAMP, _INTEGER, _FLOAT}]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(_INTEGER, re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(_FLOAT, re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?)$"), list("-+0123456789."))
+
+_NUMBERS: Final = {
+    _INTEGER: re.compile(r"[-+]?(0b[01]+|0o?[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F]+)$"),
+    _FLOAT: re.compile(r"[-+]?(([0-9][0-9_]*\.[0-9_]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"),
+}
+_SHORT_BOOLEAN: Final = re.compile(r"[yYnN]$")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -120,3 +125,8 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
+# What kubectl would take for something else is quoted: a version that reads 12e4 must stay a text.
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, _pattern, list("-+0123456789."))
+    _Dumper.add_implicit_resolver(_tag, _pattern, list("-+0123456789."))
+_Dumper.add_implicit_resolver(_BOOLEAN, _SHORT_BOOLEAN, list("yYnN"))

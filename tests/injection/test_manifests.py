@@ -83,14 +83,38 @@ spec:
     assert [each["ports"][0]["containerPort"] for each in result["spec"]["containers"]] == [18080, 9000]
 
 
-@pytest.mark.parametrize("value", ["2026-11-21", "1:30", "0o644", "1e3", "012", "yes", "'8080'", "1_000", "~", "'~'", "'0x10'", "3.10", "-.5"])
-def test_a_value_goes_through_as_what_kubectl_takes_it_for(value: str) -> None:
-    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata: {{key: {value}}}\n"
-    once = inject_manifests(text, INJECTION).text
-    assert inject_manifests(once, INJECTION).text == once
-    shown = yaml.compose(once).value[-1][1].value[0][1]
-    if value in {"2026-11-21", "1:30", "1e3"}:
-        assert (shown.value, shown.style) == (value, "'" if value != "1e3" else None)
+def through(value: str) -> str:
+    """Return what becomes of a value, as it is written."""
+    made = inject_manifests(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  key: {value}\n", INJECTION).text
+    return made.splitlines()[-1].removeprefix("  key: ")
+
+
+@pytest.mark.parametrize("text", ["1e3", "12e45678", "0o644", "0644", "8080", "1_000", "3.10", "-.5", "yes", "y", "N", "null", "~", "0x10", "true"])
+def test_a_text_that_kubectl_would_take_for_something_else_stays_quoted(text: str) -> None:
+    assert through(f'"{text}"') == f"'{text}'"
+
+
+@pytest.mark.parametrize(
+    ("written", "result"),
+    [
+        ("0o644", "420"),
+        ("0644", "420"),
+        ("8080", "8080"),
+        ("1_000", "1000"),
+        ("3.10", "3.1"),
+        ("-.5", "-0.5"),
+        ("1e3", "1000.0"),
+        ("yes", "true"),
+        ("~", "null"),
+    ],
+)
+def test_a_value_that_is_no_text_stays_what_it_is(written: str, result: str) -> None:
+    assert through(written) == result
+
+
+@pytest.mark.parametrize("text", ["2026-11-21", "1:30", "100m", "64Mi", "25%"])
+def test_what_kubectl_takes_for_a_text_is_one(text: str) -> None:
+    assert through(text).strip("'") == text
 
 
 def test_a_pod_that_it_cannot_stand_before_comes_out_as_it_went_in_with_a_word_about_it() -> None:
