@@ -42,7 +42,10 @@ from bench import (
 from bench.report import machine_sentence
 
 _ROOT = Path(__file__).parents[1]
-PAGES = [_ROOT / "docs" / name for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "inject.md", "images.md", "scale.md")]
+PAGES = [
+    _ROOT / "docs" / name
+    for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "inject.md", "images.md", "scale.md")
+]
 
 
 def page(current: str) -> str:
