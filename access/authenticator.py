@@ -14,8 +14,6 @@ from records.exchange import ErrorKind
 if TYPE_CHECKING:
     from access.tokens import Tokens
 
-_CHALLENGE: Final = b'WWW-Authenticate: Bearer realm="driftline"\r\n'
-_NOTHING_SHOWN: Final = Denied(401, ErrorKind.UNAUTHENTICATED, "show who you are: Authorization: Bearer, with a key or a token", _CHALLENGE)
 _WRONG_KEY: Final = Denied(
     401, ErrorKind.UNAUTHENTICATED, "this key is unknown, revoked or out of date", b'WWW-Authenticate: Bearer realm="driftline", error="invalid_token"\r\n'
 )
@@ -31,7 +29,7 @@ class Authenticator:
         for grant in settings.certificates:
             self._certificates[grant.name] = self._certificates.get(grant.name, frozenset()) | {grant.role}
 
-    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied | None:
         """See Authenticate."""
         shown = credential(authorization)
         if is_key(shown):
@@ -41,7 +39,7 @@ class Authenticator:
         if certificate:
             # Whoever signs certificates for clients was named in the settings: these are clients at least.
             return Identity(certificate, self._certificates.get(certificate, frozenset()) | {AccessRole.CLIENT})
-        return _NOTHING_SHOWN
+        return None
 
     def refresh(self) -> None:
         """Take what lies in files again where they have changed."""

@@ -17,6 +17,8 @@ from records.exchange import ErrorKind
 
 _NOBODY: Final = Identity("", frozenset())
 _NOBODY_WITH_KEY: Final = _NOBODY._replace(own_field=AUTHORIZATION)
+_CHALLENGE: Final = b'WWW-Authenticate: Bearer realm="driftline"\r\n'
+_NOTHING_SHOWN: Final = Denied(401, ErrorKind.UNAUTHENTICATED, "show who you are: Authorization: Bearer, with a key or a token", _CHALLENGE)
 _PROBES: Final = frozenset({b"GET", b"HEAD"})
 _FORBIDDEN: Final = Denied(
     403,
@@ -54,7 +56,7 @@ class Gate:
             return Identity(certificate, frozenset()) if certificate else _NOBODY
         if method in _PROBES and target.partition(b"?")[0] in self._open_paths:
             return _NOBODY_WITH_KEY if is_key(credential(authorization)) else _NOBODY
-        found = self._authenticate(authorization, certificate)
+        found = self._authenticate(authorization, certificate) or _NOTHING_SHOWN
         return found if isinstance(found, Denied) or found.may(AccessRole.CLIENT) else _FORBIDDEN
 
 

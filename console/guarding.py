@@ -115,7 +115,7 @@ def _identity(request: web.Request, guard: Guard) -> Identity:
     found = guard.authenticate(shown, guard.certified(certificate) if certificate else "")
     if isinstance(found, Identity):
         return found._replace(roles=found.roles | guard.anonymous)
-    if shown:
+    if found is not None:
         raise _unauthenticated(f"{_sentence(found)}.") if found.status == 401 else ApiError(found.status, f"{_sentence(found)}.")
     if guard.anonymous and guard.own_names_only and not _is_own(request.host):
         raise ApiError(

@@ -38,8 +38,11 @@ class Tap(Protocol):
 class Authenticate(Protocol):
     """Says who somebody is."""
 
-    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
-        """Return who shows this Authorization field, and this verified certificate (whom it names); each is empty where there is none."""
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied | None:
+        """Return who shows this Authorization field, and this verified certificate (whom it names); each is empty where there is none.
+
+        None where nothing is shown that is for us: the field may be for somebody before or behind us. A key or token that is not good is refused.
+        """
         ...
 
     def refresh(self) -> None:

@@ -194,6 +194,7 @@ def test_a_key_and_a_token_are_told_apart(settings):
     assert authenticate(b"Bearer " + token(), "").name == "ada"
     assert authenticate(b"Bearer dl_a_" + b"x" * 43, "").status == 401
     assert authenticate(b"Bearer nothing", "scoring").name == "scoring"
+    assert authenticate(b"Bearer nothing", "") is None
 
 
 class Issuer:

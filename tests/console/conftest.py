@@ -297,9 +297,11 @@ def audit() -> MemoryAudit:
 
 
 class MemoryKeys:
-    """Implements `records.ports.Authenticate`: `Bearer VIEWER` is good for what it says."""
+    """Implements `records.ports.Authenticate`: `Bearer VIEWER` is good for what it says, and `Basic` is for somebody else."""
 
-    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied:
+    def __call__(self, authorization: bytes, certificate: str) -> Identity | Denied | None:
+        if not authorization.startswith(b"Bearer "):
+            return None
         role = authorization.decode().removeprefix("Bearer ")
         if role in set(AccessRole):
             return Identity(f"some {role}", frozenset({AccessRole(role)}))

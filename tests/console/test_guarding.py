@@ -88,6 +88,13 @@ async def test_a_wrong_key_is_refused_also_where_one_need_show_none(client):
     assert (await client.get("/metrics", headers={"Authorization": "Bearer wrong"})).status == 401
 
 
+async def test_what_is_for_somebody_before_us_is_nothing_to_us(client, strict):
+    before = {"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}  # a reverse proxy has asked for it, and lets it pass
+    assert (await client.get("/metrics", headers=before)).status == 200
+    assert (await client.get("/metrics", headers={**before, "Host": "evil.example"})).status == 421
+    assert (await strict.get("/metrics", headers=before)).status == 401
+
+
 async def test_head_needs_what_get_needs(strict):
     assert (await strict.head("/metrics")).status == 401
     assert (await strict.head("/metrics", headers={"Authorization": "Bearer viewer"})).status == 200

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import ssl
 from pathlib import Path
 
 import aiohttp
 
 from access.keys import make_key
 from records.access import AccessRole
+from tests.driftline.conftest import DRIFTLINE
+from tests.proxy.certificates import Authority
 
 PLANTED = "planted-secret"
 
@@ -101,3 +105,30 @@ async def test_an_address_that_others_reach_is_refused_without_keys_and_says_wha
     assert (
         "admin: expected an address on loopback, for nobody has to show who they are, found '0.0.0.0:0'; make keys with `driftline keys make`" in found.stderr
     )
+
+
+async def test_the_admin_address_speaks_tls_and_knows_clients_by_their_certificates(tmp_path):
+    authority, clients = Authority(tmp_path), Authority(tmp_path, "clients")
+    pair, viewer = authority.issue("server", "/CN=server", "IP:127.0.0.1"), clients.issue("prometheus", "/CN=prometheus")
+    config = tmp_path / "driftline.yaml"
+    config.write_text(
+        f"admin: 127.0.0.1:0\ndata_dir: {tmp_path}/data\n"
+        f"admin_tls: {{certificate: {pair.certificate}, key: {pair.key}, client_ca: {clients.certificate}}}\n"
+        "access: {certificates: [{name: prometheus, role: viewer}]}\n"
+    )
+    process = await asyncio.create_subprocess_exec(str(DRIFTLINE), "monitor", "--config", str(config), stderr=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(60):
+            while not (found := re.search(r"admin on (https://127\.0\.0\.1:\d+)", (await process.stderr.readline()).decode())):
+                assert process.returncode is None
+        context = ssl.create_default_context(cafile=authority.certificate)
+        async with aiohttp.ClientSession(found[1], connector=aiohttp.TCPConnector(ssl=context)) as session:
+            assert (await session.get("/healthz")).status == 200
+            assert (await session.get("/metrics")).status == 401
+        context.load_cert_chain(viewer.certificate, viewer.key)
+        async with aiohttp.ClientSession(found[1], connector=aiohttp.TCPConnector(ssl=context)) as session:
+            assert (await session.get("/metrics")).status == 200
+            assert (await session.get("/api/v1/exchanges/request-1")).status == 403
+    finally:
+        process.terminate()
+        await process.communicate()
