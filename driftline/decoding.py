@@ -26,9 +26,9 @@ class Decoding:
         signature = self._signatures.get(exchange.route)
         return signature.completed(exchange, request, reply) if signature else (request, reply)
 
-    def identify(self, exchange: Exchange) -> tuple[str, str]:
-        """Return the model and version that the request names; each empty where it does not."""
-        return identify(exchange, self._formats.get(exchange.route))
+    def identify(self, exchange: Exchange, reply: DecodeResult | None = None) -> tuple[str, str]:
+        """Return the model and version that the request names; each empty where it does not. `reply` is what it was decoded to, where that is known."""
+        return identify(exchange, self._formats.get(exchange.route), reply)
 
 
 def _format_of(route: RouteSettings) -> WireFormat:

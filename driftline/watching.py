@@ -83,7 +83,7 @@ class Watching:
         self,
         spool: Path,
         settings: DriftSettings,
-        name: Callable[[Exchange], tuple[str, str]],
+        name: Callable[[Exchange, DecodeResult], tuple[str, str]],
         decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]],
         baselines: Mapping[str, Baseline],
         on_result: Callable[[WindowResult], None],
@@ -274,7 +274,7 @@ class Watching:
     def _collect(self, exchange: Exchange, request: DecodeResult, response: DecodeResult) -> None:
         if not isinstance(request, Decoded) and not isinstance(response, Decoded):
             return
-        name = ModelName(*self._name(exchange))
+        name = ModelName(*self._name(exchange, response))
         if name.model not in self._watches and len(self._watches) >= MODELS_AT_MOST:
             self._undecodable["", "too_many_models"] += 1
             return

@@ -98,10 +98,11 @@ def recognise(path: str) -> Target | None:
     return _recognise(path.partition("?")[0])
 
 
-def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str, str]:
+def identify(exchange: Exchange, chosen: WireFormat | None = None, reply: DecodeResult | None = None) -> tuple[str, str]:
     """Return the model and version that a request names in its header fields, its path or its body; each empty where it does not.
 
-    What a path names depends on its format, which may be `chosen` for the route. Where a path asks for a model's current version, the reply says which one that was.
+    What a path names depends on its format, which may be `chosen` for the route. Where a path asks for a model's current version, the reply says which one that was: it is
+    not read again where it is given as it was decoded.
     """
     target = _target(exchange) if chosen is None else _as(chosen, exchange.path)
     model, version = (target.model, target.version) if target else ("", "")
@@ -110,7 +111,8 @@ def identify(exchange: Exchange, chosen: WireFormat | None = None) -> tuple[str,
     if target is not None and not model and target.wire_format is openai_compatible:
         model = _model_in_body(exchange.request)
     if not version and target is not None and (version_of := _VERSION_IN_REPLY.get(target.wire_format.NAME)):
-        version = _version_in_reply(exchange, version_of)
+        version = reply.version if isinstance(reply, Decoded) else _version_in_reply(exchange, version_of)
+        version = version if len(version) <= _LONGEST_VERSION else ""
     return model, version
 
 
@@ -148,10 +150,9 @@ def _version_in_reply(exchange: Exchange, version_of: Callable[[bytes, Body], st
     if exchange.status >= 400 or not exchange.response.content:
         return ""
     try:
-        version = version_of(plain_content(exchange.response), exchange.response)
+        return version_of(plain_content(exchange.response), exchange.response)
     except Refused:
         return ""
-    return version if len(version) <= _LONGEST_VERSION else ""
 
 
 def _model_in_body(body: Body) -> str:

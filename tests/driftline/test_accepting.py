@@ -56,7 +56,7 @@ class Site:
         self.watching = Watching(
             self.directory / "spool",
             SETTINGS,
-            lambda _: ("fraud", ""),
+            lambda *_: ("fraud", ""),
             decode,
             self.baselines,
             lambda result: self.verdicts.append(result.verdict),

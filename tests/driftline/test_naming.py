@@ -64,7 +64,17 @@ REPLY = b'{"model_name":"m","model_version":"4","outputs":[{"name":"y","shape":[
     ],
 )
 def test_the_reply_names_the_version_that_answered_where_nothing_else_does(exchange, name):
-    assert Naming({}, Decoding(()).identify)(exchange) == name
+    decoding = Decoding(())
+    naming = Naming({}, decoding.identify)
+    _, reply = decoding(exchange)
+    assert naming(exchange) == name
+    assert naming(exchange, reply) == name  # what the store calls a model is what the detectors call it
+
+
+def test_a_reply_that_was_decoded_is_not_read_again_for_its_version():
+    decoding = Decoding(())
+    _, reply = decoding(replied("/v2/models/m/infer", REPLY, status=200))
+    assert Naming({}, decoding.identify)(replied("/v2/models/m/infer", b"", status=200), reply) == ("m", "4")
 
 
 def test_the_first_event_of_a_stream_names_the_version():

@@ -86,7 +86,7 @@ class Worker:
             self.ledger.close()
 
 
-def name_of(exchange: Exchange) -> tuple[str, str]:
+def name_of(exchange: Exchange, _reply: object = None) -> tuple[str, str]:
     return exchange.model or "fraud", exchange.version
 
 
