@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Whatever the compiled modules import may change what they are compiled to.
-$(COMPILED): $(STAMP) hatch_build.py $(wildcard config/*.py http1/*.py payloads/*.py privacy/*.py proxy/*.py records/*.py runtime/*.py store/spool/*.py)
+$(COMPILED): $(STAMP) hatch_build.py $(wildcard config/*.py detectors/*.py http1/*.py payloads/*.py privacy/*.py proxy/*.py records/*.py runtime/*.py store/spool/*.py)
 	@$(BIN)/python hatch_build.py > $(VENV)/compile.log || { cat $(VENV)/compile.log; exit 1; }
 	@grep -A1 '^Not compiled' $(VENV)/compile.log || true
 	@touch $@

@@ -171,16 +171,16 @@ class ColumnBuffer:
         """Whether the next exchange would be left out: time to `take`."""
         return self.size >= self._max_values
 
-    def add(self, request: DecodeResult, response: DecodeResult, started_at_ns: int) -> None:
-        """Add the rows of one exchange; what could not be decoded adds no columns."""
+    def add(self, request: DecodeResult, response: DecodeResult, started_at_ns: int) -> int:
+        """Add the rows of one exchange and return how many they are; what could not be decoded adds no columns."""
         inputs = request.tensors if type(request) is Decoded else []
         outputs = response.tensors if type(response) is Decoded else []
         tensors = inputs + outputs
         if not tensors or not tensors[0].shape[0]:
-            return
+            return 0
         if self.is_full:
             self.left_out[LeftOut.BUFFER_FULL] += 1
-            return
+            return 0
         layout = self._layout_of(tensors, len(inputs))
         self.size += layout.size
         if layout.rows_differ:
@@ -191,6 +191,7 @@ class ColumnBuffer:
         position = len(self._times_ns)
         layout.positions += range(position, position + layout.rows)
         self._times_ns += [started_at_ns] * layout.rows
+        return layout.rows
 
     def take(self) -> tuple[dict[str, Column], Integers]:
         """Return the columns and the time (Unix nanoseconds) of every row since the last call."""

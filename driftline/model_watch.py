@@ -150,9 +150,7 @@ class ModelWatch:
 
     def add(self, exchange: Exchange, request: DecodeResult, response: DecodeResult, version: str) -> None:
         """Collect the rows of an exchange."""
-        before = len(self.columns)
-        self.columns.add(request, response, exchange.started_at_ns)
-        self._origins.add(exchange.exchange_id, version, len(self.columns) - before)
+        self._origins.add(exchange.exchange_id, version, self.columns.add(request, response, exchange.started_at_ns))
 
     def step(self, now_ns: int) -> list[WindowResult]:
         """Take the rows that were collected; return the windows that closed."""
