@@ -37,7 +37,7 @@ def _filled(begin: str, end: str, size: int) -> str:
 
 _SCRIPT = """
 wrk.method = "POST"
-wrk.body = [[%s]]
+wrk.body = [==[%s]==]
 wrk.headers["Content-Type"] = "application/json"
 
 function done(summary, latency, requests)

@@ -35,11 +35,13 @@ from bench import (
     soak,
     spool,
     stalls,
+    start,
     tools,
     vectors,
     width,
 )
 from bench.report import machine_sentence
+from bench.runtime_models import TITLES
 
 _ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -104,13 +106,20 @@ def _spool() -> str:
 
 
 def _runtime() -> str:
-    run = _run("runtime")
-    return f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}"
+    runs = [_run(f"runtime_{model}") for model in TITLES if _has_run(f"runtime_{model}")]
+    return "\n\n".join(
+        f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}" for run in runs
+    )
+
+
+def _start() -> str:
+    if not _has_run("start"):
+        return "Not measured yet: the command makes this table."
+    run = _run("start")
+    return f"{_origin(run)}\n\n{start.report(msgspec.convert(run['figures'], start.Figures))}"
 
 
 def _neighbours() -> str:
-    if not (_ROOT / "bench" / "results" / "neighbours.json").exists():
-        return "Not measured yet on a machine that does nothing else."
     run = _run("neighbours")
     return f"{_origin(run)}\n\n{neighbours.report(msgspec.convert(run['figures'], neighbours.Figures, strict=False))}"
 
@@ -238,6 +247,7 @@ _SECTION: Final = re.compile(r"(?P<begin><!-- figures: (?P<name>\w+) -->\n).*?<!
 _SECTIONS: Final = {
     "proxy": _proxy,
     "runtime": _runtime,
+    "start": _start,
     "neighbours": _neighbours,
     "balance": _balance,
     "bounds": _bounds,

@@ -2,8 +2,8 @@
 
 Every contender serves the same ONNX file on one core and answers the same request, one row in JSON of Open Inference V2. Rounds are interleaved; the figure is the median of
 the rounds. CPU is user and system time of all processes of the contender, from the kernel's clocks before and after, divided by the requests that wrk saw answered.
-FastAPI is in the table where it is installed (`pip install fastapi httptools`); BentoML, LitServe and MLServer with `--peers DIR`, where `DIR/NAME/bin/python` is a Python that has
-the package of that name and onnxruntime: they do not go together in one environment.
+FastAPI is in the table where it is installed (`pip install fastapi httptools`); the other servers with `--peers DIR`, where `DIR/NAME/bin/python` is a Python that has
+what the docstring of `bench/runtime_NAME.py` says: they do not go together in one environment.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TARGET = "/v2/models/m/infer"
 _CONNECTIONS = (1, 32)
 _ROW = ",".join(f"{0.1 * number - 1.5:.3f}" for number in range(FEATURES))
 BODY = f'{{"inputs":[{{"name":"x","shape":[1,{FEATURES}],"datatype":"FP32","data":[{_ROW}]}}]}}'
+_MLFLOW_TARGET, _MLFLOW_BODY = "/invocations", f'{{"inputs":[[{_ROW}]]}}'
 
-
-_SERVERS = {"bentoml": "BentoML", "litserve": "LitServe", "mlserver": "MLServer, in process"}
+_SERVERS = {"bentoml": "BentoML", "litserve": "LitServe", "mlflow": "MLflow models serve", "mlserver": "MLServer, in process", "ray": "Ray Serve"}
 _FIRST_REPLY_SECONDS = 60.0
 
 
@@ -45,6 +45,8 @@ class Contender(NamedTuple):
     name: str
     title: str
     command: Callable[[Path, int, Path], list[str]]
+    target: str = TARGET
+    body: str = BODY
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -142,15 +144,15 @@ def _measure(contender: Contender, model: Path, directory: Path, seconds: int) -
         room, port = Path(room_name), free_port()
         began = time.monotonic()
         with running(contender.title, contender.command(room, port, model), port=port, cores=PROXY_CORES[:1], log=room / "log") as group:
-            start_seconds = first_reply(port, began)
+            start_seconds = first_reply(port, began, contender.target, contender.body)
             for connections in _CONNECTIONS:
-                send(port, connections, TARGET, BODY, 1, room)
+                send(port, connections, contender.target, contender.body, 1, room)
                 yield connections, _sample(contender, group, port, connections, seconds, room, start_seconds)
 
 
 def _sample(contender: Contender, group: Group, port: int, connections: int, seconds: int, room: Path, start_seconds: float) -> Sample:
     before, rows_before = group.cpu_ns(), _rows_and_batches(contender, port)
-    done = send(port, connections, TARGET, BODY, seconds, room)
+    done = send(port, connections, contender.target, contender.body, seconds, room)
     after, rows_after = group.cpu_ns(), _rows_and_batches(contender, port)
     if done.failed or not done.requests:
         raise BenchmarkError(f"{contender.title}: {done.failed} requests failed and {done.requests} were answered; the figures would mean nothing")
@@ -167,18 +169,17 @@ def _sample(contender: Contender, group: Group, port: int, connections: int, sec
     )
 
 
-def first_reply(port: int, began: float) -> float:
+def first_reply(port: int, began: float, target: str = TARGET, body: str = BODY) -> float:
     """Return the seconds from `began` to the first reply; that the port listens does not say that the model is loaded."""
-    while not (received := _reply(port)).startswith(b"HTTP/1.1 200"):  # some answer 503 until the model is loaded
+    while not (received := _reply(port, target, body.encode())).startswith(b"HTTP/1.1 200"):  # some answer 503 until the model is loaded
         if time.monotonic() - began > _FIRST_REPLY_SECONDS:
             raise BenchmarkError(f"the first reply of the server on port {port} is {received[:100]!r}")
         time.sleep(0.01)
     return time.monotonic() - began
 
 
-def _reply(port: int) -> bytes:
-    body = BODY.encode()
-    head = f"POST {TARGET} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+def _reply(port: int, target: str, body: bytes) -> bytes:
+    head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with socket.create_connection(("127.0.0.1", port), timeout=_FIRST_REPLY_SECONDS) as client:
         client.sendall(head + body)  # in one piece: the floor takes each read for one whole request
         return client.recv(65_536)
@@ -256,16 +257,26 @@ def _peer_promises(figures: Figures) -> Iterator[str]:
     for model in figures.run_us:
         for connections in _CONNECTIONS:
             by_name = {result.name: result.median for result in figures.results if (result.model, result.connections) == (model, connections)}
-            ours = by_name.get("driftline")
+            ours, floor = by_name.get("driftline"), by_name.get("floor")
             for name in ("aiohttp", "fastapi", *_SERVERS):
                 theirs = by_name.get(name)
                 if ours is not None and theirs is not None:
-                    ratios = theirs.cpu_us / ours.cpu_us, ours.requests_per_second / theirs.requests_per_second, theirs.p50_us / ours.p50_us
-                    cpu, throughput, latency = (f"{ratio:.1f}" for ratio in ratios)
+                    ahead = _ahead(ours, theirs)
+                    cpu, throughput, latency = (f"{ratio:.1f}" for ratio in ahead)
                     yield (
                         f"{model}, {connections} connection{'s' if connections > 1 else ''}: {name} takes {cpu} times the CPU and {latency} times the p50, Driftline "
-                        f"answers {throughput} times as many (promised: 3 each), {_verdict(min(ratios) >= 3)}"
+                        f"answers {throughput} times as many (promised: 3 each), {_verdict(min(ahead) >= 3)}{_bound(floor, theirs) if floor and min(ahead) < 3 else ''}"
                     )
+
+
+def _ahead(ours: Sample, theirs: Sample) -> tuple[float, float, float]:
+    """Return how many times better we are: CPU, throughput, latency."""
+    return theirs.cpu_us / ours.cpu_us, ours.requests_per_second / theirs.requests_per_second, theirs.p50_us / ours.p50_us
+
+
+def _bound(floor: Sample, theirs: Sample) -> str:
+    """Say how far ahead the floor is: nobody who serves one request at a time is farther."""
+    return "; the floor itself is ahead by {:.1f}, {:.1f} and {:.1f} times in CPU, throughput and p50".format(*_ahead(floor, theirs))
 
 
 def _batching_us(figures: Figures, model: str) -> float | None:
@@ -302,7 +313,8 @@ def _peer(name: str, title: str) -> Contender:
 
 def _server(environments: Path, name: str) -> Contender:
     python = str(environments / name / "bin" / "python")
-    return Contender(name, _SERVERS[name], lambda _room, port, model: [python, "-m", f"bench.runtime_{name}", str(port), str(model)])
+    target, body = (_MLFLOW_TARGET, _MLFLOW_BODY) if name == "mlflow" else (TARGET, BODY)
+    return Contender(name, _SERVERS[name], lambda _room, port, model: [python, "-m", f"bench.runtime_{name}", str(port), str(model)], target, body)
 
 
 def _driftline(room: Path, port: int, model: Path, settings: str = "") -> list[str]:
