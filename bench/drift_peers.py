@@ -1,7 +1,8 @@
 """Drift detection beside that of other libraries, on the same windows: `python -m bench.drift_peers [--install] [--quick] [--only NAME …]`.
 
 Each library runs in a virtual environment of its own (`--venvs`), which `--install` makes from `bench/peers/requirements-*.txt`: their requirements contradict each other, and none of them is one of
-ours. One that is not installed is left out, and the page says so. What is measured, and what equal false alarms are: `bench/peers/measure.py`. Some ten minutes of CPU in all.
+ours. One that is not installed is left out, and the page says so. What is measured, and what equal false alarms are: `bench/peers/measure.py`. Half an hour of CPU in all; the file has what is
+measured as soon as it is, and `--only` goes on with one library. Seeds are fixed: one after the other or all at once, the figures are the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -24,7 +25,9 @@ from bench.report import markdown_table, write_json
 _ROOT = Path(__file__).parents[1]
 _HERE = ("driftline", "scipy")
 IN_VENVS = ("alibi", "evidently", "nannyml", "river")
+ALL = (*_HERE, *IN_VENVS)
 _WITHIN_BUDGET = ("alert", "evidence")  # Driftline's rules: their false alarms are within the budget as they are
+_OURS = "Driftline"
 _SOON = 3  # windows within which a shift should be found
 
 
@@ -47,18 +50,15 @@ class Run(msgspec.Struct):
     left_out: dict[str, str]
 
 
-def run(names: Sequence[str], venvs: Path, *, install: bool, quick: bool) -> Run:
-    """Measure the detectors of these adapters, one after the other."""
-    found = Run({}, {})
-    for name in names:
-        python = Path(sys.executable) if name in _HERE else venvs / name / "bin" / "python"
-        if install and name in IN_VENVS:
-            _install(name, venvs / name)
-        try:
-            found.figures[name] = _measured(name, python, quick=quick)
-        except (OSError, subprocess.CalledProcessError) as error:
-            found.left_out[name] = _why(error)
-    return found
+def run(name: str, venvs: Path, *, install: bool, quick: bool) -> Run:
+    """Measure the detectors of this adapter."""
+    python = Path(sys.executable) if name in _HERE else venvs / name / "bin" / "python"
+    if install and name in IN_VENVS:
+        _install(name, venvs / name)
+    try:
+        return Run({name: _measured(name, python, quick=quick)}, {})
+    except (OSError, subprocess.CalledProcessError) as error:
+        return Run({}, {name: _why(error)})
 
 
 def _install(name: str, venv: Path) -> None:
@@ -97,7 +97,7 @@ def report(found: Run) -> str:
             [_rates(figures), *_alarm_rows([(each, RETUNED) for each in figures])],
         ),
     ]
-    return "\n\n".join([*parts, *_delay_parts(figures, rules), *_left_out(found)])
+    return "\n\n".join([*parts, *_delay_parts(figures, rules), *_verdict(figures), *_left_out(found)])
 
 
 def _rates(figures: Sequence[Figures]) -> list[str]:
@@ -126,6 +126,24 @@ def _delay_parts(figures: Sequence[Figures], rules: Sequence[tuple[Figures, str]
     return parts
 
 
+def _verdict(figures: Sequence[Figures]) -> list[str]:
+    """Return in how many changes each of ours is found as soon as by the best of the others, by medians of delays, and in which it is not."""
+    ours = [each for each in figures if each.peer.startswith(_OURS)]
+    others = [each for each in figures if each not in ours]
+    return ["\n".join(_standing(each, rule, others) for each in ours for rule in (RETUNED, *_WITHIN_BUDGET))] if ours and others else []
+
+
+def _standing(ours: Figures, rule: str, others: Sequence[Figures]) -> str:
+    behind = []
+    for change, of_rules in ours.delays.items():
+        by_other = {other.peer: _median(other.delays[change][RETUNED]) for other in others}
+        sooner = [name for name, delay in by_other.items() if delay < _median(of_rules[rule])]
+        if sooner:
+            behind.append(f"{change} ({', '.join(sooner)})")
+    summary = f"- *{ours.peer}: {rule}* is ahead of each of the others, retuned, or equal in {len(ours.delays) - len(behind)} of {len(ours.delays)} changes"
+    return f"{summary}; behind in {'; '.join(behind)}." if behind else f"{summary}."
+
+
 def _heads(first: str, columns: Sequence[tuple[Figures, str]]) -> list[str]:
     return [first, *(f"{each.peer}: {rule}" for each, rule in columns)]
 
@@ -135,9 +153,14 @@ def _delay_rows(columns: Sequence[tuple[Figures, str]]) -> list[list[str]]:
 
 
 def _cell(delays: Sequence[int]) -> str:
-    middle = median(delays)
+    middle = _median(delays)
     soon = sum(delay <= _SOON for delay in delays) / len(delays)
     return f"{middle:g} ({soon:.0%})" if middle <= DELAY_LIMIT else f"– ({soon:.0%})"
+
+
+def _median(delays: Sequence[int]) -> float:
+    """Return the median; of runs of which more than half were not found, one past the limit."""
+    return min(float(median(delays)), DELAY_LIMIT + 1)
 
 
 def _left_out(found: Run) -> list[str]:
@@ -148,8 +171,11 @@ def _known(path: Path) -> Run:
     return msgspec.convert(json.loads(path.read_text()), Run) if path.exists() else Run({}, {})
 
 
-def _in_order(figures: Mapping[str, list[Figures]]) -> dict[str, list[Figures]]:
-    return {name: figures[name] for name in (*_HERE, *IN_VENVS) if name in figures}
+def _together(known: Run, found: Run) -> Run:
+    """Return what is known with what was found now, in the order of the page."""
+    figures = {name: of for name, of in known.figures.items() if name not in found.left_out} | found.figures
+    left_out = {name: why for name, why in known.left_out.items() if name not in found.figures} | found.left_out
+    return Run({name: figures[name] for name in ALL if name in figures}, {name: left_out[name] for name in ALL if name in left_out})
 
 
 def main() -> None:
@@ -159,16 +185,15 @@ def main() -> None:
         "--venvs", type=Path, default=Path("/tmp/peers"), help="where the virtual environments are, one for each library (default: %(default)s)"
     )
     parser.add_argument("--quick", action="store_true", help="few windows: to see that it runs")
-    parser.add_argument("--only", nargs="+", choices=(*_HERE, *IN_VENVS), help="measure these alone, and keep what the file has of the others")
+    parser.add_argument("--only", nargs="+", choices=ALL, help="measure these alone, and keep what the file has of the others")
     parser.add_argument("--json", type=Path, default=Path("bench/results/drift_peers.json"), help="where to write the figures (default: %(default)s)")
     arguments = parser.parse_args()
-    found = run(arguments.only or (*_HERE, *IN_VENVS), arguments.venvs, install=arguments.install, quick=arguments.quick)
-    if arguments.only:
-        known = _known(arguments.json)
-        found = Run(known.figures | found.figures, {name: why for name, why in known.left_out.items() if name not in found.figures} | found.left_out)
-    found.figures = _in_order(found.figures)
-    print(report(found))
-    write_json(arguments.json, msgspec.to_builtins(found))
+    if not arguments.only:
+        arguments.json.unlink(missing_ok=True)
+    for name in arguments.only or ALL:
+        found = run(name, arguments.venvs, install=arguments.install, quick=arguments.quick)
+        write_json(arguments.json, msgspec.to_builtins(_together(_known(arguments.json), found)))
+    print(report(_known(arguments.json)))
 
 
 if __name__ == "__main__":

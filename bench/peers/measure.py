@@ -64,11 +64,11 @@ class Peer(Protocol):
 class Plan(NamedTuple):
     """How much is run."""
 
-    null_baselines: int = 8
-    null_windows: int = 75
-    kind_baselines: int = 1
-    kind_windows: int = 20
-    shift_baselines: int = 4
+    null_baselines: int = 12
+    null_windows: int = 100
+    kind_baselines: int = 2
+    kind_windows: int = 50
+    shift_baselines: int = 8
     shift_runs: int = 2
 
 
@@ -112,7 +112,7 @@ def measure(peer: Peer, plan: Plan) -> dict[str, object]:
     spent = time.process_time() - begin
     quiet = {kind: _shares(peer, traffic_of, plan, retuned) for kind, traffic_of in KINDS.items()}
     quiet[DAILY] = _daily_shares(peer, plan, retuned)
-    found = {name: _delays(peer, change, plan, retuned) for name, change in SHIFTS.items()}
+    found = _delays(peer, plan, retuned)
     return {
         "peer": peer.name,
         "version": peer.version,
@@ -158,15 +158,16 @@ def _shares_of(readings: Sequence[Reading], retuned: Retuned) -> dict[str, float
     return shares | {RETUNED: float(np.mean([retuned.alarms(reading) for reading in readings]))}
 
 
-def _delays(peer: Peer, change: Change, plan: Plan, retuned: Retuned) -> dict[str, list[int]]:
-    """Return, by rule, the windows until a shift was found in each run: 1 is the first window that has the change in it."""
-    delays: dict[str, list[int]] = {}
+def _delays(peer: Peer, plan: Plan, retuned: Retuned) -> dict[str, dict[str, list[int]]]:
+    """Return, by shift and rule, the windows until it was found in each run: 1 is the first window that has the change in it."""
+    delays: dict[str, dict[str, list[int]]] = {name: {} for name in SHIFTS}
     for seed in range(plan.shift_baselines):
         peer.fit(Traffic(400_000 + seed, independent).rows(BASELINE_ROWS), None)
-        for run in range(plan.shift_runs):
-            peer.restart()
-            for rule, delay in _run(peer, change, Traffic(500_000 + 100 * seed + run, independent), retuned).items():
-                delays.setdefault(rule, []).append(delay)
+        for name, change in SHIFTS.items():
+            for run in range(plan.shift_runs):
+                peer.restart()
+                for rule, delay in _run(peer, change, Traffic(500_000 + 100 * seed + run, independent), retuned).items():
+                    delays[name].setdefault(rule, []).append(delay)
     return delays
 
 

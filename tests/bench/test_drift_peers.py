@@ -69,7 +69,7 @@ def test_every_shift_changes_something_and_keeps_the_rows(name):
 
 
 def test_a_library_that_is_not_installed_is_left_out_and_the_page_says_so(tmp_path):
-    found = drift_peers.run(["river"], tmp_path, install=False, quick=True)
+    found = drift_peers.run("river", tmp_path, install=False, quick=True)
     assert drift_peers.report(found) == "Left out: river (not installed)."
     ours = drift_peers.Figures(
         "Driftline", "this", 10, 0.01, 1.0, {"independent rows": {"alert": 0.0, RETUNED: 0.01}}, {"mean": {"alert": [1], "evidence": [1], RETUNED: [1]}}
@@ -77,6 +77,29 @@ def test_a_library_that_is_not_installed_is_left_out_and_the_page_says_so(tmp_pa
     page = drift_peers.report(drift_peers.Run({"driftline": [ours]}, found.left_out))
     assert "Left out: river (not installed)." in page
     assert "| where the thresholds were set                  |     0.010 |" in page
+
+
+def figures_of(peer, delays):
+    return drift_peers.Figures(peer, "this", 10, 0.01, 1.0, {"independent rows": {RETUNED: 0.01}}, delays)
+
+
+def test_the_page_says_in_which_changes_others_are_ahead():
+    def of_rules(*delays):
+        return {rule: list(delays) for rule in ("alert", "evidence", RETUNED)}
+
+    ours = figures_of("Driftline", {"mean": of_rules(2, 4), "variance": of_rules(1, 1), "mix": of_rules(13, 13)})
+    scipy = figures_of("SciPy", {"mean": {RETUNED: [1, 3]}, "variance": {RETUNED: [1, 3]}, "mix": {RETUNED: [12, 14]}})
+    (verdict,) = drift_peers._verdict([ours, scipy])
+    assert "- *Driftline: retuned* is ahead of each of the others, retuned, or equal in 2 of 3 changes; behind in mean (SciPy)." in verdict.splitlines()
+
+
+def test_a_library_that_is_measured_by_itself_leaves_the_others_as_they_are():
+    known = drift_peers.Run({"scipy": [figures_of("SciPy", {})], "river": [figures_of("old", {})]}, {"alibi": "not installed"})
+    found = drift_peers.Run({"river": [figures_of("new", {})], "alibi": [figures_of("alibi", {})]}, {})
+    together = drift_peers._together(known, found)
+    assert {name: of[0].peer for name, of in together.figures.items()} == {"scipy": "SciPy", "alibi": "alibi", "river": "new"}
+    assert together.left_out == {}
+    assert drift_peers._together(known, drift_peers.Run({}, {"river": "not installed"})).left_out == {"alibi": "not installed", "river": "not installed"}
 
 
 def test_every_library_has_its_requirements_beside_it():
