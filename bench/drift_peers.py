@@ -134,12 +134,7 @@ def _verdict(figures: Sequence[Figures]) -> list[str]:
 
 
 def _standing(ours: Figures, rule: str, others: Sequence[Figures]) -> str:
-    behind = []
-    for change, of_rules in ours.delays.items():
-        by_other = {other.peer: _median(other.delays[change][RETUNED]) for other in others}
-        sooner = [name for name, delay in by_other.items() if delay < _median(of_rules[rule])]
-        if sooner:
-            behind.append(f"{change} ({', '.join(sooner)})")
+    behind = [change for change, delays in ours.delays.items() if min(_median(other.delays[change][RETUNED]) for other in others) < _median(delays[rule])]
     summary = f"- *{ours.peer}: {rule}* is ahead of each of the others, retuned, or equal in {len(ours.delays) - len(behind)} of {len(ours.delays)} changes"
     return f"{summary}; behind in {'; '.join(behind)}." if behind else f"{summary}."
 

@@ -16,7 +16,7 @@ _LEVEL = 0.05
 
 
 class Tabular:
-    name = "alibi-detect KSDrift, TabularDrift"
+    name = "alibi-detect"
     version = alibi_detect.__version__
     remembers = False
 

@@ -1,4 +1,4 @@
-"""Driftline: alerts at a budget, and its evidence alone, without the floors of effects; with the features as they come, and with the numbers once more as one vector."""
+"""Driftline: alerts at a budget, and its evidence alone, without the floors of effects."""
 
 from __future__ import annotations
 
@@ -36,20 +36,4 @@ class Driftline:
         return Reading({"evidence": np.array([verdict.evidence])}, alarms)
 
 
-class WithVector(Driftline):
-    """The numbers are watched one by one and together, as a model's wide tensor would be."""
-
-    name = "Driftline, with a vector"
-
-    def fit(self, rows: dict[str, np.ndarray], times_ns: np.ndarray | None) -> None:
-        super().fit(_with_vector(rows), times_ns)
-
-    def read(self, rows: dict[str, np.ndarray], times_ns: np.ndarray) -> Reading:
-        return super().read(_with_vector(rows), times_ns)
-
-
-def _with_vector(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return rows | {"all numbers": np.stack([column for column in rows.values() if column.dtype != object], axis=1).astype(np.float32)}
-
-
-PEERS = [Driftline, WithVector]
+PEERS = [Driftline]

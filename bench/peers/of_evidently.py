@@ -21,7 +21,7 @@ _DRIFT_SHARE = 0.5  # of the columns, for what the preset calls dataset drift
 
 
 class DataDrift:
-    name = "Evidently DataDriftPreset"
+    name = "Evidently"
     version = evidently.__version__
     remembers = False
 

@@ -14,7 +14,7 @@ _LEVEL = 0.05
 
 
 class BonferroniTests:
-    name = "SciPy KS, chi-squared"
+    name = "SciPy KS"
     version = scipy.__version__
     remembers = False
 
