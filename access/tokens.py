@@ -17,6 +17,9 @@ LEEWAY_SECONDS: Final = 30
 """How far the issuer's clock may be from ours."""
 
 _LONGEST_TOKEN_BYTES: Final = 16 * 1024
+_LONGEST_NAME: Final = 255
+"""OpenID Connect Core §2. Names are in records, and in what is kept of each client."""
+
 _REMEMBERED: Final = 4096
 """Tokens whose signature is known to be good: a client shows the same one with each request for minutes, and a signature costs more than forwarding does."""
 
@@ -82,7 +85,7 @@ class Tokens:
             return _denied("it cannot be read")
         ends_at = float(claims["exp"]) + LEEWAY_SECONDS
         name = claims["sub"]
-        if not isinstance(name, str) or not name or not name.isprintable() or not math.isfinite(ends_at):
+        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or not math.isfinite(ends_at):
             return _denied("it does not say whose it is")
         values = _values(claims, settings.claim)
         return Identity(name, frozenset().union(*(self._roles.get(value, frozenset()) for value in values))), ends_at

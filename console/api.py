@@ -46,9 +46,10 @@ class Endpoint(NamedTuple):
 
 def build_app(views: Views, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, guard: Guard) -> web.Application:
     """Return the application that shows `views`, and takes labels, events and new baselines, from those who may; who reads an exchange is put on record."""
-    app = web.Application(middlewares=[errors_as_json, guarded(guard), audited(guard.audit)])
+    refused: dict[str, int] = {}
+    app = web.Application(middlewares=[errors_as_json, guarded(guard, refused), audited(guard.audit)])
     app.on_response_prepare.append(hardened)
-    api = _Api(views, StoreThreads(app), take_labels, take_events, accept)
+    api = _Api(views, StoreThreads(app), take_labels, take_events, accept, MetricsPage(views, refused))
     for endpoint in ENDPOINTS:
         add_route(app, endpoint.method, endpoint.path, endpoint.role, _handler(api, endpoint))
     return app
@@ -65,7 +66,7 @@ def _handler(api: _Api, endpoint: Endpoint) -> Callable[[web.Request], Awaitable
 class _Api:
     """The answers. Views are asked on threads; those that ask the store, on threads of their own."""
 
-    def __init__(self, views: Views, store: StoreThreads, take_labels: LabelIntake, take_events: EventIntake, accept: Accept) -> None:
+    def __init__(self, views: Views, store: StoreThreads, take_labels: LabelIntake, take_events: EventIntake, accept: Accept, metrics: MetricsPage) -> None:
         self._views = views
         self._store = store
         self._take_labels = take_labels
@@ -73,7 +74,7 @@ class _Api:
         self._bodies = BodyDesk()
         self._accepting = AcceptDesk(accept, store)
         self._explaining = ExplainDesk(views, store)
-        self._metrics = MetricsPage(views)
+        self._metrics = metrics
 
     async def index(self, _: web.Request) -> web.Response:
         return json_reply({"endpoints": {endpoint.path: endpoint.help for endpoint in ENDPOINTS}})

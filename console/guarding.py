@@ -35,6 +35,8 @@ _HEADERS: Final[Mapping[str, str]] = {
 _CHALLENGES: Final = ('Basic realm="driftline", charset="UTF-8"', 'Bearer realm="driftline"')
 """RFC 9110 §11.6.1. By the first one a browser asks its user: the key is the password, whatever the name."""
 
+_REFUSALS: Final = ("401", "403", "421", "503")
+
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
@@ -75,22 +77,34 @@ def who(request: web.Request) -> str:
     return name or f"anonymous at {request.remote}"
 
 
-def guarded(guard: Guard) -> Middleware:
-    """Return the middleware. It goes before all that reads, writes or audits."""
+def guarded(guard: Guard, refused: dict[str, int]) -> Middleware:
+    """Return the middleware, which counts in `refused`, by the reply's status. It goes before all that reads, writes or audits."""
+    for code in _REFUSALS:
+        refused[code] = 0
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _refuse_other_sites(request)
-        resource = request.match_info.route.resource
-        role = role_of(request.app, request.method, resource.canonical) if resource is not None else None  # where nothing is, there is nothing to guard
-        if role is not None:
-            identity = _identity(request, guard)
-            request[_WHO] = identity.name
-            if not identity.may(role):
-                await _refuse(request, guard, identity, role)
+        try:
+            await _require_leave(request, guard)
+        except ApiError as error:
+            refused[str(error.status)] = refused.get(str(error.status), 0) + 1
+            raise
         return await handler(request)
 
     return middleware
+
+
+async def _require_leave(request: web.Request, guard: Guard) -> None:
+    """Raise ApiError for what may not be asked for; keep who asks with the request."""
+    _refuse_other_sites(request)
+    resource = request.match_info.route.resource
+    role = role_of(request.app, request.method, resource.canonical) if resource is not None else None  # where nothing is, there is nothing to guard
+    if role is None:
+        return
+    identity = _identity(request, guard)
+    request[_WHO] = identity.name
+    if not identity.may(role):
+        await _refuse(request, guard, identity, role)
 
 
 async def hardened(_: web.Request, reply: web.StreamResponse) -> None:

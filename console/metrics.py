@@ -32,20 +32,25 @@ Samples: TypeAlias = dict[tuple[str, ...], float]
 
 _NO_EXEMPLARS: Final[Mapping[tuple[str, ...], TracedValue]] = {}
 
+_NONE_REFUSED: Final[Mapping[str, int]] = {}
+
 _Labelled: TypeAlias = list[tuple[tuple[str, ...], float]]
 
 
 class MetricsPage:
     """Renders the page. Blocking: call it on a thread."""
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: Views, refused: Mapping[str, int] = _NONE_REFUSED) -> None:
+        """`refused` counts what the admin address refused, by the reply's status."""
         self._views = views
+        self._refused = refused
         self._previous_seconds = 0.0
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the page and its content type, in the format that the Accept header asks for."""
         began = time.perf_counter()
-        samples = samples_of(self._views) | {(Metric.SCRAPE_DURATION.metric_name,): self._previous_seconds}
+        refused = {(Metric.ADMIN_REFUSED.metric_name, code): count for code, count in self._refused.items()}
+        samples = samples_of(self._views) | refused | {(Metric.SCRAPE_DURATION.metric_name,): self._previous_seconds}
         page = page_of(samples, accept, self._views.exemplars())
         self._previous_seconds = time.perf_counter() - began
         return page

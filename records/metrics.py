@@ -203,6 +203,9 @@ class Metric(Enum):
     )
     UP = MetricSpec("driftline_up", _GAUGE, "1 while the component runs.", ("component",))
     BUILD_INFO = MetricSpec("driftline_build_info", _GAUGE, "Always 1; the version is in the labels.", ("version", "python"))
+    ADMIN_REFUSED = MetricSpec(
+        "driftline_admin_refused_total", _COUNTER, "Requests at the admin address that were refused for who sent them, by the reply's status.", ("code",)
+    )
     SCRAPE_DURATION = MetricSpec("driftline_scrape_duration_seconds", _GAUGE, "Time that the previous scrape took to render.")
 
     @property

@@ -112,6 +112,7 @@ def by_public_key() -> bytes:
         (lambda: token(sub=None), "lacks one of exp"),
         (lambda: token(sub=""), "does not say whose"),
         (lambda: token(sub="a\nb"), "does not say whose"),
+        (lambda: token(sub="a" * 256), "does not say whose"),
         (lambda: token(nbf=NOW + 600), "not good yet"),
         (lambda: token(OTHER_RSA), "signature is wrong"),
         (lambda: token(OTHER_RSA, "unknown"), "does not publish"),

@@ -55,7 +55,7 @@ async def test_a_route_that_is_not_in_the_table_is_answered_to_nobody(guard):
     async def secret(_: web.Request) -> web.Response:
         return web.Response(text="secret")
 
-    app = web.Application(middlewares=[guarded(guard)])
+    app = web.Application(middlewares=[guarded(guard, {})])
     app.router.add_get("/secret", secret)
     async with TestClient(TestServer(app)) as client:
         reply = await client.get("/secret")
@@ -116,6 +116,16 @@ async def test_what_was_done_and_what_was_refused_is_on_record_with_the_name(str
         ("some operator", "read exchange", "/api/v1/exchanges/request-1"),
         ("some viewer", "refused", "GET /api/v1/exchanges/request-1"),
     ]
+
+
+async def test_what_was_refused_is_counted_by_its_status(strict):
+    await strict.get("/api/v1/status")
+    await strict.get("/api/v1/status", headers={"Authorization": "Bearer client"})
+    await strict.get("/api/v1/status", headers={"Authorization": "Bearer client"})
+    page = await (await strict.get("/metrics", headers={"Authorization": "Bearer viewer"})).text()
+    assert 'driftline_admin_refused_total{code="401"} 1.0' in page
+    assert 'driftline_admin_refused_total{code="403"} 2.0' in page
+    assert 'driftline_admin_refused_total{code="421"} 0.0' in page
 
 
 async def test_a_refusal_that_cannot_be_put_on_record_is_one_all_the_same(strict, audit):
