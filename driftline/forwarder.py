@@ -24,6 +24,7 @@ from driftline.spool_keeping import SpoolKeeping, batch_limits
 from driftline.spooling import keys_of
 from store.clickhouse.client import open_store
 from store.clickhouse.loader import Loader
+from store.clickhouse.retention import Retention
 from store.directories import make_private
 from store.owner import HeldError, take_lock
 from store.spool.counts import take_stock
@@ -41,7 +42,7 @@ class Forwarder:
         self._spool = spool = settings.spool_directory
         make_private(spool)
         naming = Naming(load_baselines(settings.routes), Decoding(settings.routes).identify)
-        self._store = open_store(spool, settings.store)  # a server; how long it keeps what is for its monitors to say
+        self._store = open_store(spool, settings.store, Retention.of(settings.store))
         self._lock = take_lock(spool / SPOOL_LOCK_NAME, f"The spool {spool}", "--spool")
         self._loader = Loader(
             spool,
