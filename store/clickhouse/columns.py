@@ -21,6 +21,7 @@ from records.outcome import Outcome
 UNFIT: Final = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 _FIELDS: Final = pa.map_(pa.string(), pa.string())
+_LEVELS: Final = pa.dictionary(pa.int32(), pa.string())
 _AT_ONCE: Final = 4_000
 """Exchanges made into columns at a time: more would leave the processor's cache between one column and the next."""
 
@@ -136,7 +137,7 @@ def _levels(values: Sequence[str]) -> Any:
     """Few distinct values: sent once each, as ClickHouse's LowCardinality keeps them."""
     if values.count(values[0]) == len(values):
         return pa.DictionaryArray.from_arrays(np.zeros(len(values), np.int32), pa.array(values[:1], pa.string()))
-    return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, _LEVELS)  # `dictionary_encode` would load pyarrow.compute, which takes 9 MB
 
 
 def _lists(values: Sequence[Sequence[Any]], kind: Any) -> Any:
