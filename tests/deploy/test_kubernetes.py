@@ -1,6 +1,7 @@
 """The Kustomize directories, as far as they can be held without a cluster: built by kubectl, and validated against Kubernetes's own schemas."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -169,10 +170,12 @@ def test_every_dashboard_is_a_config_map_that_grafana_finds() -> None:
 @needs_kubectl
 @pytest.mark.parametrize("directory", ["gateway", "monitor", "runtime", "sidecar"])
 def test_prometheus_finds_the_admin_port_by_its_name(directory: str) -> None:
-    (endpoint,) = next(each for each in of_kind("monitoring", "PodMonitor") if each["metadata"]["name"] == "driftline")["spec"]["podMetricsEndpoints"]
+    monitor = next(each for each in of_kind("monitoring", "PodMonitor") if each["metadata"]["name"] == "driftline")
+    looked_for = {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
     pods = [each["spec"]["template"]["spec"] for each in built(directory) if "template" in each.get("spec", {})]
     containers = [container for pod in pods for container in (*pod["containers"], *pod.get("initContainers", ()))]
-    assert endpoint["port"] in {port["name"] for container in containers for port in container.get("ports", ())}
+    there = {port["name"] for container in containers for port in container.get("ports", ())}
+    assert looked_for & there == ({"driftline-admin", "driftline-onnx"} if directory == "runtime" else {"driftline-admin"})
 
 
 @needs_kubectl
@@ -203,3 +206,19 @@ def test_kserves_logger_sends_to_the_monitors_service() -> None:
     (service,) = of_kind("monitor", "Service")
     metadata = service["metadata"]
     assert made["spec"]["predictor"]["logger"]["url"].startswith(f"http://{metadata['name']}.{metadata['namespace']}:{service['spec']['ports'][0]['port']}/")
+
+
+@needs_kubectl
+@pytest.mark.parametrize(("page", "base"), [("inject.md", "injector"), ("kubernetes.md", "gateway")])
+def test_a_kustomization_of_the_documentation_puts_its_images_and_settings_into_a_base(page: str, base: str, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^# kustomization.yaml\n(.*?)^```", (KUBERNETES.parents[1] / "docs" / page).read_text(), re.DOTALL | re.MULTILINE)
+    kustomization = yaml.safe_load(shown)
+    kustomization["resources"] = [os.path.relpath(KUBERNETES / base, tmp_path)]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    (file,) = kustomization["configMapGenerator"][0]["files"]
+    (tmp_path / file).write_text("# mine\n")
+    made = built(str(tmp_path))
+    images = [container["image"] for each in made if "template" in each.get("spec", {}) for container in each["spec"]["template"]["spec"]["containers"]]
+    assert images
+    assert all(image.startswith("registry.example.com/driftline:") for image in images)
+    assert [each["data"][file] for each in made if each["kind"] == "ConfigMap"] == ["# mine\n"]
