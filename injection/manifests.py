@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import yaml
-from msgspec.structs import replace
 
 from injection.operations import applied
 from injection.patching import Injection, patch
-from injection.pod import INJECT_LABEL, Pod, read_pod
+from injection.pod import Pod, read_pod
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _INTEGER: Final = "tag:yaml.org,2002:int"
@@ -49,7 +48,7 @@ def inject_manifests(text: str, injection: Injection) -> Injected:
     for document in _documents(text):
         changed = document
         for place, template in _templates(document):
-            found = patch(_pod(document, place, template), injection)
+            found = patch(_pod(document, place, template), injection, asked=True)
             messages += [f"{_name(document)}: {warning}" for warning in found.warnings]
             failed = failed or (not found.injected and bool(found.warnings))
             if found.injected:
@@ -83,12 +82,10 @@ def _templates(document: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _pod(document: Any, place: str, template: Any) -> Pod:
-    """Return a pod as if its label asked for Driftline, unless that says that it wants none. Raises ValueError."""
     try:
-        pod = read_pod(template)
+        return read_pod(template)
     except ValueError as error:
         raise ValueError(f"{_name(document)}{place}: {error}") from None
-    return replace(pod, metadata=replace(pod.metadata, labels={INJECT_LABEL: "true", **pod.labels}))
 
 
 def _name(document: Any) -> str:

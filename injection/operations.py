@@ -23,9 +23,11 @@ def replace(path: str, value: Any) -> Operation:
     return Operation("replace", path, value)
 
 
-def add_member(path: str, found: Mapping[str, Any] | None, key: str, value: Any) -> Operation:
-    """Add a member to the object at `path`, which may be missing."""
-    return Operation("add", f"{path}/{_escaped(key)}", value) if found is not None else Operation("add", path, {key: value})
+def add_members(path: str, found: Mapping[str, Any] | None, members: Mapping[str, Any]) -> list[Operation]:
+    """Add members to the object at `path`, which may be missing."""
+    if found is None:
+        return [Operation("add", path, dict(members))]
+    return [Operation("add", f"{path}/{_escaped(key)}", value) for key, value in members.items()]
 
 
 def append(path: str, found: Iterable[Any] | None, values: list[Any]) -> list[Operation]:

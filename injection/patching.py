@@ -8,7 +8,7 @@ from config.load import ConfigError
 from config.settings import InjectorSettings
 from injection.annotations import Annotations, read_annotations
 from injection.containers import DATA_VOLUME, MONITOR, PROXY, SECRET_VOLUME, SETTINGS_VOLUME, containers, volumes
-from injection.operations import Operation, add_member, append
+from injection.operations import Operation, add_members, append
 from injection.pod import INJECT_LABEL, SETTINGS_ANNOTATION, WARNINGS_ANNOTATION, Pod
 from injection.settings_text import Base
 from injection.upstream import ADMIN_PORT, NotInjectedError, free_port, position
@@ -32,17 +32,20 @@ class Patch(NamedTuple):
     injected: bool = False
 
 
-def patch(pod: Pod, injection: Injection) -> Patch:
-    """Return what brings Driftline into a pod. One that has it already, or says that it wants none, stays as it is; so does one that it cannot stand before, with a warning."""
+def patch(pod: Pod, injection: Injection, *, asked: bool = False) -> Patch:
+    """Return what brings Driftline into a pod. One that has it already, or says that it wants none, stays as it is; so does one that it cannot stand before, with a warning.
+
+    `asked` is whether somebody asks for this very pod, whose label may not say so; else one that serves nothing gets no warning.
+    """
     if is_injected(pod) or pod.labels.get(INJECT_LABEL) == "false" or _MIRROR_ANNOTATION in pod.annotations:
         return Patch([], [])
     try:
         return _injected(pod, injection)
     except (NotInjectedError, ConfigError) as error:
-        if not _is_asked_for(pod) and not any(container.ports for container in pod.spec.containers):
-            return Patch([], [])  # its namespace was chosen, and it serves nothing
+        if not asked and not _asks(pod) and not any(container.ports for container in pod.spec.containers):
+            return Patch([], [])  # its namespace was chosen
         warning = f"Driftline is not injected: {error}"
-        return Patch(_on_record(pod, warning), [warning])
+        return Patch([] if pod.annotations.get(WARNINGS_ANNOTATION) == warning else _annotated(pod, {WARNINGS_ANNOTATION: warning}), [warning])
 
 
 def is_injected(pod: Pod) -> bool:
@@ -50,8 +53,8 @@ def is_injected(pod: Pod) -> bool:
     return not {PROXY, MONITOR}.isdisjoint(container.name for container in pod.all_containers)
 
 
-def _is_asked_for(pod: Pod) -> bool:
-    """Whether the pod itself asks, not only its namespace."""
+def _asks(pod: Pod) -> bool:
+    """Whether the pod itself asks for Driftline, by its label or an annotation."""
     return pod.labels.get(INJECT_LABEL) == "true" or read_annotations(pod.annotations) != (Annotations(), [])
 
 
@@ -80,19 +83,16 @@ def _injected(pod: Pod, injection: Injection) -> Patch:
     admin = free_port(ADMIN_PORT, taken)
     text = injection.base.checked_text(asked, stands.listen, stands.app, admin)
     ours = containers(settings, asked, stands.listen, admin, native=native)
-    annotations = pod.metadata.annotations
     operations = [
         *stands.operations,
         *append("/spec/initContainers" if native else "/spec/containers", pod.spec.init_containers if native else pod.spec.containers, ours),
         *append("/spec/volumes", pod.spec.volumes, volumes(settings)),
-        add_member("/metadata/annotations", annotations, SETTINGS_ANNOTATION, text),
+        *_annotated(pod, {SETTINGS_ANNOTATION: text, **({WARNINGS_ANNOTATION: "; ".join(stands.warnings)} if stands.warnings else {})}),
     ]
-    if stands.warnings:
-        operations.append(add_member("/metadata/annotations", annotations or {}, WARNINGS_ANNOTATION, "; ".join(stands.warnings)))
     return Patch(operations, stands.warnings, injected=True)
 
 
-def _on_record(pod: Pod, warning: str) -> list[Operation]:
-    if pod.annotations.get(WARNINGS_ANNOTATION) == warning:
-        return []
-    return [add_member("/metadata/annotations", pod.metadata.annotations, WARNINGS_ANNOTATION, warning)]
+def _annotated(pod: Pod, annotations: dict[str, str]) -> list[Operation]:
+    if pod.metadata is None:  # the template of a Job needs none
+        return [Operation("add", "/metadata", {"annotations": annotations})]
+    return add_members("/metadata/annotations", pod.metadata.annotations, annotations)

@@ -132,17 +132,17 @@ class Pod(_Read, frozen=True):
     """A pod, or the template of one."""
 
     spec: Spec
-    metadata: Metadata = Metadata()
+    metadata: Metadata | None = None
 
     @property
     def labels(self) -> dict[str, str]:
         """Its labels."""
-        return self.metadata.labels or {}
+        return (self.metadata and self.metadata.labels) or {}
 
     @property
     def annotations(self) -> dict[str, str]:
         """Its annotations."""
-        return self.metadata.annotations or {}
+        return (self.metadata and self.metadata.annotations) or {}
 
     @property
     def all_containers(self) -> list[Container]:

@@ -60,6 +60,19 @@ def test_whatever_makes_pods_makes_them_with_driftline(made: dict[str, Any]) -> 
     assert not again.failed
 
 
+def test_a_template_needs_no_metadata() -> None:
+    made = workload("batch/v1", "Job", {"template": {"spec": template(restartPolicy="Never")["spec"]}})
+    (result,) = yaml.safe_load_all(inject_manifests(yaml.safe_dump(made), INJECTION).text)
+    assert result["spec"]["template"]["metadata"]["annotations"].keys() == {"driftline.dev/settings"}
+
+
+def test_a_pod_that_serves_nothing_is_said_where_somebody_asks_for_it() -> None:
+    made = workload("batch/v1", "Job", {"template": {"metadata": None, "spec": {"containers": [container()], "restartPolicy": "Never"}}})
+    injected = inject_manifests(yaml.safe_dump(made), INJECTION)
+    assert injected.failed
+    assert "expected one TCP port, found none" in injected.messages[0]
+
+
 def test_lists_and_files_of_several_documents_are_gone_through() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "fraud"}, "spec": {"ports": [{"port": 80, "targetPort": "http"}]}}
     both = {"apiVersion": "v1", "kind": "List", "items": [service, WORKLOADS[0], WORKLOADS[-1]]}
