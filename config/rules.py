@@ -92,6 +92,9 @@ def _slo_problems(slo: SloSettings, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _store_problems(store: StoreSettings) -> Iterator[tuple[str, str]]:
+    if store.password and (store.clickhouse is None or not store.clickhouse.user or store.clickhouse.password):
+        example = "for example: clickhouse: http://driftline@clickhouse:8123"
+        yield "store.password", f"expected store.clickhouse to name a user and no password, found {str(store.clickhouse or 'none')!r}; {example}"
     if store.cluster and not store.clickhouse:
         yield (
             "store.cluster",

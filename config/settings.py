@@ -304,6 +304,14 @@ class StoreSettings(Section, frozen=True):
     clickhouse: Annotated[
         Endpoint | None, setting("A ClickHouse server; by default the store is embedded in the monitor.", example="http://user@clickhouse:8123/driftline")
     ] = None
+    password: Annotated[
+        str,
+        setting(
+            "The password of the server's user, in place of one in its URL; it is read for each connection.",
+            unit="file",
+            example="/etc/driftline/secrets/clickhouse",
+        ),
+    ] = ""
     batch_rows: Annotated[int, setting("Rows in one insert at most.", unit="rows", at_least="1", at_most="1000000")] = 40_000
     batch_size: Annotated[Bytes, setting("Bytes of records in one insert at most, as they lie in the spool.", at_least="64 KiB", at_most="256 MiB")] = (
         Bytes.parse("32 MiB")

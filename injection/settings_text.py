@@ -41,7 +41,9 @@ class Base:
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
         if settings.store.clickhouse and settings.store.clickhouse.password:
-            raise ConfigError(f"{name}: store.clickhouse: expected no password, which whoever may look at pods could read in their annotations")
+            raise ConfigError(
+                f"{name}: store.clickhouse: expected no password, which whoever may look at pods could read in their annotations; for example: password: /etc/driftline/secrets/clickhouse"
+            )
 
     def text(self, asked: Annotations, listen: int, app: int, admin: int) -> str:
         """Return the file of one pod; not checked."""

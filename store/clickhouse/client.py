@@ -143,7 +143,7 @@ def open_store(data_directory: Path, settings: StoreSettings = _DEFAULTS, retent
     `OSError` where the directory cannot be used.
     """
     server = settings.clickhouse
-    return ServerStore(server, retention, settings.cluster) if server else EmbeddedStore(data_directory, retention)
+    return ServerStore(server, retention, settings.cluster, settings.password) if server else EmbeddedStore(data_directory, retention)
 
 
 class Connection:
@@ -200,30 +200,40 @@ class ServerStore(Store):
 
     kind = "server"
 
-    def __init__(self, server: Endpoint, retention: Retention | None = None, cluster: str = "") -> None:
+    def __init__(self, server: Endpoint, retention: Retention | None = None, cluster: str = "", password_file: str = "") -> None:
         super().__init__(server.path.strip("/") or DATABASE, retention, cluster)
         self._server = server
+        self._password_file = password_file
 
     def _connect(self) -> Client:
+        password = self._password()
         try:
-            return self._reach()
+            return self._reach(password)
         except OperationalError as error:
             if error.code is not None:  # the server's own words
                 raise
             address = f"{self._server.scheme}://{self._server.authority}"
             raise OperationalError(f"ClickHouse at {address} does not answer ({_reason(error)}): is it running, and is that its address?") from error
 
-    def _reach(self) -> Client:
+    def _reach(self, password: str) -> Client:
         server = self._server
         return clickhouse_connect.get_client(
             dsn=f"{server.scheme}://{server.authority}?{server.query}",
             username=server.user or None,
-            password=server.password,
+            password=password,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             send_receive_timeout=REPLY_TIMEOUT_SECONDS,
             autogenerate_session_id=False,
             query_retries=0,
         )
+
+    def _password(self) -> str:
+        if not self._password_file:
+            return self._server.password
+        try:
+            return Path(self._password_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise OperationalError(f"{self._password_file}: expected ClickHouse's password (store.password), found: {error}") from None
 
 
 def _reason(error: BaseException | None) -> str:

@@ -237,6 +237,14 @@ def test_the_spool_lies_in_the_data_directory_unless_the_file_says_where(written
             "driftline.yaml:2: store.cluster: expected store.clickhouse too, for the embedded store has no cluster, found none; for example: clickhouse: http://clickhouse:8123",
         ),
         (
+            ROUTE + "store: {clickhouse: 'http://me:x@clickhouse:8123', password: /p}",
+            "driftline.yaml:2: store.password: expected store.clickhouse to name a user and no password, found 'http://me:***@clickhouse:8123'; for example: clickhouse: http://driftline@clickhouse:8123",
+        ),
+        (
+            ROUTE + "store: {password: /p}",
+            "driftline.yaml:2: store.password: expected store.clickhouse to name a user and no password, found 'none'; for example: clickhouse: http://driftline@clickhouse:8123",
+        ),
+        (
             ROUTE + "spool: {max_size: 4 MiB}",
             "driftline.yaml:2: spool.max_size: expected at least two segments (8 MiB), found 4 MiB; for example: max_size: 2 GiB",
         ),

@@ -62,6 +62,7 @@ class ClickHouseServer:
         self.trouble = (243, "Cannot reserve space. (NOT_ENOUGH_SPACE)")
         self.faults: deque[Fault] = deque()
         self.inserts: list[dict[str, str]] = []
+        self.logins: set[str | None] = set()
         self.released = threading.Event()
         self.closed = False
         self._keep_open = chdb.connect(self.path)
@@ -131,6 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _handle(self, body):
+        self.clickhouse.logins.add(self.headers.get("Authorization"))
         parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         statement = parameters.get("query", "").encode()
         if not statement:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from base64 import b64encode
 
 import pytest
 
@@ -83,6 +84,20 @@ def test_a_server_that_is_down_is_found_out_when_a_client_is_asked_for(server):
     server.close()
     with pytest.raises(FAILURES):
         store.client()
+
+
+def test_a_password_is_read_from_its_file_for_each_connection(server, tmp_path):
+    file = tmp_path / "clickhouse"
+    settings = StoreSettings(clickhouse=Endpoint.parse(server.url.replace("//", "//driftline@")), password=str(file))
+    store = open_store(None, settings)
+    with pytest.raises(FAILURES, match=r"clickhouse: expected ClickHouse's password \(store\.password\), found: .*No such file"):
+        store.client()
+    for password in ("first", "second"):
+        file.write_text(f"{password}\n")
+        server.logins.clear()
+        store.client().close()
+        assert server.logins == {"Basic " + b64encode(f"driftline:{password}".encode()).decode()}
+    store.close()
 
 
 def test_a_message_names_the_engine_s_code_once_in_one_short_line() -> None:
