@@ -130,12 +130,17 @@ def _driftline_capture(place: Place, services: Services) -> list[str]:
 
 
 def _driftline_mirror(place: Place, services: Services) -> list[str]:
-    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [{"url": _url(services.shadow)}]})
+    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [_shadow(services)]})
 
 
 def _driftline_mirror_only(place: Place, services: Services) -> list[str]:
     """As nginx's mirror module does it: nothing is kept."""
-    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [{"url": _url(services.shadow)}], "capture": "off"})
+    return _driftline(place, {"upstream": _url(services.upstream), "shadows": [_shadow(services)], "capture": "off"})
+
+
+def _shadow(services: Services) -> dict[str, Any]:
+    """As many copies at once as there may be requests: what is left out would make mirroring look cheap."""
+    return {"url": _url(services.shadow), "max_in_flight": 1024}
 
 
 def _driftline(place: Place, route: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from http1.grammar import CHUNK_LINE, FIELD_SECTION, STRAY_CONTROL
 
@@ -34,11 +34,14 @@ UNTIL_CLOSE: Final = -2
 ANOTHER_HEAD: Final = -3
 
 
-class MessageHead(Protocol):
-    """What the reader needs to know of a head."""
+class MessageHead:
+    """What the reader needs to know of a head. A base class, so that looking at it compiles to a direct access."""
+
+    __slots__ = ("body_length",)
 
     body_length: int
-    """Bytes of the body that follows; CHUNKED or UNTIL_CLOSE where only its end tells; ANOTHER_HEAD behind an interim reply."""
+    """Bytes of the body that follows; CHUNKED or UNTIL_CLOSE where only its end tells; ANOTHER_HEAD behind an interim reply.
+    As the fields have it: a reply to HEAD has no body all the same."""
 
 
 Head = TypeVar("Head", bound=MessageHead)
@@ -57,7 +60,7 @@ NEED_DATA: Final = Signal.NEED_DATA
 Event: TypeAlias = Head | bytes | Signal
 
 Content: TypeAlias = bytes | memoryview
-"""A whole body that came in one read with its head: a large one is a view of what was read."""
+"""A whole body that came in one read with its head: a small one as bytes, to be copied; a large one as a view of what was read."""
 
 _VIEWED_FROM_BYTES: Final = 16 * 1024
 """Copying less costs less than a view."""
@@ -175,7 +178,9 @@ class Reader(Generic[Head]):
         if self._state == _HEAD and self._at == len(self._buffer):
             section, rest = _parted(data)
             if 0 < len(section) <= self._max_head_bytes and not section.startswith(b"\r\n"):
-                head = self._remembered.get(section) or self._parse_new(section)
+                head = self._remembered.get(section)
+                if head is None:
+                    head = self._parse_new(section)
                 if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(rest):
                     return head, rest
                 self._state, self._parsed = _PARSED, head

@@ -6,14 +6,13 @@ from typing import Final
 
 from http1.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from http1.grammar import STATUS_LINE
-from http1.reader import ANOTHER_HEAD, CHUNKED, UNTIL_CLOSE, Reader, WireError
+from http1.reader import ANOTHER_HEAD, CHUNKED, UNTIL_CLOSE, MessageHead, Reader, WireError
 
 
-class ReplyHead:
+class ReplyHead(MessageHead):
     """A reply's head, checked; shared between replies as requests' heads are, with what is made of it (`returned`, `content`)."""
 
     __slots__ = (
-        "body_length",
         "connection",
         "content",
         "event_stream",
@@ -37,8 +36,6 @@ class ReplyHead:
     """Likewise, what is recorded of them."""
     fields: list[Field]
     named: dict[bytes, bytes]
-    body_length: int
-    """As the fields have it: a reply to HEAD has no body all the same."""
     interim: bool
     """Another head follows (RFC 9110 §15.2)."""
     unbounded: bool

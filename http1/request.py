@@ -7,19 +7,18 @@ from typing import Final
 
 from http1.fields import REMEMBERED_FIELD_BYTES, ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from http1.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
-from http1.reader import CHUNKED, REMEMBERED_HEADS, Reader, WireError
+from http1.reader import CHUNKED, REMEMBERED_HEADS, MessageHead, Reader, WireError
 
 MAX_TARGET_BYTES: Final = 8192
 
 
-class RequestHead:
+class RequestHead(MessageHead):
     """A request's head, checked. Bytes are as received, but for the target, which is in origin form.
 
     Heads are remembered and shared between requests: what is made of them (`forwarded`, `scheme`, `content`) is a pure function of them, kept beside.
     """
 
     __slots__ = (
-        "body_length",
         "chunked",
         "connection",
         "content",
@@ -61,7 +60,6 @@ class RequestHead:
     host: bytes
     upgrade: bool
     """It asks to go on as WebSocket (RFC 6455 §4.1). Other protocols are not offered: what we cannot delimit we do not tunnel."""
-    body_length: int
     chunked: bool
     keep_alive: bool
     withheld: bytes

@@ -140,7 +140,7 @@ class ClientConnection:
             self.certificate = self.principal = principal(transport.get_extra_info("peercert") or {})
         if self._context.connected(self):
             return
-        self.transport.write(own_reply(503, "this proxy has as many connections as it may", "", connection=CLOSE))
+        self.transport.write(own_reply(503, "this proxy has as many connections as it may", b"", connection=CLOSE))
         self._close(request_ended=False)
 
     def data_received(self, data: bytes) -> None:
@@ -382,7 +382,7 @@ class ClientConnection:
         context = self._context
         route = context.routes.find(head.target)
         given = head.named.get(b"x-request-id")
-        request_id = usable_request_id(given) if given else None
+        request_id = given if given and usable_request_id(given) else b""
         if context.gate is not None and not self._admitted(context.gate, head, request_id):
             return None
         if route is None:
@@ -399,7 +399,7 @@ class ClientConnection:
         self.enter(ANSWERING)
         return flight
 
-    def _admitted(self, gate: Gate, head: RequestHead, request_id: str | None) -> bool:
+    def _admitted(self, gate: Gate, head: RequestHead, request_id: bytes) -> bool:
         """Whether who sends this may; else it is answered."""
         found = gate.admit(head.method, head.target, head.named, self.certificate, self.peer_text)
         if isinstance(found, Denied):
@@ -416,7 +416,7 @@ class ClientConnection:
         else:
             self._answer(error.status, ErrorKind.BAD_REQUEST, error.reason)
 
-    def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: str | None = None, field: bytes = b"") -> None:
+    def _answer(self, status: int, kind: ErrorKind, message: str, head: RequestHead | None = None, request_id: bytes = b"", field: bytes = b"") -> None:
         """Answer a request that goes nowhere, put it on record, and close the connection: its body, if it has one, was not read."""
         self.transport.write(refusal(self._context, self, status, kind, message, head, request_id, field))
         if kind is ErrorKind.HEAD_TIMEOUT:

@@ -6,7 +6,8 @@ head, pieces and an end, with a pause wherever nothing more was received.
 
 from __future__ import annotations
 
-import time
+from binascii import hexlify
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from http1.reader import Content
@@ -20,7 +21,7 @@ from proxy.route import Arm, Route
 from proxy.tracing import TraceContext
 from proxy.tunnel import Tunnel
 from proxy.upstream import Receiver, UpstreamConnection
-from proxy.writing import write, write_message
+from proxy.writing import write
 from records.exchange import NO_BODY, Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 
@@ -67,26 +68,25 @@ class Flight(Receiver):
     _trace: TraceContext | None = None
     _copies: tuple[Copy, ...] = ()  # that wait for more of the request
 
-    def __init__(self, context: Context, client: ClientConnection, route: Route, head: RequestHead, request_id: str | None) -> None:
+    def __init__(self, context: Context, client: ClientConnection, route: Route, head: RequestHead, request_id: bytes) -> None:
         self._context = context
         self._client = client
         self._route = route
         self.head = head
         self.upgrade = head.upgrade
-        self._started_at_ns = now_ns = time.time_ns()
-        self._started_ns = time.perf_counter_ns()
+        self._started_ns = started_ns = perf_counter_ns()
+        self._started_at_ns = now_ns = started_ns + context.unix_offset_ns
         self._waits_since_ns = context.coarse_ns
         self.exchange_id = exchange_id = new_exchange_id(now_ns)
-        self.request_id = request_id = request_id or exchange_id.hex()
-        self._request_id_bytes = id_bytes = request_id.encode("latin-1")
+        self.request_id = request_id = request_id or hexlify(exchange_id)
         self._recorded = recorded = not context.tap.leaves_out(route.name, exchange_id)
         self._capture_bytes = context.capture_bytes if recorded else 0
         tracing = context.tracing
         if tracing is None:
-            self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes)
+            self.fields = upstream_fields(head, client.peer, client.scheme, request_id)
         else:
             self._trace = trace = tracing.context(head.named, exchange_id, recorded=recorded)
-            self.fields = upstream_fields(head, client.peer, client.scheme, id_bytes, trace.left_out)
+            self.fields = upstream_fields(head, client.peer, client.scheme, request_id, trace.left_out)
         self._close_after = not head.keep_alive
         self._whole: Content | None = None  # assigned here: mypyc sets no default None for a union of three
         self._to_upstream: list[Content] = []
@@ -175,12 +175,12 @@ class Flight(Receiver):
         if not self.request_ended:
             self._client.pause_reading()
 
-    def request_head(self, arm: Arm) -> bytes:
-        """Return the head of the request to an arm."""
+    def request_head(self, arm: Arm, body: bytes = b"") -> bytes:
+        """Return the head of the request to an arm, and a small body with it: made in one piece, nothing is copied twice."""
         head, trace = self.head, self._trace
         if trace is None:
-            return b"%b %b%b HTTP/1.1\r\n%b" % (head.method, arm.target.prefix, head.target, self.fields)
-        return b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, arm.target.prefix, head.target, trace.line(self.exchange_id, arm.name), self.fields)
+            return b"%b %b%b HTTP/1.1\r\n%b%b" % (head.method, arm.target.prefix, head.target, self.fields, body)
+        return b"%b %b%b HTTP/1.1\r\n%b%b%b" % (head.method, arm.target.prefix, head.target, trace.line(self.exchange_id, arm.name), self.fields, body)
 
     def _send(self) -> None:
         connection = self._connection
@@ -199,7 +199,7 @@ class Flight(Receiver):
         self._waits_since_ns = self._context.coarse_ns
         self._queue_ns = 0
         if self._waited:
-            self._queue_ns = time.perf_counter_ns() - self._started_ns
+            self._queue_ns = perf_counter_ns() - self._started_ns
             self._no_longer_pending()
             if self._client.reading_paused:
                 self._client.resume_reading()
@@ -208,7 +208,10 @@ class Flight(Receiver):
             self._send()
             return
         connection.request_done = True
-        write_message(connection.transport, self.request_head(self._route.arm), whole)
+        if isinstance(whole, bytes):
+            connection.transport.write(self.request_head(self._route.arm, whole))
+        else:
+            connection.transport.writelines((self.request_head(self._route.arm), whole))
 
     def request_may_flow(self, flowing: bool) -> None:
         """See Receiver."""
@@ -220,7 +223,7 @@ class Flight(Receiver):
 
     def whole_reply(self, head: ReplyHead, body: Content) -> None:
         """See Receiver."""
-        self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
+        self._first_byte_ns = total_ns = perf_counter_ns() - self._started_ns
         context = self._context
         self._connection = None
         self._reply_head = head
@@ -229,8 +232,11 @@ class Flight(Receiver):
         sequence = 0
         if self._recorded:
             sequence = self._keep(_NO_ERROR, head.status, total_ns, whole_body(body, head.content or content_fields(head), self._capture_bytes))
-        reply = client_head(head, self._request_id_bytes, chunked=False, connection=self._connection_field())
-        write_message(self._client.transport, reply, body)
+        connection = self._connection_field()
+        if isinstance(body, bytes):
+            self._client.transport.write(client_head(head, self.request_id, chunked=False, connection=connection, body=body))
+        else:
+            self._client.transport.writelines((client_head(head, self.request_id, chunked=False, connection=connection), body))
         self._done(_NO_ERROR, head.status, total_ns, sequence)
 
     def reply_head(self, head: ReplyHead) -> None:
@@ -241,7 +247,7 @@ class Flight(Receiver):
                 self._to_client.append(interim_head(head))
             return
         self._waits_since_ns = self._context.coarse_ns
-        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
+        self._first_byte_ns = perf_counter_ns() - self._started_ns
         self._reply_head = head
         self._reply_state = _BEGUN
         if self._recorded:
@@ -253,7 +259,7 @@ class Flight(Receiver):
             self._close_after = self._close_after or not self._reply_chunked
         if self._context.draining or not self.request_ended:
             self._close_after = True
-        self._to_client.append(client_head(head, self._request_id_bytes, chunked=self._reply_chunked, connection=self._connection_field()))
+        self._to_client.append(client_head(head, self.request_id, chunked=self._reply_chunked, connection=self._connection_field()))
 
     def reply_body(self, piece: bytes) -> None:
         """See Receiver."""
@@ -279,11 +285,11 @@ class Flight(Receiver):
     def switched(self, head: ReplyHead, connection: UpstreamConnection) -> Tunnel:
         """See Receiver. The exchange is on record with its 101; what passes after it is an outcome."""
         self._reply_head = head
-        self._first_byte_ns = total_ns = time.perf_counter_ns() - self._started_ns
+        self._first_byte_ns = total_ns = perf_counter_ns() - self._started_ns
         self._connection = None
         sequence = self._keep(_NO_ERROR, head.status, total_ns, NO_BODY)
         self._flush()  # interim replies that came in the same read
-        self._client.transport.write(client_head(head, self._request_id_bytes, chunked=False, connection=b"Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+        self._client.transport.write(client_head(head, self.request_id, chunked=False, connection=b"Connection: Upgrade\r\nUpgrade: websocket\r\n"))
         tunnel = Tunnel(self._context, self._client, connection, self.exchange_id, sequence, self._started_ns)
         self._count_end(_NO_ERROR, head.status, total_ns)
         self._client.switched(tunnel)
@@ -389,7 +395,7 @@ class Flight(Receiver):
             self._to_client.clear()
 
     def _end(self, error: ErrorKind, status: int = 0) -> None:
-        total_ns = time.perf_counter_ns() - self._started_ns
+        total_ns = perf_counter_ns() - self._started_ns
         reply = self._reply_head
         body = NO_BODY
         if reply is not None:
@@ -435,7 +441,7 @@ class Flight(Receiver):
         # By position, in the order of the declaration: naming the fields costs more than all the rest of this function.
         return Exchange(
             self.exchange_id,
-            self.request_id,
+            self.request_id.decode(),
             _SERVED,
             route.name,
             route.arm.name,
@@ -461,4 +467,4 @@ class Flight(Receiver):
 
     def elapsed_ns(self) -> int:
         """Return the time since the request's head was read."""
-        return time.perf_counter_ns() - self._started_ns
+        return perf_counter_ns() - self._started_ns

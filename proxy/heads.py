@@ -93,13 +93,13 @@ def _forwarded(head: RequestHead, left_out: frozenset[bytes]) -> bytes:
     )
 
 
-def client_head(reply: ReplyHead, request_id: bytes, *, chunked: bool, connection: bytes) -> bytes:
-    """Return the reply's head for the client. `connection` is the Connection field's line, or empty."""
+def client_head(reply: ReplyHead, request_id: bytes, *, chunked: bool, connection: bytes, body: bytes = b"") -> bytes:
+    """Return the reply's head for the client, and a small body with it. `connection` is the Connection field's line, or empty."""
     coding = b"Transfer-Encoding: chunked\r\n" if chunked else b""
     returned = reply.returned or _returned(reply)
     if b"x-request-id" in reply.named:
-        return b"%b%b%b\r\n" % (returned, coding, connection)
-    return b"%bX-Request-Id: %b\r\n%b%b\r\n" % (returned, request_id, coding, connection)
+        return b"%b%b%b\r\n%b" % (returned, coding, connection, body)
+    return b"%bX-Request-Id: %b\r\n%b%b\r\n%b" % (returned, request_id, coding, connection, body)
 
 
 def interim_head(reply: ReplyHead) -> bytes:
@@ -123,11 +123,9 @@ def passed_trailers(section: bytes) -> bytes:
     return b"".join([b"%b: %b\r\n" % each[0] for each in parsed if each is not None and each[1] not in _NO_TRAILERS])
 
 
-def usable_request_id(value: bytes) -> str | None:
-    """Return the caller's X-Request-Id as text; None where it cannot be sent on as one short word."""
-    if not value or len(value) > MAX_REQUEST_ID_BYTES or b"," in value:
-        return None
-    return value.decode("latin-1") if value.isascii() else None
+def usable_request_id(value: bytes) -> bool:
+    """Whether the caller's X-Request-Id can be sent on: one short word of ASCII."""
+    return 0 < len(value) <= MAX_REQUEST_ID_BYTES and b"," not in value and value.isascii()
 
 
 def trace_context(named: dict[bytes, bytes]) -> tuple[str, str]:

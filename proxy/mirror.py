@@ -8,7 +8,7 @@ Each request that is due is counted once: mirrored where its whole copy was sent
 
 from __future__ import annotations
 
-import time
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from http1.reader import Content
@@ -44,7 +44,7 @@ def mirror(context: Context, route: Route, flight: Flight, pieces: list[Content]
         if not shadow.sample.takes(flight.head):
             continue
         shadow.tally.due()
-        now_ns = time.perf_counter_ns()
+        now_ns = perf_counter_ns()
         if flight.upgrade:
             shadow.tally.skipped(SkipReason.UPGRADE)
         elif len(shadow.copies) >= shadow.max_in_flight:
@@ -99,7 +99,7 @@ class Copy(Receiver):
         self._reply: ReplyHead | None = None
         self._connection: UpstreamConnection | None = None
         self._queue_ns = self._connect_ns = self._first_byte_ns = -1
-        self._started_at_ns = time.time_ns()
+        self._started_at_ns = now_ns + context.unix_offset_ns
         self._started_ns = self._waits_since_ns = now_ns
         self._pieces: list[Content] = []
         self._sent = False
@@ -131,7 +131,7 @@ class Copy(Receiver):
         """The request is whole, with this behind its body; from now on the reply is due."""
         if self._ended:
             return
-        self._waits_since_ns = time.perf_counter_ns()
+        self._waits_since_ns = perf_counter_ns()
         connection = self._connection
         if connection is not None:
             self._sent = connection.request_done = True
@@ -172,7 +172,7 @@ class Copy(Receiver):
         """See Receiver."""
         self._connection = connection
         self._connect_ns = connect_ns
-        self._queue_ns = time.perf_counter_ns() - self._started_ns
+        self._queue_ns = perf_counter_ns() - self._started_ns
         self._sent = connection.request_done = self._flight.request_ended
         pieces, self._pieces = self._pieces, []
         write(connection.transport, pieces)
@@ -184,7 +184,7 @@ class Copy(Receiver):
         """See Receiver."""
         if head.interim:
             return
-        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
+        self._first_byte_ns = perf_counter_ns() - self._started_ns
         self._reply = head
         if self._recorded:
             self._capture = capture = BodyCapture(self._context.capture_bytes)
@@ -202,7 +202,7 @@ class Copy(Receiver):
 
     def whole_reply(self, head: ReplyHead, body: Content) -> None:
         """See Receiver."""
-        self._first_byte_ns = time.perf_counter_ns() - self._started_ns
+        self._first_byte_ns = perf_counter_ns() - self._started_ns
         self._connection = None
         self._reply = head
         if self._recorded:
@@ -238,7 +238,7 @@ class Copy(Receiver):
 
     def _end(self, error: ErrorKind) -> None:
         shadow = self._shadow
-        now_ns = time.perf_counter_ns()
+        now_ns = perf_counter_ns()
         total_ns = now_ns - self._started_ns
         status = 0 if self._reply is None else self._reply.status
         self._ended = True
@@ -265,7 +265,7 @@ class Copy(Receiver):
         trace_id, span_id = trace_context(flight.head.named)
         return Exchange(  # by position, as in `Flight`
             flight.exchange_id,
-            flight.request_id,
+            flight.request_id.decode(),
             _SHADOW,
             self._route.name,
             self._shadow.arm.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from binascii import hexlify
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -33,13 +34,13 @@ STATUSES: Final = {
 CLOSE: Final = b"Connection: close\r\n"
 
 
-def own_reply(status: int, message: str, request_id: str, *, connection: bytes, head_only: bool = False, field: bytes = b"") -> bytes:
+def own_reply(status: int, message: str, request_id: bytes, *, connection: bytes, head_only: bool = False, field: bytes = b"") -> bytes:
     """Return a whole reply of the proxy's own: `{"error": …, "request_id": …}`. `connection` is the Connection field's line, `field` another one, or empty."""
-    body = json.dumps({"error": message, "request_id": request_id}, ensure_ascii=True).encode() + b"\n"
+    body = json.dumps({"error": message, "request_id": request_id.decode()}, ensure_ascii=True).encode() + b"\n"
     reason = HTTPStatus(status).phrase.encode()
     fields = field or (b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b"")
     head = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nX-Request-Id: %b\r\nServer: driftline\r\n%b%b\r\n"
-    return head % (status, reason, len(body), request_id.encode("latin-1"), connection, fields) + (b"" if head_only else body)
+    return head % (status, reason, len(body), request_id, connection, fields) + (b"" if head_only else body)
 
 
 def refusal(
@@ -49,17 +50,17 @@ def refusal(
     kind: ErrorKind,
     message: str,
     head: RequestHead | None = None,
-    request_id: str | None = None,
+    request_id: bytes = b"",
     field: bytes = b"",
 ) -> bytes:
     """Put a request that goes nowhere on record, with what is known of it, and return the reply, after which its connection is closed."""
     now_ns = time.time_ns()
     exchange_id = new_exchange_id(now_ns)
-    request_id = request_id or exchange_id.hex()
+    request_id = request_id or hexlify(exchange_id)
     context.tap.append(
         Exchange(
             exchange_id=exchange_id,
-            request_id=request_id,
+            request_id=request_id.decode(),
             role=Role.SERVED,
             route="",
             arm="",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
 
 _BUCKETS_NS: Final = tuple(int(seconds * 1e9) for seconds in DURATION_BUCKETS_SECONDS)
+_SHORTEST_NS: Final = _BUCKETS_NS[0]
+"""Most replies of small models are in the first bucket: there is nothing to search."""
 
 _CUTS: Final = frozenset({ErrorKind.REPLY_IDLE_TIMEOUT, ErrorKind.TOTAL_TIMEOUT, ErrorKind.UPSTREAM_CLOSED, ErrorKind.BAD_REPLY})
 """Faults of an upstream that may come when its status is already on its way to the client."""
@@ -38,7 +40,7 @@ class Tally:
         if slot is None:
             slot = self._by_status[status] = self._counters.slot(Metric.HTTP_REQUESTS.metric_name, *self._labels, str(status))
         values[slot] += 1
-        values[self._buckets[bisect_left(_BUCKETS_NS, total_ns)]] += 1
+        values[self._buckets[0 if total_ns <= _SHORTEST_NS else bisect_left(_BUCKETS_NS, total_ns)]] += 1
         values[self._sum] += total_ns
         if error:
             values[self._counters.slot(Metric.EXCHANGE_ERRORS.metric_name, *self._labels, error.value)] += 1

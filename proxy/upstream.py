@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from http1.reader import END, NEED_DATA, Content, WireError
@@ -108,7 +108,7 @@ class UpstreamConnection:
         self._receiver = receiver
         self.request_done = False
         self._reader.bodiless = method == b"HEAD"
-        self._lent_ns = time.perf_counter_ns() if self.endpoint.watched else 0
+        self._lent_ns = perf_counter_ns() if self.endpoint.watched else 0
 
     def close(self) -> None:
         """Give up the connection and whatever was going on."""
@@ -174,7 +174,7 @@ class UpstreamConnection:
         """Take the short way where one read holds one reply."""
         self._receiver = None
         if self._lent_ns:
-            self.endpoint.replied(head.status, time.perf_counter_ns() - self._lent_ns)
+            self.endpoint.replied(head.status, perf_counter_ns() - self._lent_ns)
         if head.keep_alive and self.request_done:
             self.endpoint.give_back(self)
         else:
@@ -230,7 +230,7 @@ class UpstreamConnection:
         self._keep_alive = head.keep_alive
         if self._lent_ns and not head.interim:
             self._status = head.status
-            self._first_byte_ns = time.perf_counter_ns() - self._lent_ns
+            self._first_byte_ns = perf_counter_ns() - self._lent_ns
 
     def _reply_end(self) -> None:
         receiver, self._receiver = self._receiver, None

@@ -20,11 +20,3 @@ def write(transport: asyncio.Transport, pieces: list[Content]) -> None:
         transport.write(b"".join(pieces))
     else:
         transport.writelines(pieces)
-
-
-def write_message(transport: asyncio.Transport, head: bytes, body: Content) -> None:
-    """Write a message that is whole, likewise."""
-    if isinstance(body, bytes) and len(body) < _JOINED_BELOW_BYTES:
-        transport.write(head + body)
-    else:
-        transport.writelines((head, body))
