@@ -57,6 +57,44 @@ class Signal(Enum):
 END: Final = Signal.END
 NEED_DATA: Final = Signal.NEED_DATA
 
+
+class HeadParser(Generic[Head]):
+    """Parses the heads of one direction, for all its readers, and remembers the last results."""
+
+    __slots__ = ("_last", "_last_section", "_parse", "remembered")
+
+    remembered: dict[bytes, Head]
+    """By a head's bytes, the oldest first. A dict and not `lru_cache`, which costs more to call than a look-up."""
+
+    def __init__(self, parse: Callable[[bytes], Head]) -> None:
+        """`parse` takes a head without the end of its last line, is pure, and may raise WireError."""
+        self._parse = parse
+        self.remembered = {}
+        self._last: Head | None = None
+        self._last_section = b""
+
+    def parse(self, section: bytes) -> Head:
+        """Return the head that these bytes are. Raises WireError."""
+        last = self._last
+        if last is not None and section == self._last_section:
+            return last  # most are equal to the one before, and comparing costs less than hashing
+        head = self.remembered.get(section)
+        if head is None:
+            head = self._parse(section)
+            if len(section) > REMEMBERED_HEAD_BYTES:
+                return head
+            self._remember(section, head)
+        self._last, self._last_section = head, section
+        return head
+
+    def _remember(self, section: bytes, head: Head) -> None:
+        """Remember a head in the place of the oldest."""
+        remembered = self.remembered
+        if len(remembered) >= REMEMBERED_HEADS:
+            del remembered[next(iter(remembered))]
+        remembered[section] = head
+
+
 Event: TypeAlias = Head | bytes | Signal
 
 Content: TypeAlias = bytes | memoryview
@@ -93,7 +131,7 @@ _EMPTY_LINE: Final = b"\r\n\r\n"
 class Reader(Generic[Head]):
     """Reads messages of one direction of one connection. Subclasses say what a head is and how it frames its body."""
 
-    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parse", "_parsed", "_remaining", "_remembered", "_searched", "_state", "bodiless", "trailers")
+    __slots__ = ("_at", "_buffer", "_max_head_bytes", "_parsed", "_parser", "_remaining", "_searched", "_state", "bodiless", "trailers")
 
     bodiless: bool
     """The next message has no body whatever its head announces: a reply to HEAD (RFC 9112 §6.3)."""
@@ -101,10 +139,8 @@ class Reader(Generic[Head]):
     trailers: bytes
     """The trailer section of the last chunked body, checked, as it came; empty where there was none."""
 
-    def __init__(self, max_head_bytes: int, parse: Callable[[bytes], Head], remembered: dict[bytes, Head]) -> None:
-        """`parse` takes a head without the end of its last line, is pure, and may raise WireError; `remembered` holds its last results, for all readers that share it."""
-        self._parse = parse
-        self._remembered = remembered
+    def __init__(self, max_head_bytes: int, parser: HeadParser[Head]) -> None:
+        self._parser = parser
         self.bodiless = False
         self._max_head_bytes = max_head_bytes
         self._buffer = b""
@@ -178,9 +214,7 @@ class Reader(Generic[Head]):
         if self._state == _HEAD and self._at == len(self._buffer):
             section, rest = _parted(data)
             if 0 < len(section) <= self._max_head_bytes and not section.startswith(b"\r\n"):
-                head = self._remembered.get(section)
-                if head is None:
-                    head = self._parse_new(section)
+                head = self._parser.parse(section)
                 if (0 if self.bodiless and head.body_length != ANOTHER_HEAD else head.body_length) == len(rest):
                     return head, rest
                 self._state, self._parsed = _PARSED, head
@@ -220,19 +254,9 @@ class Reader(Generic[Head]):
         if end < 0:
             return NEED_DATA
         section = self._buffer[self._at : end]
-        head = self._remembered.get(section) or self._parse_new(section)
+        head = self._parser.parse(section)
         self._at = end + 4
         self._expect_body(head.body_length)
-        return head
-
-    def _parse_new(self, section: bytes) -> Head:
-        """Parse a head that is not remembered, and remember it in the place of the oldest. A dict and not `lru_cache`, which costs more to call than a look-up."""
-        head = self._parse(section)
-        if len(section) <= REMEMBERED_HEAD_BYTES:
-            remembered = self._remembered
-            if len(remembered) >= REMEMBERED_HEADS:
-                del remembered[next(iter(remembered))]
-            remembered[section] = head
         return head
 
     def _take_parsed(self) -> Event[Head]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from http1.fields import ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from http1.grammar import STATUS_LINE
-from http1.reader import ANOTHER_HEAD, CHUNKED, UNTIL_CLOSE, MessageHead, Reader, WireError
+from http1.reader import ANOTHER_HEAD, CHUNKED, UNTIL_CLOSE, HeadParser, MessageHead, Reader, WireError
 
 
 class ReplyHead(MessageHead):
@@ -69,7 +69,7 @@ def parse_reply_head(section: bytes) -> ReplyHead:
     return head
 
 
-_remembered_heads: Final[dict[bytes, ReplyHead]] = {}
+_parser: Final[HeadParser[ReplyHead]] = HeadParser(parse_reply_head)
 
 
 class ReplyReader(Reader[ReplyHead]):
@@ -78,7 +78,7 @@ class ReplyReader(Reader[ReplyHead]):
     __slots__ = ()
 
     def __init__(self, max_head_bytes: int) -> None:
-        super().__init__(max_head_bytes, parse_reply_head, _remembered_heads)
+        super().__init__(max_head_bytes, _parser)
 
     def too_large(self) -> WireError:
         """Return the error for a head over the limit."""

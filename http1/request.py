@@ -7,7 +7,7 @@ from typing import Final
 
 from http1.fields import REMEMBERED_FIELD_BYTES, ContentFields, Field, connection_options, parse_content_length, parse_fields, require_chunked
 from http1.grammar import ABSOLUTE_FORM, HOST, REQUEST_LINE
-from http1.reader import CHUNKED, REMEMBERED_HEADS, MessageHead, Reader, WireError
+from http1.reader import CHUNKED, REMEMBERED_HEADS, HeadParser, MessageHead, Reader, WireError
 
 MAX_TARGET_BYTES: Final = 8192
 
@@ -91,7 +91,7 @@ def parse_request_head(section: bytes) -> RequestHead:
     return head
 
 
-_remembered_heads: Final[dict[bytes, RequestHead]] = {}
+_parser: Final[HeadParser[RequestHead]] = HeadParser(parse_request_head)
 
 
 def _parse_line(line: bytes) -> tuple[bytes, bytes, int, str]:
@@ -119,7 +119,7 @@ class RequestReader(Reader[RequestHead]):
     __slots__ = ()
 
     def __init__(self, max_head_bytes: int) -> None:
-        super().__init__(max_head_bytes, parse_request_head, _remembered_heads)
+        super().__init__(max_head_bytes, _parser)
 
     def too_large(self) -> WireError:
         """RFC 6585 §5."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from http1.reader import END, NEED_DATA, REMEMBERED_HEADS, WireError
 from http1.reply import ReplyHead, ReplyReader
-from http1.request import RequestHead, RequestReader, _remembered_heads
+from http1.request import RequestHead, RequestReader, _parser
 
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -198,17 +198,17 @@ def test_trailers_are_kept_apart_from_the_fields():
 
 
 def test_long_heads_are_not_remembered():
-    before = list(_remembered_heads)
+    before = list(_parser.remembered)
     messages(RequestReader(65536), [b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2000 + b"\r\n\r\n"])
-    assert list(_remembered_heads) == before
+    assert list(_parser.remembered) == before
 
 
 def test_heads_that_never_repeat_take_the_places_of_the_oldest():
     reader = RequestReader(65536)
     for number in range(3 * REMEMBERED_HEADS):
         messages(reader, [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number], short=True)
-    assert len(_remembered_heads) == REMEMBERED_HEADS
-    assert b"GET /%d HTTP/1.1\r\nHost: a" % number in _remembered_heads
+    assert len(_parser.remembered) == REMEMBERED_HEADS
+    assert b"GET /%d HTTP/1.1\r\nHost: a" % number in _parser.remembered
 
 
 def test_a_head_that_drips_is_not_looked_through_again_with_every_byte():
