@@ -90,8 +90,8 @@ def main() -> int:
         chosen = _choose(arguments.only)
         plan = Plan(
             tuple(Load(size, count) for size in arguments.body for count in arguments.connections),
-            1 if arguments.quick else 3,
-            2 if arguments.quick else 5,
+            arguments.rounds or (1 if arguments.quick else 3),
+            arguments.seconds or (2 if arguments.quick else 5),
             arguments.spool_dir,
         )
         _require_programs()
@@ -287,6 +287,8 @@ def _choose(names: Sequence[str]) -> list[Contender]:
 def _parse() -> Any:
     parser = argparse.ArgumentParser(prog="bench.proxy", description="Compare proxies by CPU per request, throughput, latency and memory.")
     parser.add_argument("--quick", action="store_true", help="one round of 2 s instead of three of 5 s")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured, in turns")
+    parser.add_argument("--seconds", type=int, metavar="N", help="how long each measurement takes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures and every sample there")
     parser.add_argument("--connections", type=_numbers, default=(1, 32, 512), metavar="N,N", help="connections of the load generator (default: 1,32,512)")
     parser.add_argument(
