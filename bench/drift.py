@@ -17,12 +17,13 @@ import numpy as np
 from scipy import stats
 
 from bench.drift_shifts import Change, all_together, blanked, relabelled, shifted, spread, together
-from bench.drift_traffic import DAILY, KINDS, WINDOW_ROWS, WINDOWS_A_DAY, Traffic, independent, tide
+from bench.drift_traffic import DAILY, KINDS, NUMBERS, WINDOW_ROWS, WINDOWS_A_DAY, Traffic, independent, tide
 from bench.report import machine_sentence, markdown_table, write_json
 from detectors.arrays import Columns
 from detectors.baseline import build_baseline
 from detectors.cycle import Cycle, Timed
 from detectors.drift import DriftDetector
+from detectors.joint_watch import NAME as ALL_NUMBERS
 from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.summary import WindowAccumulator
 from detectors.windows import WindowPolicy
@@ -51,7 +52,10 @@ FULL = Plan(baselines=4, windows=500, shifts=3)
 QUICK = Plan(baselines=1, windows=200, shifts=2)
 
 
-_TOGETHER, _ALL_TOGETHER = together(0.3), all_together(0.3)
+_TOGETHER = {
+    f"correlation 0 → {to}, {what}": change(to)
+    for change, what, to in ((together, "1 pair", 0.3), (all_together, "all pairs", 0.1), (all_together, "all pairs", 0.3))
+}
 SHIFTS: dict[str, Change] = {
     "mean +0.05 sd, 1 feature (below the floor)": shifted(0.05),
     "mean +0.1 sd, 1 feature (at the floor)": shifted(0.1),
@@ -63,8 +67,11 @@ SHIFTS: dict[str, Change] = {
     "2% missing, 1 feature": blanked(50),
     "2% of a level never seen": relabelled(0.02, "new"),
     "10% of rows to another level": relabelled(0.1, "level 5"),
-    "correlation 0 → 0.3, 1 pair": _TOGETHER,
-    "correlation 0 → 0.3, all pairs": _ALL_TOGETHER,
+    "mean +0.05 sd, all numbers (below the floor)": shifted(0.05, NUMBERS),
+    "mean +0.1 sd, all numbers (at the floor)": shifted(0.1, NUMBERS),
+    "mean +0.15 sd, all numbers": shifted(0.15, NUMBERS),
+    "variance ×1.2, all numbers": spread(1.2, NUMBERS),
+    **_TOGETHER,
 }
 
 
@@ -115,15 +122,21 @@ def delays(detectors: Sequence[DriftDetector], change: Change, plan: Plan) -> De
             windows = (traffic.rows(WINDOW_ROWS) if index < 3 else change(traffic.rows(WINDOW_ROWS)) for index in range(3 + DELAY_LIMIT))
             delay, names = next(((index - 2, names) for index, (alert, names) in enumerate(alerts(detector, windows)) if alert), (DELAY_LIMIT + 1, ()))
             found.append(delay)
-            named += set(names) == truth
+            named += _are_exact(set(names), truth)
             detector.restore(fresh)
     return Delays(tuple(found), named)
 
 
 def _names_changed(change: Change, rows: dict[str, np.ndarray]) -> set[str]:
-    if change in {_TOGETHER, _ALL_TOGETHER}:
+    if change in _TOGETHER.values():
         return {CORRELATIONS}
-    return {name for name, column in change(dict(rows)).items() if not np.array_equal(column, rows[name])}
+    changed = {name for name, column in change(dict(rows)).items() if not np.array_equal(column, rows[name])}
+    return changed | {ALL_NUMBERS} if len(changed) == NUMBERS else changed
+
+
+def _are_exact(names: set[str], truth: set[str]) -> bool:
+    """Return whether what changed was named, and nothing else; where all numbers did, some of them may be named beside them."""
+    return names <= truth and ALL_NUMBERS in names if ALL_NUMBERS in truth else names == truth
 
 
 def cost_of_rows(baseline: Baseline, batch: int) -> float:

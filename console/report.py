@@ -64,6 +64,8 @@ def _table(feature: FeatureExplanation) -> str:
     shares = f"<table><tr><th>share of rows</th><th>baseline → window</th></tr>{cells}</table>" if cells else ""
     pairs = "".join(f"<tr><td>{_text(pair_words(pair))}</td><td>{correlation_words(pair)}</td></tr>" for pair in feature.pairs)
     shares += f"<table><tr><th>correlation of</th><th>baseline → window</th></tr>{pairs}</table>" if pairs else ""
+    scores = "".join(f"<tr><td>{_text(each.feature)}</td><td>{each.location:+.2f}</td><td>{each.scale:+.2f}</td></tr>" for each in feature.scores)
+    shares += f"<table><tr><th>number</th><th>mean moved by (sd)</th><th>spread by (sd)</th></tr>{scores}</table>" if scores else ""
     return f"{shares}<table><tr><th>statistic</th><th>effect</th><th>p-value</th></tr>{tests}{effects}</table>"
 
 

@@ -11,6 +11,8 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `ks`, `wasserstein`, `psi`, `jensen_shannon`, `hellinger`, `chi_squared`, `g_test`, `total_variation`, `two_proportions`
                    one statistic each: how far a window's counts are from the baseline's
 - `rates`          of what rows the proportions are
+- `mean_distance`  how far the mean of several numbers of each row is from the baseline's, whatever the numbers are
+- `joint`          all numbers at once: changes that are small in each of them
 - `mmd`            how far a window's vectors are from the baseline's, by the sums of their random features
 - `statistic`      what statistics, tests and effects are, whatever the feature
 - `calibration`    what the statistics do when nothing has changed, by resampling: p-values that allow for the baseline's own error
@@ -22,7 +24,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `recovery`       evidence that an effect has gone
 - `pairs`          what goes with what among the numbers: sums that merge
 - `duplicates`     rows that equal an earlier one: hashes that merge
-- `correlation`    the largest change of a correlation
+- `correlation`    the largest change of a correlation, and that of all of them together
 - `derived`        numbers and levels made of what is neither
 - `hashing`        categories with very many levels, by hash
 - `texts`          free text: its length, words and script
@@ -33,7 +35,7 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 - `weighted_chi_squared`
                    the tail of a weighted sum of chi-squared variables
 - `watch`          one question over windows: evidence, and the effect since the change began
-- `feature`        one feature over its windows; `pair_watch` all correlations, `duplicate_watch` all duplicates; `vector_watch` one vector
+- `feature`        one feature over its windows; `joint_watch` all numbers, `pair_watch` all correlations, `duplicate_watch` all duplicates; `vector_watch` one vector
 - `words`          baseline against now, in a few words
 - `quality`        what is wrong with the data, in sentences that say what to do
 - `rolling`        one period against the one before: a report

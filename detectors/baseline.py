@@ -23,7 +23,10 @@ from detectors.dependence import Curves
 from detectors.derived import DIMENSION
 from detectors.duplicates import duplicate_baseline
 from detectors.hashing import BUCKET, buckets_of
-from detectors.pairs import paired, scores_of_bins
+from detectors.joint import MAX_FEATURES as MAX_TOGETHER
+from detectors.joint import joint_among, joint_draft
+from detectors.pairs import MAX_FEATURES as MAX_PAIRED
+from detectors.pairs import scores_of_bins, varying
 from detectors.random_features import FEATURES
 from detectors.texts import reads_like_text, text_baseline, texts_of
 from detectors.timestamps import reads_like_times, time_baseline
@@ -62,9 +65,12 @@ def build_baseline(
     hashed = [name for name, column in columns.items() if is_level(column) and len(set(_texts_in(column))) > _LEVELS]
     columns |= {name + BUCKET: buckets_of(columns[name]) for name in hashed}
     drafts = [_numeric(name, column, slices) if _is_mostly_numeric(column) else _categorical(name, column, slices) for name, column in columns.items()]
-    memories = dependence.memories([*(draft.curves for draft in drafts), *(draft.curves for draft in vector_drafts)], rows)
+    numbers = _Numbers.of([draft.feature for draft in drafts], columns)
+    joint = joint_draft(numbers.features, numbers.bins, numbers.present, slices) if len(numbers.features) > 1 else None
+    curves = [*(draft.curves for draft in drafts), *(draft.curves for draft in vector_drafts)]
+    memories = dependence.memories(curves, rows, [joint.curves] if joint else [])
     features = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(drafts, memories[: len(drafts)], strict=True))
-    vectors = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(vector_drafts, memories[len(drafts) :], strict=True))
+    vectors = tuple(msgspec.structs.replace(draft.feature, memories=each) for draft, each in zip(vector_drafts, memories[len(drafts) :], strict=False))
     made_baseline = Baseline(
         baseline_id="",
         model=model,
@@ -74,7 +80,8 @@ def build_baseline(
         created_at_ns=created_at_ns,
         cycle_seconds=timed.cycle.seconds if timed else 0,
         features=features,
-        pairs=_pairs(features, columns, slices),
+        pairs=_pairs(numbers, slices),
+        joint=msgspec.structs.replace(joint.baseline, memories=memories[-1]) if joint else None,
         vectors=vectors,
         texts=tuple(text for text, _ in texts),
         times=tuple(time for time, _ in times),
@@ -96,24 +103,35 @@ def _texts_in(column: Column) -> list[str]:
     return [value for value in column.tolist() if type(value) is str]
 
 
-def _pairs(features: Sequence[FeatureBaseline], columns: Columns, hours: Hours | None) -> PairBaseline | None:
+class _Numbers(NamedTuple):
+    """The numeric features that vary, the first of them, and their rows."""
+
+    features: list[NumericBaseline]
+    bins: Integers
+    """The bin of each value, 0 where there is none: features × rows."""
+    present: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, features: Sequence[FeatureBaseline], columns: Columns) -> _Numbers:
+        """Return those among features."""
+        found = varying(features)[:MAX_TOGETHER]
+        values = np.array([numbers_of(columns[feature.name])[0] for feature in found])
+        present = np.abs(values) <= LARGEST_VALUE
+        bins = np.zeros(values.shape, dtype=np.int64)
+        for row, feature in enumerate(found):
+            bins[row, present[row]] = bin_numbers(values[row, present[row]], feature.edges)
+        return cls(found, bins, present)
+
+
+def _pairs(numbers: _Numbers, hours: Hours | None) -> PairBaseline | None:
     """Return what goes with what among the numeric features, from the rows in their order; that all follow one cycle is no correlation."""
-    among = paired(features)
-    if not among:
+    among = numbers.features[:MAX_PAIRED]
+    if len(among) < 2:
         return None
-    scores = np.array([_scores(feature, columns[feature.name]) for feature in among])
+    scores = np.array([scores_of_bins(feature)[bins] * present for feature, bins, present in zip(among, numbers.bins, numbers.present, strict=False)])
     if hours is not None:
         scores = np.array([row - dependence.means_of_slices(row, hours.of_rows) for row in scores])
     return pair_baseline(tuple(feature.name for feature in among), scores)
-
-
-def _scores(feature: NumericBaseline, column: Column) -> Floats:
-    """Return the normal score of each row, 0 where it has no value."""
-    numbers, _ = numbers_of(column)
-    present = np.abs(numbers) <= LARGEST_VALUE
-    scores = np.zeros(len(numbers))
-    scores[present] = scores_of_bins(feature)[bin_numbers(numbers[present], feature.edges)]
-    return scores
 
 
 def _hours(timed: Timed, source: str) -> Hours:
@@ -147,9 +165,13 @@ def restricted(baseline: Baseline, is_watched: Callable[[str], bool]) -> Baselin
     parts = (features, vectors, texts, times, hashed)
     if [*map(len, parts)] == [*map(len, (baseline.features, baseline.vectors, baseline.texts, baseline.times, baseline.hashed))]:
         return baseline
-    pairs = pairs_among({feature.name for feature in features}, baseline.pairs) if baseline.pairs else None
+    names = {feature.name for feature in features}
+    pairs = pairs_among(names, baseline.pairs) if baseline.pairs else None
+    joint = joint_among(names, baseline.joint) if baseline.joint else None
     return _identified(
-        msgspec.structs.replace(baseline, features=features, pairs=pairs, vectors=vectors, texts=texts, times=times, hashed=hashed, duplicates=None)
+        msgspec.structs.replace(
+            baseline, features=features, pairs=pairs, joint=joint, vectors=vectors, texts=texts, times=times, hashed=hashed, duplicates=None
+        )
     )
 
 

@@ -1,10 +1,10 @@
-"""Correlation: the largest change of the correlation of any two features.
+"""Correlation: the largest change of the correlation of any two features, and the change of all of them together.
 
-    D = max over pairs |r_window(i, j) − r_baseline(i, j)|
+    D = max over pairs |r_window(i, j) − r_baseline(i, j)| ,   F = √(mean over pairs (r_window(i, j) − r_baseline(i, j))²)
 
-which no test of one feature sees. To first order a correlation is a mean over rows of zᵢ·zⱼ − r·(zᵢ² + zⱼ²)/2, with z the standardised scores. So the noise of D is that of
+which no test of one feature sees. D finds a few pairs that change much, F many that change a little. To first order a correlation is a mean over rows of zᵢ·zⱼ − r·(zᵢ² + zⱼ²)/2, with z the standardised scores. So the noise of D is that of
 the maximum of such means: Gaussian, with the covariance of their means over stretches of the baseline, in its order, drawn by multipliers. The distance is a metric, so its
-tolerance for the baseline's error and its tail are those of `calibration`.
+tolerance for the baseline's error and its tail are those of `calibration`. The noise of F is a weighted chi-squared, with the eigenvalues of that covariance (`mean_distance`).
 Source: Chernozhukov, Chetverikov and Kato, "Gaussian approximations and multiplier bootstrap for maxima of sums of high-dimensional random vectors", 2013.
 """
 
@@ -21,13 +21,17 @@ import numpy as np
 from detectors.arrays import Floats
 from detectors.calibration import SMALLEST_ROWS, Null
 from detectors.effect import NOISE_BELOW_FLOOR, return_p_value, without_noise
+from detectors.mean_distance import MeanDistance
 from detectors.pairs import LARGEST_PRODUCT, PairTally
 from detectors.statistic import Spread
-from records.baseline import PairBaseline
+from records.baseline import MeanNoise, PairBaseline
 from records.verdict import TestResult
 
 FLOOR: Final = 0.1
 """A change of a correlation that is worth an alert."""
+
+FLOOR_OF_ALL: Final = 0.05
+"""A root mean square of the changes of all correlations that is."""
 
 _DRAWS: Final = 2048
 _KEPT_DRAWS: Final = 256  # their quantiles
@@ -54,7 +58,31 @@ def pair_baseline(names: tuple[str, ...], scores: Floats) -> PairBaseline | None
     noise = np.abs(np.random.default_rng(0).normal(size=(_DRAWS, stretches)) @ means).max(axis=1) * math.sqrt(length / stretches) * widened
     kept = np.quantile(noise, (np.arange(_KEPT_DRAWS) + 0.5) / _KEPT_DRAWS)
     variance = float(means.var(axis=0).max()) * length * widened**2
-    return PairBaseline(features=names, correlations=tuple(correlations.tolist()), noise=tuple(kept.tolist()), variance=variance)
+    return PairBaseline(
+        features=names,
+        correlations=tuple(correlations.tolist()),
+        noise=tuple(kept.tolist()),
+        variance=variance,
+        together=_noise_together(means * math.sqrt(length), standard, correlations),
+    )
+
+
+def _noise_together(means: Floats, standard: Floats, correlations: Floats) -> MeanNoise:
+    """Return the noise of all correlations, from their means over stretches in units of one row's noise (stretches × pairs), and from the standardised scores (features × rows)."""
+    stretches, features = len(means), len(standard)
+    squares = np.einsum("ij,ij->i", means, means)
+    spectrum, combinations_of_stretches = np.linalg.eigh(means @ means.T / stretches)
+    leading = np.zeros((features, features))
+    leading[np.triu_indices(features, 1)] = combinations_of_stretches[:, -1] @ means / max(math.sqrt(stretches * spectrum[-1]), 1e-12)
+    usual = np.zeros_like(leading)
+    usual[np.triu_indices(features, 1)] = correlations
+    of_squares = (leading * usual + (leading * usual).T).sum(axis=0) / 2
+    parts = np.einsum("ij,ij->j", leading.T @ standard, standard) - of_squares @ standard**2
+    return MeanNoise(
+        spectrum=tuple(np.maximum(spectrum[::-1], 0.0).tolist()),
+        spread_error=float(squares.std() / squares.mean()) * math.sqrt(standard.shape[1] / stretches) if squares.any() else 0.0,
+        largest=float(np.abs(parts).max()),
+    )
 
 
 def pairs_among(names: Container[str], pairs: PairBaseline) -> PairBaseline | None:
@@ -109,3 +137,31 @@ class CorrelationTest:
 
     def _null(self, rows: float) -> Null:
         return Null(self._noise / math.sqrt(rows), rows, self._spread)
+
+
+class AllCorrelationsTest:
+    """The change of all correlations together, its p-value and its effect."""
+
+    name: Final = "all_correlations"
+
+    def __init__(self, baseline: PairBaseline, together: MeanNoise, rows: int, risk: float) -> None:
+        """`rows` are the baseline's; it is wrong about its own error with probability `risk`."""
+        usual = np.array(baseline.correlations)
+        self._distance = MeanDistance(usual, together, rows, risk, FLOOR_OF_ALL, math.sqrt(len(usual)))
+        self.floor = self._distance.floor
+
+    def result(self, tally: PairTally) -> TestResult:
+        """Return the root mean square of the changes, its p-value and its effect. The square of a correlation of n independent rows is 1/(n − 1) on average."""
+        return self._distance.result(tally.correlations, tally.rows - 1)
+
+    def size(self, tally: PairTally) -> float:
+        """Return the root mean square without the part that noise makes."""
+        return self._distance.size(tally.correlations, tally.rows)
+
+    def can_return(self, tally: PairTally) -> bool:
+        """Return whether the tally has rows enough to tell an effect at the floor from none."""
+        return self._distance.can_return(tally.rows)
+
+    def return_p_value(self, tally: PairTally) -> float:
+        """Return the p-value of "the effect is at the floor or above"."""
+        return self._distance.return_p_value(tally.correlations, tally.rows)

@@ -123,17 +123,19 @@ def lengths(rows: int) -> Integers:
     return _SHORTEST_CHUNK * 2 ** np.arange(max(0, (longest // _SHORTEST_CHUNK).bit_length()))
 
 
-def memories(features: Sequence[Curves], rows: int) -> list[Memories]:
+def memories(features: Sequence[Curves], rows: int, made_of_them: Sequence[Curves] = ()) -> list[Memories]:
     """Return the mixture of memories that explains each feature's curves, of a baseline of so many rows; none where rows are as good as independent.
+
+    Those of what is `made_of_them` follow; they say nothing new of what features share.
 
     Only what is beyond the noise of the estimates counts. Features of one traffic share its dependence, and a mean over them is less noisy: a
     feature has more than the mean only where it stands out.
     """
     if not features or not len(lengths(rows)):
-        return [()] * len(features)
+        return [()] * (len(features) + len(made_of_them))
     noise = _noise(rows)
     shared = np.maximum.reduce([_beyond_noise(np.array(kind), noise) for kind in zip(*features, strict=True)])
-    return [_fit(np.maximum(shared, np.max(curves, axis=0) * (1 - _STANDS_OUT * noise)), noise, rows) for curves in features]
+    return [_fit(np.maximum(shared, np.max(curves, axis=0) * (1 - _STANDS_OUT * noise)), noise, rows) for curves in (*features, *made_of_them)]
 
 
 def memories_of_losses(losses: Floats) -> Memories:

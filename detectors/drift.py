@@ -21,6 +21,8 @@ from detectors.derived import Derivation
 from detectors.duplicate_watch import DuplicateWatch
 from detectors.evidence import NO_EVIDENCE, log_mean
 from detectors.feature import FeatureState, FeatureWatch
+from detectors.joint_watch import NAME as ALL_NUMBERS
+from detectors.joint_watch import JointWatch
 from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.pair_watch import PairWatch
 from detectors.pairs import PairTally
@@ -40,6 +42,7 @@ from records.window import WindowSummary
 BASELINE_RISK: Final = 0.05
 """δ: the probability, over the draw of the baseline, that the budget does not hold against it."""
 
+_TESTS_OF_ALL: Final = 5  # features together: two of correlations, two of all numbers, one of duplicates
 _WORTH_MENTION: Final = 15.0  # how much a window's bet on a feature must have grown; more among hundreds of features
 _LARGEST_EVIDENCE: Final = 1e15
 _LEAST_SECONDS: Final = 1e-3  # a window whose rows all came at once still counts something
@@ -59,6 +62,7 @@ class DetectorState(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, FeatureState]
     pairs: WatchState | None = None
     duplicates: WatchState | None = None
+    joint: FeatureState | None = None
     vectors: dict[str, FeatureState] = {}
 
 
@@ -82,13 +86,14 @@ class DriftDetector:
         self.threshold = threshold
         self._windows = windows or WindowPolicy()
         self._window_seconds = window_seconds
-        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + len(baseline.vectors) + 2)
+        risk = BASELINE_RISK / (statistics.tests_per_feature * len(baseline.features) + len(baseline.vectors) + _TESTS_OF_ALL)
         self._features = [FeatureWatch(feature, baseline.rows, risk, statistics) for feature in baseline.features]
         self._pairs = PairWatch(baseline.pairs, baseline.rows, risk) if baseline.pairs else None
         self._vectors = [VectorWatch(vector, risk) for vector in baseline.vectors]
         self._duplicates = DuplicateWatch(baseline.duplicates, baseline.rows, risk) if baseline.duplicates else None
-        whole = [watch for watch in (self._pairs, self._duplicates) if watch is not None]
-        self._watches: list[FeatureWatch | VectorWatch | PairWatch | DuplicateWatch] = [*self._features, *self._vectors, *whole]
+        self._joint = JointWatch(baseline.joint, baseline, risk) if baseline.joint else None
+        whole = [watch for watch in (self._pairs, self._joint, self._duplicates) if watch is not None]
+        self._watches: list[FeatureWatch | VectorWatch | PairWatch | JointWatch | DuplicateWatch] = [*self._features, *self._vectors, *whole]
         self._derive = Derivation(baseline)
         self._is_firing = False
         self._rows = WindowAccumulator(baseline)
@@ -142,17 +147,25 @@ class DriftDetector:
         self._learn_sizes(news)
         weight = self._weight(summary)
         results = {watch.name: watch.update(tallies[watch.name], news[watch.name], weight) for watch in self._features}
-        pairs = PairTally.of(summary.pairs, summary.rows)
+        words = {
+            watch.name: describe(watch.baseline, watch.expected(summary.middle_ns), summary.features[watch.name], summary.rows) for watch in self._features
+        }
         for vector in self._vectors:
-            results[vector.name] = vector.update(VectorTally.of(summary.vectors[vector.name]), summary.middle_ns, weight)
+            vectors = VectorTally.of(summary.vectors[vector.name])
+            results[vector.name], words[vector.name] = vector.update(vectors, summary.middle_ns, weight), vector.describe(vectors)
         if self._pairs is not None and summary.pairs.sums:
-            results[self._pairs.name] = self._pairs.update(pairs, weight)
+            pairs = PairTally.of(summary.pairs, summary.rows)
+            results[self._pairs.name], words[self._pairs.name] = self._pairs.update(pairs, weight), self._pairs.describe(pairs)
+        if self._joint is not None:
+            numbers = self._joint.tally(tallies, summary.rows)
+            results[self._joint.name], words[self._joint.name] = self._joint.update(numbers, weight), self._joint.describe(numbers)
         if self._duplicates is not None and summary.duplicates.smallest:
-            results[self._duplicates.name] = self._duplicates.update(summary.duplicates, summary.rows, weight)
+            results[self._duplicates.name] = found = self._duplicates.update(summary.duplicates, summary.rows, weight)
+            words[self._duplicates.name] = self._duplicates.describe(found, summary.rows)
         resolved = self._is_firing and all(watch.has_returned(math.log(self.threshold)) for watch in self._watches)
         if resolved:
             self._start_again()
-        verdict = self._verdict(summary, self._feature_verdicts(summary, pairs, results, weight), resolved=resolved)
+        verdict = self._verdict(summary, self._feature_verdicts(results, words, weight), resolved=resolved)
         if verdict.state is DriftState.FIRING:
             self._is_firing = True
             self._await_return(verdict.carriers)
@@ -170,6 +183,7 @@ class DriftDetector:
             features={watch.name: watch.snapshot() for watch in self._features},
             pairs=self._pairs.snapshot() if self._pairs else None,
             duplicates=self._duplicates.snapshot() if self._duplicates else None,
+            joint=self._joint.snapshot() if self._joint else None,
             vectors={watch.name: watch.snapshot() for watch in self._vectors},
         )
 
@@ -190,6 +204,8 @@ class DriftDetector:
             self._pairs.restore(state.pairs)
         if self._duplicates is not None:
             self._duplicates.restore(state.duplicates)
+        if self._joint is not None:
+            self._joint.restore(state.joint)
 
     def _weight(self, summary: WindowSummary) -> float:
         """Return what the window counts against a budget: 1, or its duration in units of the usual one."""
@@ -211,9 +227,7 @@ class DriftDetector:
                 if step in steps:
                     watch.learn(step)
 
-    def _feature_verdicts(
-        self, summary: WindowSummary, pairs: PairTally, results: dict[str, dict[str, TestResult]], weight: float
-    ) -> tuple[FeatureVerdict, ...]:
+    def _feature_verdicts(self, results: dict[str, dict[str, TestResult]], words: dict[str, str], weight: float) -> tuple[FeatureVerdict, ...]:
         """Return the verdicts of all that was tested, the largest share of the evidence first."""
         worth_mention = min(self.threshold, weight * max(_WORTH_MENTION, len(self._features) / _WORTH_MENTION))
         excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._watches}
@@ -225,7 +239,7 @@ class DriftDetector:
                 log_evidence=watch.log_evidence,
                 share=excess[watch.name] / total,
                 effect_above_floor=watch.has_effect,
-                summary=self._words(watch, summary, pairs, results[watch.name]),
+                summary=words[watch.name],
             )
             for watch in self._watches
             if watch.name in results
@@ -233,24 +247,19 @@ class DriftDetector:
         return tuple(sorted(map(self._explained(verdicts), verdicts), key=lambda verdict: -verdict.share))
 
     def _explained(self, verdicts: Sequence[FeatureVerdict]) -> Callable[[FeatureVerdict], FeatureVerdict]:
-        """Return what a verdict is in the light of the others: a feature that drifts takes its correlations with it, and they are not named beside it."""
-        feature_drifts = any(verdict.effect_above_floor and verdict.share for verdict in verdicts if verdict.feature != CORRELATIONS)
+        """Return what a verdict is in the light of the others.
+
+        A feature that drifts takes its correlations with it, and they are not named beside it; nor are all numbers, unless the others among them show an effect too.
+        """
+        drifting = {verdict.feature for verdict in verdicts if verdict.effect_above_floor and verdict.share} - {CORRELATIONS, ALL_NUMBERS}
 
         def explained(verdict: FeatureVerdict) -> FeatureVerdict:
-            return msgspec.structs.replace(verdict, effect_above_floor=False) if feature_drifts and verdict.feature == CORRELATIONS else verdict
+            is_taken_along = verdict.feature == CORRELATIONS or (
+                verdict.feature == ALL_NUMBERS and self._joint is not None and not self._joint.has_effect_without(drifting)
+            )
+            return msgspec.structs.replace(verdict, effect_above_floor=False) if drifting and is_taken_along else verdict
 
         return explained
-
-    def _words(
-        self, watch: FeatureWatch | VectorWatch | PairWatch | DuplicateWatch, summary: WindowSummary, pairs: PairTally, results: dict[str, TestResult]
-    ) -> str:
-        if isinstance(watch, PairWatch):
-            return watch.describe(pairs)
-        if isinstance(watch, DuplicateWatch):
-            return watch.describe(results, summary.rows)
-        if isinstance(watch, VectorWatch):
-            return watch.describe(VectorTally.of(summary.vectors[watch.name]))
-        return describe(watch.baseline, watch.expected(summary.middle_ns), summary.features[watch.name], summary.rows)
 
     def _verdict(self, summary: WindowSummary, features: tuple[FeatureVerdict, ...], *, resolved: bool) -> Verdict:
         log_evidence = log_mean([feature.log_evidence for feature in features] or [NO_EVIDENCE])
@@ -271,7 +280,7 @@ class DriftDetector:
             features=features,
             quality=findings(self.baseline, summary, features),
         )
-        if self._is_firing or evidence < self.threshold or not verdict.carriers:
+        if self._is_firing or not verdict.carriers or _with_effect(features) < math.log(self.threshold):
             return verdict
         return msgspec.structs.replace(verdict, state=DriftState.FIRING, alert=True)
 
@@ -284,3 +293,8 @@ class DriftDetector:
         for watch in self._watches:
             if watch.name in carriers:
                 watch.await_return()
+
+
+def _with_effect(features: Sequence[FeatureVerdict]) -> float:
+    """Return the logarithm of the model's evidence without that of features which show no effect: it must not let others alert on less of their own."""
+    return log_mean([feature.log_evidence if feature.effect_above_floor else NO_EVIDENCE for feature in features])

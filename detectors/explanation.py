@@ -16,14 +16,30 @@ from itertools import combinations, islice, takewhile
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from detectors.cycle import Season
+from detectors.joint import JointScores, features_of
+from detectors.joint_watch import NAME as ALL_NUMBERS
 from detectors.pair_watch import NAME as CORRELATIONS
 from detectors.pairs import PairTally
 from detectors.tally import Tally
 from detectors.univariate import shown_effects
-from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline
-from records.explanation import Cell, Explanation, FeatureExplanation, Gain, Level, Missing, Moment, Numbers, OtherLevels, PairChange, UnseenLevels
+from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, JointBaseline, NumericBaseline, PairBaseline
+from records.explanation import (
+    Cell,
+    Explanation,
+    FeatureExplanation,
+    Gain,
+    Level,
+    Missing,
+    Moment,
+    Numbers,
+    OtherLevels,
+    PairChange,
+    ScoreChange,
+    UnseenLevels,
+)
 from records.verdict import FeatureVerdict, Verdict
 from records.window import CategoricalSummary, FeatureSummary, NumericSummary, WindowSummary
 
@@ -33,6 +49,7 @@ _CELLS: Final = 20
 _LEVELS_SHOWN: Final = 12
 _PAIRS_SHOWN: Final = 8
 _COURSE: Final = 60  # windows
+_SCORES_SHOWN: Final = 12
 _WORTH_SHOWING: Final = 1e-9
 
 
@@ -55,8 +72,8 @@ class Shown(NamedTuple):
 def explain(baseline: Baseline, summary: WindowSummary, verdict: Verdict, before: Sequence[Shown]) -> Explanation:
     """Explain a window by its verdict, its counts and its baseline; `before` are the windows before it against the same baseline, the latest first."""
     wanted = [feature for feature in verdict.features if feature.feature in verdict.carriers] or [each for each in verdict.features if each.share > 0]
-    features = {feature.name: feature for feature in baseline.features}
     windows = [Shown.of(verdict), *before]
+    features = {feature.name: feature for feature in baseline.features}
     explained = [_explained(each, features.get(each.feature), baseline, summary, windows) for each in wanted[:FEATURES_AT_MOST]]
     inside = max((_since(name, windows) for name in verdict.carriers), key=len, default=())
     return Explanation(
@@ -98,6 +115,8 @@ def _explained(
         return _with_cells(told, feature, baseline.rows, summary)
     if verdict.feature == CORRELATIONS and baseline.pairs is not None:
         return msgspec.structs.replace(told, pairs=_pair_changes(baseline.pairs, summary))
+    if verdict.feature == ALL_NUMBERS and baseline.joint is not None:
+        told = msgspec.structs.replace(told, scores=_score_changes(baseline, baseline.joint, summary))
     return msgspec.structs.replace(told, course=_course(verdict.feature, windows))
 
 
@@ -131,6 +150,17 @@ def _pair_changes(baseline: PairBaseline, summary: WindowSummary) -> tuple[PairC
         for pair, before, after in zip(combinations(baseline.features, 2), baseline.correlations, now, strict=True)
     ]
     return tuple(sorted(changes, key=lambda change: -abs(change.now - change.before))[:_PAIRS_SHOWN])
+
+
+def _score_changes(baseline: Baseline, joint: JointBaseline, summary: WindowSummary) -> tuple[ScoreChange, ...]:
+    """Return the numbers whose scores changed most."""
+    features = features_of(joint, baseline)
+    scores = JointScores(features)
+    usual = scores.tally({feature.name: Season.of(feature, baseline.rows).expected(summary.middle_ns) for feature in features}, baseline.rows)
+    now = scores.tally({feature.name: Tally.of(summary.features[feature.name]) for feature in features}, summary.rows)
+    location, scale = np.split(now.frequencies() - usual.frequencies(), 2)
+    most = np.argsort(-np.maximum(np.abs(location), np.abs(scale)))[:_SCORES_SHOWN].tolist()
+    return tuple(ScoreChange(feature=features[index].name, location=float(location[index]), scale=float(scale[index])) for index in most)
 
 
 def _ends(baseline: FeatureBaseline, seen: FeatureSummary) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""All correlations of one model over its windows: one question, asked of the pair that changed most."""
+"""All correlations of one model over its windows: two questions, asked of the pair that changed most and of all of them together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.correlation import CorrelationTest
+from detectors.correlation import AllCorrelationsTest, CorrelationTest
 from detectors.feature import POOLED_ROWS
 from detectors.pairs import PairTally
 from detectors.watch import Watch, WatchState
@@ -24,20 +24,23 @@ class PairWatch(Watch[PairTally]):
     """Follows the correlations from window to window. The noise of a correlation over dependent rows is in its baseline."""
 
     def __init__(self, baseline: PairBaseline, rows: int, risk: float) -> None:
-        """`rows` are the baseline's; the test is wrong about its error with probability `risk`."""
-        self._test = CorrelationTest(baseline, rows, risk)
+        """`rows` are the baseline's; each test is wrong about its error with probability `risk`."""
+        self._largest = CorrelationTest(baseline, rows, risk)
+        self._tests: dict[str, CorrelationTest | AllCorrelationsTest] = {self._largest.name: self._largest}
+        if baseline.together is not None and len(baseline.correlations) > 1:
+            self._tests[AllCorrelationsTest.name] = AllCorrelationsTest(baseline, baseline.together, rows, risk)
         self._baseline = baseline
-        super().__init__(NAME, {self._test.name}, {self._test.name: self._test}, lambda tally: tally, POOLED_ROWS)
+        super().__init__(NAME, self._tests, self._tests, lambda tally: tally, POOLED_ROWS)
 
     def update(self, tally: PairTally, weight: float = 1.0) -> dict[str, TestResult]:
-        """Test a window, which counts `weight`, and add to the evidence; return the result by test."""
-        results = {self._test.name: self._test.result(tally)}
+        """Test a window, which counts `weight`, and add to the evidence; return the results by test."""
+        results = {name: test.result(tally) for name, test in self._tests.items()}
         self._gather(tally, results, weight)
         return results
 
     def describe(self, tally: PairTally) -> str:
         """Return the pairs that changed most, for example `age with income 0.31 → 0.62`."""
-        pairs, now, changes = list(combinations(self._baseline.features, 2)), tally.correlations, self._test.changes(tally)
+        pairs, now, changes = list(combinations(self._baseline.features, 2)), tally.correlations, self._largest.changes(tally)
         most = [index for index in np.argsort(-changes)[:_NAMED_PAIRS].tolist() if changes[index] > changes.max() / 2]
         return ", ".join(f"{pairs[index][0]} with {pairs[index][1]} {self._baseline.correlations[index]:.2f} → {now[index]:.2f}" for index in most)
 

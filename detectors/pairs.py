@@ -31,10 +31,9 @@ LARGEST_PRODUCT: Final = float(special.ndtri(1 - 1 / 128) ** 2)
 """Of two scores in the outermost of 64 equal bins."""
 
 
-def paired(features: Sequence[FeatureBaseline]) -> list[NumericBaseline]:
-    """Return the features among which pairs are watched; none where there are not two."""
-    found = [feature for feature in features if isinstance(feature, NumericBaseline) and np.count_nonzero(feature.counts) > 1][:MAX_FEATURES]
-    return found if len(found) > 1 else []
+def varying(features: Sequence[FeatureBaseline]) -> list[NumericBaseline]:
+    """Return the numeric features that vary."""
+    return [feature for feature in features if isinstance(feature, NumericBaseline) and np.count_nonzero(feature.counts) > 1]
 
 
 def scores_of_bins(baseline: NumericBaseline) -> Integers:

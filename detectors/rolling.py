@@ -60,7 +60,9 @@ def _span(summary: WindowSummary, windows: int) -> Span:
 def _as_baseline(baseline: Baseline, summary: WindowSummary) -> Baseline:
     """Return a baseline with the bins, levels and dependence of another one, and the counts of a summary against it."""
     features = tuple(_as_feature(feature, summary.features[feature.name]) for feature in baseline.features)
-    return msgspec.structs.replace(baseline, rows=summary.rows, cycle_seconds=0, features=features, pairs=None, vectors=(), texts=(), times=(), duplicates=None)
+    return msgspec.structs.replace(
+        baseline, rows=summary.rows, cycle_seconds=0, features=features, pairs=None, joint=None, vectors=(), texts=(), times=(), duplicates=None
+    )
 
 
 def _as_feature(feature: FeatureBaseline, summary: FeatureSummary) -> FeatureBaseline:

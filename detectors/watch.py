@@ -105,7 +105,9 @@ class Watch(Generic[TallyT]):
 
     def _effects(self) -> list[str]:
         """Return the names of the effects that are at their floor or above."""
-        if self._pool is None:
-            return []
-        pool = self._worth(self._pool)
+        return [] if self._pool is None else self._effects_of(self._pool)
+
+    def _effects_of(self, tally: TallyT) -> list[str]:
+        """Return the names of the effects that rows like these show."""
+        pool = self._worth(tally)
         return [name for name, effect in self._effects_by_name.items() if effect.size(pool) >= effect.floor]

@@ -118,6 +118,28 @@ class TimeBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the hour of the day is."""
 
 
+class MeanNoise(msgspec.Struct, frozen=True, kw_only=True):
+    """How noisy the mean of several numbers of each row is (`detectors.mean_distance`)."""
+
+    spectrum: tuple[float, ...]
+    """Eigenvalues of the covariance of one row's numbers, the largest first."""
+    spread_error: float
+    """The standard deviation of one row's squared distance from the mean, in units of the sum of the spectrum."""
+    largest: float
+    """The largest part of one row along the direction that varies most."""
+
+
+class JointBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """All numbers of a row at once, as they were when they were trusted (`detectors.joint`)."""
+
+    features: tuple[str, ...]
+    location: MeanNoise
+    """Of the normal scores of the features."""
+    scale: MeanNoise
+    """Of their squares."""
+    memories: tuple[tuple[float, float], ...] = ()
+
+
 class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What went with what when the traffic was trusted."""
 
@@ -129,6 +151,8 @@ class PairBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """Quantiles, in order, of the largest deviation of a correlation, times the root of the rows."""
     variance: float
     """Of one row's part in the correlation that is noisiest."""
+    together: MeanNoise | None = None
+    """Of all correlations at once; None where a former version made it."""
 
 
 class Loss(StrEnum):
@@ -191,6 +215,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """None where there are not two numeric features, or too few rows."""
     risk: RiskBaseline | None = None
     """None where no labels of the rows were given; it is then learned from the first labels."""
+    joint: JointBaseline | None = None
+    """None where there are not two numeric features, or a former version made it."""
     vectors: tuple[VectorBaseline, ...] = ()
     texts: tuple[TextBaseline, ...] = ()
     times: tuple[TimeBaseline, ...] = ()

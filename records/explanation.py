@@ -77,6 +77,14 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     effect: float
 
 
+class ScoreChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A number among all of them: how far its mean and its spread moved, in standard deviations (of its normal scores)."""
+
+    feature: str
+    location: float
+    scale: float
+
+
 class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """One feature of a window."""
 
@@ -97,6 +105,8 @@ class FeatureExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """Of correlations, those that changed most, in that order; a bounded number."""
     course: tuple[Moment, ...] = ()
     """The effect window by window, the explained one last, of what has neither cells nor pairs, such as vectors; a bounded number."""
+    scores: tuple[ScoreChange, ...] = ()
+    """Of all numbers together, those that changed most, in that order; a bounded number."""
     smallest: float | None = None
     largest: float | None = None
     """Of all numbers of baseline and window; None where there are none."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.baseline import build_baseline
-from detectors.correlation import FLOOR, CorrelationTest
+from detectors.correlation import FLOOR, AllCorrelationsTest, CorrelationTest
 from detectors.drift import DetectorState, DriftDetector
 from detectors.pairs import MAX_FEATURES, PairTally, scores_of_bins
 from detectors.summary import WindowAccumulator, merge
@@ -137,3 +137,34 @@ def test_a_restart_goes_on_with_the_evidence():
 
 def test_a_baseline_with_pairs_comes_back_from_json_as_it_was():
     assert msgspec.json.decode(msgspec.json.encode(BASELINE), type=Baseline) == BASELINE
+
+
+def in_common(rows, seed, correlation):
+    """Twelve numbers that all go together a little."""
+    rng = np.random.default_rng(seed)
+    numbers = np.sqrt(correlation) * rng.normal(size=rows) + np.sqrt(1 - correlation) * rng.normal(size=(12, rows))
+    return {f"x{index}": column for index, column in enumerate(numbers)}
+
+
+MANY = build_baseline(in_common(5_000, 0, 0.0), model="m", source="test", created_at_ns=0)
+
+
+def test_a_weak_correlation_of_all_pairs_is_found_although_no_pair_stands_out():
+    detector = DriftDetector(MANY, threshold=200.0, windows=POLICY)
+    found = verdicts(detector, [in_common(ROWS, seed, 0.1 if seed >= 4 else 0.0) for seed in range(1, 9)])
+    (alert,) = [verdict for verdict in found if verdict.alert]
+    assert alert.index in {3, 4}
+    assert alert.carriers == (CORRELATIONS,)
+
+
+@pytest.mark.parametrize("rows", [100, 500])
+def test_p_values_of_all_pairs_together_are_not_too_small(rows):
+    test = AllCorrelationsTest(MANY.pairs, MANY.pairs.together, MANY.rows, 0.01)
+    found = [test.result(PairTally.of(summary_of(in_common(rows, seed, 0.0), MANY).pairs, rows)).p_value for seed in range(100, 300)]
+    assert sum(p_value <= 0.05 for p_value in found) <= 18
+
+
+def test_pairs_of_a_former_version_have_one_test():
+    former = msgspec.structs.replace(MANY, pairs=msgspec.structs.replace(MANY.pairs, together=None))
+    (found,) = verdicts(DriftDetector(former, threshold=200.0, windows=POLICY), [in_common(ROWS, 1, 0.0)])
+    assert [set(feature.tests) for feature in found.features if feature.feature == CORRELATIONS] == [{"correlation"}]
