@@ -345,7 +345,9 @@ class DriftSettings(Section, frozen=True):
             example="requested_at",
         ),
     ] = ""
-    baseline_rows: Annotated[int, setting("Rows of first traffic from which a baseline is learned.", unit="rows", at_least="200")] = 5_000
+    baseline_rows: Annotated[
+        int, setting("Rows of first traffic from which a baseline is learned; while nothing drifts it grows to 50,000.", unit="rows", at_least="200")
+    ] = 5_000
     numeric_statistics: Annotated[
         tuple[NumericStatistic, ...],
         setting(

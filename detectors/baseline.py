@@ -34,6 +34,9 @@ from detectors.vector_baseline import vector_draft
 from records.baseline import Baseline, CategoricalBaseline, FeatureBaseline, NumericBaseline, PairBaseline, VectorBaseline
 
 FORMAT: Final = 2
+LEARNED: Final = "traffic"
+"""The source of a baseline of first traffic."""
+
 FEWEST_ROWS: Final = 100
 """Below this a baseline could not tell anything from anything."""
 
@@ -262,7 +265,7 @@ class BaselineLearner:
             joined(self._batches),
             model=self._model,
             version=self._version,
-            source="traffic",
+            source=LEARNED,
             created_at_ns=created_at_ns,
             times_ns=np.concatenate(self._times_ns),
         )

@@ -33,6 +33,8 @@
 - `redacted`           which features are not watched, because they are redacted
 - `archive`            what was made of the traffic goes to the store
 - `accepting`          a model's traffic becomes its baseline, by somebody's decision
+- `ripening`           a learned baseline grows while nothing drifts
+- `stored_baseline`    a baseline of stored traffic, for both
 - `since`              a model's latest period against the one before
 - `forgetting`         what is asked to be forgotten goes, and once more when all that was on its way has arrived
 - `forget_request`     such a request, from a command

@@ -12,7 +12,7 @@ import numpy as np
 
 from config.settings import DriftSettings
 from detectors.arrays import Columns, Integers, is_level, is_numeric
-from detectors.baseline import BaselineLearner
+from detectors.baseline import LEARNED, BaselineLearner
 from detectors.columns import ColumnBuffer
 from detectors.drift import DetectorState, DriftDetector
 from detectors.event_time import event_times
@@ -55,6 +55,10 @@ class ModelState(msgspec.Struct, frozen=True, kw_only=True):
     latest_ns: int = 0
     given_id: str = ""
     """The baseline that had been given then; another one was accepted in its place where `baseline` is another one."""
+    learning_since_ns: int = 0
+    """When the first exchange of a learned baseline was that may grow still; 0 where it is fixed."""
+    watched_until_ns: int = 0
+    """When the latest exchange was."""
 
 
 class ModelName(NamedTuple):
@@ -108,6 +112,7 @@ class ModelWatch:
         self._rows = self._late_rows = self._untimed_rows = 0
         self._latest_ns = 0
         """The latest time of a row."""
+        self._learning_since_ns = self._watched_until_ns = 0
         self._behind_ns = 0
         """How far that time was behind the clock when the row came: windows close in the traffic's time, not in ours."""
         self._last_verdict: Verdict | None = None
@@ -127,11 +132,14 @@ class ModelWatch:
             self._detector.restore(state.detector)
             self._rows, self._late_rows, self._untimed_rows = state.rows, state.late_rows, state.untimed_rows
             self._latest_ns = state.latest_ns
+            self._learning_since_ns, self._watched_until_ns = state.learning_since_ns, state.watched_until_ns
             self._last_verdict = state.last_verdict
 
     def replace_baseline(self, baseline: Baseline) -> Baseline:
         """Compare with another baseline from now on; return what of it is watched. The rows of the open window are given up: their question is answered."""
         watched = self._begin(baseline)
+        if baseline.source != LEARNED:
+            self._learning_since_ns = 0
         self._rows = 0
         self._last_verdict = None
         _log.info("model %s is compared with baseline %s (%s) from now on", self._name.model, watched.baseline_id, watched.source)
@@ -158,6 +166,9 @@ class ModelWatch:
         if len(self.columns):
             collected, times_ns = self.columns.take()
             self._on_rows(self._origins.take(self._name.model, times_ns, collected))
+            self._watched_until_ns = max(self._watched_until_ns, int(times_ns.max()))
+            if self._detector is None and not self._learning_since_ns:
+                self._learning_since_ns = int(times_ns.min())
             columns, times_ns = self._timed(collected, times_ns)
             if (latest_ns := int(times_ns.max())) >= self._latest_ns:
                 self._latest_ns, self._behind_ns = latest_ns, max(0, now_ns - latest_ns)
@@ -171,6 +182,8 @@ class ModelWatch:
         if closed:
             self._last_verdict = closed[-1][1]
             self._late_rows += sum(summary.late_rows for summary, _ in closed)
+            if any(verdict.state is DriftState.FIRING for _, verdict in closed):
+                self._learning_since_ns = 0  # what has drifted once is no part of a baseline by itself
         return [WindowResult(*each) for each in closed]
 
     def state(self) -> ModelState | None:
@@ -187,6 +200,8 @@ class ModelWatch:
             latest_ns=self._latest_ns,
             last_verdict=self._last_verdict,
             given_id=self._given_id,
+            learning_since_ns=self._learning_since_ns,
+            watched_until_ns=self._watched_until_ns,
         )
 
     def status(self, now_ns: int) -> ModelStatus:

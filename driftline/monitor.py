@@ -54,10 +54,12 @@ from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.redacted import unwatched
+from driftline.ripening import Ripening
 from driftline.risk_watching import RiskWatching
 from driftline.spool_keeping import SpoolKeeping, batch_limits
 from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
+from driftline.stored_baseline import StoredTraffic
 from driftline.teams import Teams
 from driftline.views import MonitorViews
 from driftline.watching import Watching
@@ -96,6 +98,7 @@ _STATUS_SECONDS: Final = 5.0
 _NOTIFY_SECONDS: Final = 5.0
 _REFRESH_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 5.0
+_RIPEN_SECONDS: Final = 60.0
 _COLLECT_EVERY: Final = 20_000
 """Containers made and not yet freed: hardly any of what is decoded lies in a reference cycle, and batches hold many."""
 
@@ -170,13 +173,12 @@ class Monitor:
             read_state(spool / DESK_STATE_NAME, DeskState) or DeskState(),
             Teams(settings.routes),
         )
+        traffic = StoredTraffic(ReadOnlyQueries(self._store), decoding, settings.drift.max_features, settings.drift.vector_width)
+        self._ripening = Ripening(self._watching, traffic, self._audit)
         self._accepting = Accepting(
             self._watching,
-            ReadOnlyQueries(self._store),
-            decoding,
+            traffic,
             self._audit,
-            max_features=settings.drift.max_features,
-            vector_width=settings.drift.vector_width,
             drift_alerted_ns=self._desk.drift_alerted_ns,
             on_accepted=self._on_accepted,
         )
@@ -230,6 +232,7 @@ class Monitor:
                 self._keeping.make_room(),
                 self._refresh_keys(),
                 self._forget_again(),
+                self._ripen(),
                 self._repeat_alerts(),
             ):
                 await stack.enter_async_context(_background(work))
@@ -273,6 +276,14 @@ class Monitor:
                 await asyncio.to_thread(self._forgetting.step, time.time_ns())
             except (StoreUnavailableError, OSError) as error:
                 _log.warning("what is to be forgotten waits: %s", error)
+
+    async def _ripen(self) -> None:
+        while True:
+            await asyncio.sleep(_RIPEN_SECONDS)
+            try:
+                await asyncio.to_thread(self._ripening.step, time.time_ns())
+            except OSError as error:
+                _log.warning("learned baselines do not ripen: %s", error)
 
     def _on_result(self, result: WindowResult) -> None:
         self._on_verdict(result.verdict)
