@@ -28,6 +28,7 @@ from bench import (
     payloads,
     privacy,
     proxy,
+    ripening,
     risk,
     runtime,
     scale,
@@ -183,6 +184,13 @@ def _drift_real() -> str:
     return f"{_origin(run)}\n\n{drift_real.report(msgspec.convert(run, drift_real.Figures))}"
 
 
+def _ripening() -> str:
+    if not _has_run("ripening"):
+        return "Not measured yet: `python -m bench.ripening`."
+    run = _run("ripening")
+    return f"{_origin(run)} {ripening.report(msgspec.convert(run, ripening.Figures))}"
+
+
 def _vectors() -> str:
     run = _run("vectors")
     return f"{_origin(run)} {vectors.report(msgspec.convert(run['figures'], vectors.Figures))}"
@@ -262,6 +270,7 @@ _SECTIONS: Final = {
     "floor": _floor,
     "monitor": _monitor,
     "payloads": _payloads,
+    "ripening": _ripening,
     "risk": _risk,
     "layouts": _layouts,
     "capacity": _capacity,

@@ -113,7 +113,7 @@ def report(figures: Figures) -> str:
     runs = len(next(iter(figures.trends.values()))[0])
     return "\n\n".join(
         [
-            f"`python -m bench.ripening`, seeds fixed: {runs} baselines × {figures.windows} windows of 1,000 rows, a budget of one alert per {FALSE_ALARM_BUDGET:.0f} windows.",
+            f"{runs} baselines × {figures.windows} windows of 1,000 rows, a budget of one alert per {FALSE_ALARM_BUDGET:.0f} windows.",
             quiet,
             "Medians; in brackets how far the drift had gone by then.",
             trends,

@@ -156,7 +156,7 @@ class AllCorrelationsTest:
 
     def size(self, tally: PairTally) -> float:
         """Return the root mean square without the part that noise makes."""
-        return self._distance.size(tally.correlations, tally.rows)
+        return self._distance.size(tally.correlations, tally.rows) if tally.rows else 0.0
 
     def can_return(self, tally: PairTally) -> bool:
         """Return whether the tally has rows enough to tell an effect at the floor from none."""

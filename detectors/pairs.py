@@ -91,8 +91,9 @@ class PairTally:
     @cached_property
     def correlations(self) -> Floats:
         """Return the correlation of each pair, the features in order: (0, 1), (0, 2), …, (1, 2), …; 0 where one of them does not vary."""
-        means = self.sums / self.rows
-        covariances = self.products / self.rows - np.outer(means, means)
+        rows = self.rows or 1.0
+        means = self.sums / rows
+        covariances = self.products / rows - np.outer(means, means)
         deviations = np.sqrt(np.maximum(np.diag(covariances), 0.0))
         whole = np.outer(deviations, deviations)
         return np.asarray(np.divide(covariances, whole, out=np.zeros_like(whole), where=whole > 0)[np.triu_indices(len(means), 1)])

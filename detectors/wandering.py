@@ -42,8 +42,8 @@ class Wandering(Generic[MeansT]):
         self._learned = 0.0
 
     def news(self, tally: MeansT) -> News[MeansT]:
-        """Return what is new in a window of at least one row, and learn from it."""
-        if self._dependence.is_none:
+        """Return what is new in a window, and learn from it; nothing is where it has no rows."""
+        if self._dependence.is_none or not tally.rows:
             return News(tally)
         variance, correlation = self._dependence.wandering(tally.rows)
         before = variance if self._variance is None else self._variance

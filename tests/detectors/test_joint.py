@@ -14,6 +14,7 @@ from detectors.summary import WindowAccumulator, merge
 from detectors.tally import Tally
 from detectors.windows import WindowPolicy
 from records.baseline import Baseline
+from records.verdict import Problem
 
 FEATURES, ROWS = 12, 500
 POLICY = WindowPolicy(max_rows=ROWS, max_seconds=None)
@@ -155,10 +156,16 @@ def test_values_that_are_missing_are_in_the_middle(broken):
         assert np.isfinite(result.statistic)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7])
-def test_a_window_of_a_few_rows_says_nothing(rows):
-    found = detector_of().test(summary_of(traffic(rows, 1)))
+@pytest.mark.parametrize("rows", [0, 1, 7])
+@pytest.mark.parametrize("repeated", [1, 10])
+def test_a_window_of_a_few_rows_or_none_says_nothing(rows, repeated):
+    table = {name: np.repeat(column, repeated) for name, column in traffic(4_000 // repeated, 0).items()}
+    baseline = build_baseline(table, model="m", source="test", created_at_ns=0)
+    detector = detector_of(baseline)
+    found = detector.test(summary_of(traffic(rows, 1), baseline))
     assert {result.p_value for result in verdict_of(found).tests.values()} == {1.0}
+    assert [finding.problem for finding in found.quality] == [Problem.FEW_ROWS]
+    assert detector.test(summary_of(traffic(ROWS, 1), baseline)).evidence < 10
 
 
 def test_a_baseline_of_fewer_features_tests_those_together():
