@@ -32,6 +32,7 @@ _FEWEST_CHUNKS: Final = 16
 _FEWEST_EVENTS: Final = 25  # missing rows below which their dependence is not estimated
 _GRID_FACTOR: Final = 4.0  # between neighbouring memories: means of chunks do not tell closer ones apart
 _STANDS_OUT: Final = 2.0  # standard errors by which one feature alone must be noisier than independent rows
+_STANDS_APART: Final = 5.0  # standard errors by which one that is not counted among the others must be
 _LEAST_EXCESS: Final = 0.01  # a component that adds less is noise
 
 
@@ -159,7 +160,10 @@ def _beyond_noise(curves: Floats, noise: Floats) -> Floats:
     """Return the mean of features' curves, less its standard error.
 
     Features that go together do not average their noise out. How far they do shows in how much less than their noise they differ from each other.
+    One that trends, or has a cycle of its own, stands apart from the others, and is no reason to take them for dependent.
     """
+    is_alike = (curves <= np.median(curves, axis=0) * (1 + _STANDS_APART * noise)).all(axis=1)
+    curves = curves[is_alike] if is_alike.any() else curves
     mean, count = curves.mean(axis=0), len(curves)
     variance = (mean * noise) ** 2
     apart = curves.var(axis=0, ddof=1) if count > 1 else np.zeros_like(mean)

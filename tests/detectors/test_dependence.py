@@ -74,6 +74,14 @@ def test_features_share_what_they_have_in_common_and_one_may_stand_out():
     assert dependence.memories([], ROWS) == []
 
 
+def test_a_feature_that_trends_does_not_make_the_others_dependent():
+    calm = [dependence.curves_of_numbers(binned(autoregression(0.0, seed=seed)), ALL) for seed in range(10)]
+    trend = dependence.curves_of_numbers(binned(autoregression(0.0) + np.linspace(-1, 1, ROWS)), ALL)
+    *others, own = dependence.memories([*calm, trend], ROWS)
+    assert others == dependence.memories(calm, ROWS)
+    assert Dependence(own).design_effect(ROWS) > 20
+
+
 def test_features_that_go_together_are_no_surer_than_one():
     one = dependence.curves_of_numbers(binned(autoregression(0.0, seed=3)), ALL)
     assert dependence.memories([one] * 20, ROWS) == dependence.memories([one], ROWS) * 20
