@@ -230,7 +230,10 @@ class DriftDetector:
     def _feature_verdicts(self, results: dict[str, dict[str, TestResult]], words: dict[str, str], weight: float) -> tuple[FeatureVerdict, ...]:
         """Return the verdicts of all that was tested, the largest share of the evidence first."""
         worth_mention = min(self.threshold, weight * max(_WORTH_MENTION, len(self._features) / _WORTH_MENTION))
-        excess = {watch.name: max(0.0, watch.log_evidence - math.log(worth_mention)) for watch in self._watches}
+        with_effect = {watch.name for watch in self._watches if watch.has_effect}
+        most = math.log(_LARGEST_EVIDENCE)  # of what shows no effect: it must not make the shares of others small
+        known = {watch.name: watch.log_evidence if watch.name in with_effect else min(watch.log_evidence, most) for watch in self._watches}
+        excess = {name: max(0.0, log_evidence - math.log(worth_mention)) for name, log_evidence in known.items()}
         total = sum(excess.values()) or 1.0
         verdicts = [
             FeatureVerdict(
@@ -238,7 +241,7 @@ class DriftDetector:
                 tests=results[watch.name],
                 log_evidence=watch.log_evidence,
                 share=excess[watch.name] / total,
-                effect_above_floor=watch.has_effect,
+                effect_above_floor=watch.name in with_effect,
                 summary=words[watch.name],
             )
             for watch in self._watches

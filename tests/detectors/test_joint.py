@@ -85,6 +85,15 @@ def test_evidence_without_effect_does_not_let_another_feature_alert_on_less_of_i
     assert not found[-1].alert
 
 
+def test_evidence_without_effect_does_not_hide_a_feature_that_drifts():
+    detector = detector_of()
+    before = verdicts(detector, [traffic(ROWS, seed, moved=0.07) for seed in range(120)])
+    assert verdict_of(before[-1]).log_evidence > 300
+    assert not any(verdict.alert for verdict in before)
+    drifting = verdicts(detector, [table | {"x0": table["x0"] + 0.4} for table in (traffic(ROWS, seed, moved=0.07) for seed in range(120, 126))])
+    assert any(verdict.alert and "x0" in verdict.carriers for verdict in drifting)
+
+
 def test_a_feature_that_drifts_is_named_without_all_numbers_unless_the_others_drift_too():
     alone = verdicts(detector_of(), [table | {"x0": table["x0"] + 2.0} for table in (traffic(ROWS, seed) for seed in range(4))])
     assert verdict_of(alone[-1]).tests["location"].effect > 0.1, "it takes them with it"
