@@ -30,6 +30,9 @@ from detectors.baseline import BaselineLearner
 from detectors.budget import evidence_threshold
 from detectors.columns import ColumnBuffer
 from detectors.drift import DriftDetector
+from driftline.decoding import Decoding
+from driftline.label_keys import LabelKeys
+from driftline.naming import Naming
 from payloads.decoding import decode
 from records.exchange import Exchange
 from store.clickhouse.client import open_store
@@ -48,6 +51,8 @@ _BATCH_BYTES = 32 * 1024 * 1024
 _FRAMES_PER_READ = 10_000
 _AT_ONCE = 100
 """Exchanges decoded at a time: more are out of the processor's cache before they are used."""
+_name = Naming({}, Decoding(_SETTINGS.routes).identify)
+_label_key = LabelKeys(_SETTINGS.routes)
 _decode_record = msgspec.msgpack.Decoder(Exchange).decode
 
 
@@ -172,6 +177,11 @@ def _watch(spool: Path, detector: DriftDetector, stages: Stages) -> Iterator[tup
 def _decode(records: Sequence[Exchange], buffer: ColumnBuffer, stages: Stages) -> None:
     with stages("decode bodies"):
         decoded = [decode(record) for record in records]
+    with stages("names of models, for store and detectors"):
+        for record, (_, response) in zip(records, decoded, strict=True):
+            _name(record)
+            _label_key(record)
+            _name(record, response)
     with stages("columns"):
         for record, (request, response) in zip(records, decoded, strict=True):
             buffer.add(request, response, record.started_at_ns)

@@ -24,7 +24,7 @@ def test_every_stage_and_the_monitor_itself_are_measured(tmp_path):
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(finished.stdout.splitlines()[-1])
     *stages, total = figures["stages"].values()
-    assert len(stages) == 7
+    assert len(stages) == 8
     assert all(cpu_us > 0.1 for cpu_us in stages)
     assert total > sum(stages)
     assert figures["once_ms"] > 1
