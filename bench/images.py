@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -60,6 +61,8 @@ class Subject(msgspec.Struct, frozen=True):
     """What the kernel lets it have; it is killed if it takes more."""
     url: str = "http://127.0.0.1:8080/v2/models/iris/infer"
     body: str = _REQUEST
+    catches_up: bool = False
+    """Whether its store comes only after the requests."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -78,7 +81,8 @@ class Figure(msgspec.Struct, frozen=True):
 _UPSTREAM = ("--upstream", "http://127.0.0.1:9000")
 SUBJECTS = (
     Subject("sidecar", "`proxy`: supervisor and one worker", ("proxy", "--listen", "127.0.0.1:8080", *_UPSTREAM, "--spool", "spool"), "64m"),
-    Subject("edge", "`up` with examples/edge.yaml, its store out of reach", ("up", "--config", "/examples/edge.yaml"), "120m"),
+    Subject("edge", "`up` with examples/edge.yaml, its store out of reach", ("up", "--config", "/files/edge.yaml"), "120m"),
+    Subject("edge", "likewise, after its store was back and had taken all", ("up", "--config", "/files/edge.yaml"), "120m", catches_up=True),
     Subject(
         "injector",
         "`injector` with a certificate",
@@ -154,7 +158,7 @@ def measure(engine: Engine, subject: Subject, files: Path) -> Figure:
             raise BenchmarkError(f"the image {subject.image} has {shell}, and should have none")
     try:
         began = time.monotonic()
-        mounts = ("--volume", f"{files}:/files:ro", "--volume", f"{ROOT / 'examples'}:/examples:ro")
+        mounts = ("--volume", f"{files}:/files:ro")
         network = ("--network", f"container:{PREFIX}-sample")
         engine.start(container, subject.image, *network, "--memory", subject.memory, *mounts, "--", *subject.command)
         health = (image.get("HealthCheck") or image.get("Healthcheck") or image["Config"]["Healthcheck"])["Test"][1:]
@@ -164,6 +168,8 @@ def measure(engine: Engine, subject: Subject, files: Path) -> Figure:
             raise BenchmarkError(f"{subject.image} trusts no certificate authority: https:// would fail")
         if not engine.does(f"{PREFIX}-sample", "python", "-c", _SEND, subject.url, subject.body, str(REQUESTS)):
             raise BenchmarkError(f"{subject.image} did not answer {REQUESTS} requests:\n{engine.log(container)}")
+        if subject.catches_up:
+            _catch_up(engine, container, files)
         time.sleep(3)  # what was answered is stored
         leader = int(engine.inspect("container", container)["State"]["Pid"])
         resident = proportional_bytes(descendants([leader]))
@@ -179,6 +185,20 @@ def report(figures: Sequence[Figure]) -> str:
     heads = ["image", "run as", "size MB", "resident MB", "within", "ready after s"]
     rows = [(f"`{f.image}`", f.what, f"{f.size_bytes / 1e6:,.0f}", f"{f.resident_bytes / 1e6:.0f}", f.memory_limit, f"{f.ready_seconds:.1f}") for f in figures]
     return markdown_table(heads, rows)
+
+
+def _catch_up(engine: Engine, container: str, files: Path) -> None:
+    """Start the server of the tests, which speaks ClickHouse's protocol in front of chDB, where the container looks for one, and wait until it has everything."""
+    network = f"--net=/proc/{engine.inspect('container', container)['State']['Pid']}/ns/net"
+    server = (
+        f"from pathlib import Path; from tests.store.clickhouse_server import ClickHouseServer; ClickHouseServer(Path({str(files)!r}) / 'far', 8123); input()"
+    )
+    with subprocess.Popen(["nsenter", network, sys.executable, "-c", server], cwd=ROOT, stdin=subprocess.PIPE) as far:
+        try:
+            _wait(lambda: "the store takes records again" in engine.log(container), engine, container)
+            time.sleep(5)  # several batches
+        finally:
+            far.terminate()
 
 
 def _wait(ready: Callable[[], bool], engine: Engine, container: str) -> None:
@@ -201,6 +221,10 @@ def _files(directory: Path) -> Path:
     out = ("-keyout", str(directory / "tls.key"), "-out", str(directory / "tls.crt"))
     subprocess.run([program("openssl", "openssl"), *certificate, *out], check=True, capture_output=True)
     (directory / "injector.yaml").write_text("injector: {tls: {certificate: /files/tls.crt, key: /files/tls.key}}\n")
+    edge = (ROOT / "examples" / "edge.yaml").read_text()
+    (directory / "edge.yaml").write_text(
+        re.sub(r"clickhouse: .*", "clickhouse: http://127.0.0.1:8123/driftline", edge).replace("batch_wait: 30s", "batch_wait: 1s")
+    )
     for path in (directory, *directory.rglob("*")):  # the containers' user is nobody here
         path.chmod(0o755 if path.is_dir() else 0o644)
     return directory
@@ -219,13 +243,15 @@ def main() -> None:
     engine = Engine(arguments.engine, shlex.split(arguments.build_options), shlex.split(arguments.run_options))
     subjects = [subject for subject in SUBJECTS if not arguments.only or subject.image in arguments.only.split(",")]
     try:
-        for target in () if arguments.no_build else ("sample", *(subject.image for subject in subjects)):
+        for target in () if arguments.no_build else dict.fromkeys(("sample", *(subject.image for subject in subjects))):
             engine.build(target)
         with tempfile.TemporaryDirectory() as directory:
             files = _files(Path(directory))
             engine.remove(f"{PREFIX}-sample")
             engine.start(f"{PREFIX}-sample", "sample", "--network", "none", "--", "/examples/service.py")
             try:
+                listens = ("python", "-c", "import socket; socket.create_connection(('127.0.0.1', 9000), 2)")
+                _wait(lambda: engine.does(f"{PREFIX}-sample", *listens), engine, f"{PREFIX}-sample")
                 figures = [measure(engine, subject, files) for subject in subjects]
             finally:
                 engine.remove(f"{PREFIX}-sample")

@@ -9,13 +9,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bench.images import SUBJECTS, Figure, report
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 STAGES = {
     match["name"]: (match["parent"], match["body"])
     for match in re.finditer(r"^FROM (?P<parent>\S+) AS (?P<name>\S+)\n(?P<body>.*?)(?=^FROM |\Z)", DOCKERFILE, re.MULTILINE | re.DOTALL)
 }
-BUILDING = {"build", "root", *(name for name in STAGES if name.endswith("-packages"))}
+BUILDING = {"packages", "root", "tools", "wheel", *(name for name in STAGES if name.endswith("-packages"))}
 IMAGES = sorted(set(STAGES) - BUILDING - {"base"})
 LOCKS = sorted((ROOT / "deploy/locks").glob("*.txt"))
 EXTRAS = {
@@ -85,3 +87,15 @@ def test_an_image_has_what_its_extras_ask_for(image: str, extras: list[str]) -> 
     wanted = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}.union(*(asked(extra) for extra in extras))
     missing = wanted - set(pinned(ROOT / f"deploy/locks/{image}.txt"))
     assert not missing, "run deploy/lock"
+
+
+def test_every_image_is_built_and_run_by_the_command_that_measures_them() -> None:
+    assert {subject.image for subject in SUBJECTS} == set(IMAGES) - {"runtime-cuda", "sample"}, (
+        "a GPU would be needed for the first; the second stands beside all others"
+    )
+
+
+def test_figures_of_images_are_a_row_each() -> None:
+    figure = Figure("edge", "`up`", 300_000_000, "120m", 110_000_000, 3.25)
+    cells = [cell.strip() for cell in report([figure]).splitlines()[-1].strip("|").split("|")]
+    assert cells == ["`edge`", "`up`", "300", "110", "120m", "3.2"]
