@@ -25,6 +25,7 @@ from bench import (
     layouts,
     monitor,
     neighbours,
+    page_time,
     payloads,
     privacy,
     proxy,
@@ -47,7 +48,7 @@ from bench.runtime_models import TITLES
 _ROOT = Path(__file__).parents[1]
 PAGES = [
     _ROOT / "docs" / name
-    for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "inject.md", "images.md", "scale.md")
+    for name in ("benchmarks.md", "store.md", "capacity.md", "labels.md", "drift.md", "drift-peers.md", "inject.md", "images.md", "scale.md", "prometheus.md")
 ]
 
 
@@ -74,6 +75,11 @@ def _injection() -> str:
 def _scrape() -> str:
     run = _run("scrape")
     return f"{_origin(run)}\n\n{scrape.report(msgspec.convert(run['costs'], list[scrape.Cost]))}"
+
+
+def _page_time() -> str:
+    run = _run("page_time")
+    return f"{_origin(run)} {page_time.report(msgspec.convert(run['figures'], page_time.Figures))}"
 
 
 def _balance() -> str:
@@ -261,6 +267,7 @@ _SECTIONS: Final = {
     "bounds": _bounds,
     "injection": _injection,
     "scrape": _scrape,
+    "page_time": _page_time,
     "soak": _soak,
     "privacy": _privacy,
     "labels": _labels,

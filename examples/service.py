@@ -37,6 +37,8 @@ def tensor(name: str, values: np.ndarray) -> dict[str, object]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9000)
+    arguments = parser.parse_args()
     service = web.Application()
     service.router.add_post("/v2/models/iris/infer", infer)
-    web.run_app(service, host=parser.parse_args().host, port=9000)
+    web.run_app(service, host=arguments.host, port=arguments.port)

@@ -1,5 +1,6 @@
 """Prints each alert that Alertmanager sends: a stand-in for a pager."""
 
+import argparse
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -17,4 +18,6 @@ class Hook(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    HTTPServer(("", 9095), Hook).serve_forever()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=9095)
+    HTTPServer(("", parser.parse_args().port), Hook).serve_forever()

@@ -29,15 +29,20 @@ class Programs:
 
     async def start(self, ready_url: str, *command: str) -> None:
         """Start a program, and return when its address answers."""
-        log = self.directory / f"{Path(command[0]).name}.log"
-        with log.open("wb") as output:
-            process = await asyncio.to_thread(subprocess.Popen, command, stdout=output, stderr=output, cwd=self.directory)
-        self._processes.append(process)
+        process, log = await self.run(Path(command[0]).name, *command)
         deadline = time.monotonic() + 40
         while not await _answers(ready_url):
             assert time.monotonic() < deadline, log.read_text()
             assert process.poll() is None, log.read_text()
             await asyncio.sleep(0.1)
+
+    async def run(self, name: str, *command: str) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start a program under a name of its own; return it, and the file with what it prints."""
+        log = self.directory / f"{name}.log"
+        with log.open("wb") as output:
+            process = await asyncio.to_thread(subprocess.Popen, command, stdout=output, stderr=output, cwd=self.directory)
+        self._processes.append(process)
+        return process, log
 
     async def prometheus(self, port: int, scraped: int, rules: str, scrape_seconds: int, alertmanager: int = 0) -> None:
         """Start a Prometheus that scrapes one port of this machine, by rules as text."""

@@ -81,7 +81,7 @@ async def keep_sending(send: Callable[[int, float], Awaitable[None]], shift: flo
 
 
 async def verdicts(session: ClientSession, admin: str) -> list[dict[str, Any]]:
-    async with session.get(f"{admin}/api/v1/models/fraud/windows") as reply:
+    async with session.get(f"{admin}/api/v1/models/fraud/windows?limit=500") as reply:
         return (await reply.json())["windows"]
 
 
