@@ -4,7 +4,7 @@ Follow one verdict:
 
 - `catalogue`   every alert by name, with severity, waiting time and what makes two of them the same
 - `observation` what the watches say: a condition holds, with the numbers, or it does not
-- `drift`       verdicts on windows to observations
+- `drift`       verdicts on windows to observations; `shadow`, those on shadows
 - `operation`   counts and the store's state to observations
 - `book`        the state machine: pending, firing, resolved; each change once
 - `desk`        joins these: verdicts and status reports in, notifications out

@@ -27,7 +27,10 @@ class AlertKind(Enum):
 
     MODEL_DATA_DRIFT = AlertSpec("ModelDataDrift", Severity.PAGE, "{subject}: data drift in {features}", identity=("model",))
     MODEL_PERFORMANCE_DROP = AlertSpec("ModelPerformanceDrop", Severity.PAGE, "{subject}: predictions are worse by their labels", identity=("model",))
-    # Serving goes on in both cases, hence no page.
+    # Serving goes on in these cases, hence no page.
+    SHADOW_DIVERGING = AlertSpec(
+        "ShadowDiverging", Severity.TICKET, "{subject}: shadow {shadow} answers otherwise than what is served", identity=("model", "shadow")
+    )
     EXCHANGES_DROPPED = AlertSpec("ExchangesDropped", Severity.TICKET, "{lost} exchange records lost: {reasons}")
     STORE_UNREACHABLE = AlertSpec("StoreUnreachable", Severity.TICKET, "ClickHouse ({kind}) takes no records", pending_seconds=300)
 

@@ -15,6 +15,7 @@ from alerts.observation import Observation
 from alerts.operation import DropState, observe_drops, observe_store
 from alerts.outbox import Outbox
 from alerts.receivers import Recipient
+from alerts.shadow import observe_shadow
 from records.alert import Alert, AlertState
 from records.metrics import Metric
 from records.status import StatusReport
@@ -70,7 +71,8 @@ class AlertDesk:
 
     def on_verdict(self, verdict: Verdict, now_ns: int) -> tuple[Alert, ...]:
         """Take one window's result; return the changes of which people will be told."""
-        return self._tell([self._watches[verdict.kind].observe(verdict)], now_ns)
+        observation = observe_shadow(verdict) if verdict.kind is VerdictKind.SHADOW else self._watches[verdict.kind].observe(verdict)
+        return self._tell([observation], now_ns)
 
     def on_baseline(self, model: str, now_ns: int) -> tuple[Alert, ...]:
         """A model is compared with another baseline from now on; return the changes of which people will be told."""

@@ -48,7 +48,7 @@ class DriftWatch:
             kind=self._kind,
             labels=labels,
             started_at_ns=started_at_ns,
-            summary=self._kind.value.summary.format(subject=_subject(verdict), features=_names(verdict.carriers)),
+            summary=self._kind.value.summary.format(subject=subject(verdict), features=_names(verdict.carriers)),
             description=_description(_FINDINGS[self._kind], verdict, started_at_ns),
             features=verdict.carriers,
             path=model,
@@ -79,7 +79,8 @@ def is_drift_of(alert: Alert, model: str) -> bool:
     return alert.name == AlertKind.MODEL_DATA_DRIFT.value.name and alert.labels.get("model") == model
 
 
-def _subject(verdict: Verdict) -> str:
+def subject(verdict: Verdict) -> str:
+    """Return the model that a verdict is about, with its version."""
     return f"{verdict.model} (version {verdict.version})" if verdict.version else verdict.model
 
 
@@ -93,7 +94,7 @@ def _description(finding: str, verdict: Verdict, started_at_ns: int) -> str:
     carriers = [feature for feature in verdict.features if feature.feature in verdict.carriers]
     against = verdict.compared_with or f"baseline {verdict.baseline_id}"
     lines = [
-        finding.format(subject=_subject(verdict), against=against, since=format_time(started_at_ns)),
+        finding.format(subject=subject(verdict), against=against, since=format_time(started_at_ns)),
         f"Evidence {verdict.evidence:,.0f}, budget asks {verdict.threshold:,.0f}; {verdict.rows:,} rows in the window that closed {format_time(verdict.closed_at_ns)}.",
         *map(_line, carriers[:_LINES_AT_MOST]),
     ]

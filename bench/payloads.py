@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench.report import machine_sentence, markdown_table, write_json
-from detectors.agreement import Agreement
 from detectors.columns import ColumnBuffer
+from detectors.pairing import Pairing
+from detectors.shadow import ShadowDetector
 from payloads.decoding import WireFormat, decode, wire_format
 from records.exchange import Body, Exchange, Role
 from records.payload import Decoded, DecodeResult
@@ -158,10 +159,10 @@ def fill_columns(decoded: list[tuple[DecodeResult, DecodeResult]]) -> None:
 
 
 def pair_all(served: list[tuple[Exchange, DecodeResult]], shadow: list[tuple[Exchange, DecodeResult]]) -> None:
-    agreement = Agreement()
+    pairing, detector = Pairing(), ShadowDetector("model", "shadow", threshold=4_320.0, tolerance=0.005)
     for ours, theirs in zip(served, shadow, strict=True):
-        agreement.add(*ours)
-        agreement.add(*theirs)
+        for pair in (*pairing.add(*ours), *pairing.add(*theirs)):
+            detector.add(pair, 1)
 
 
 def measured(name: str, example: Example) -> Figure:

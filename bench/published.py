@@ -34,6 +34,7 @@ from bench import (
     runtime,
     scale,
     scrape,
+    shadows,
     soak,
     spool,
     stalls,
@@ -234,6 +235,11 @@ def _scale() -> str:
     return scale.report(scale.measured())
 
 
+def _shadows() -> str:
+    run = _run("shadows")
+    return f"{_origin(run)}\n\n{shadows.report(msgspec.convert(run, shadows.Figures))}"
+
+
 def _width() -> str:
     if not (_ROOT / "bench" / "results" / "width.json").exists():
         return "Not measured yet: the command makes this table."
@@ -292,6 +298,7 @@ _SECTIONS: Final = {
     "images": _images,
     "scale": _scale,
     "width": _width,
+    "shadows": _shadows,
 }
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from scipy import signal
 from bench.report import markdown_table, write_json
 from config.settings import DriftSettings, LabelSettings
 from detectors.budget import evidence_threshold
-from detectors.risk import Outcomes, RiskDetector, RiskState, Span, build_risk
+from detectors.rise import Span
+from detectors.risk import Outcomes, RiskDetector, RiskState, build_risk
 from records.baseline import Loss
 
 BUDGET_WINDOWS: Final = 50

@@ -70,6 +70,10 @@ class ShadowSettings(Section, frozen=True):
     timeout: Annotated[Seconds, setting("How long a shadow may take for its whole reply, from when it was sent the whole request.", at_least="1ms")] = Seconds(
         10
     )
+    tolerance: Annotated[
+        Share,
+        setting("The share of its answers that may differ from the served ones; on evidence that more do there is a ticket. `100%` for none.", example="5%"),
+    ] = Share(0.0025)
     max_in_flight: Annotated[
         int, setting("Requests that a worker has open to this shadow at most; more are skipped and counted.", unit="requests", at_least="1")
     ] = 64
@@ -441,7 +445,6 @@ class AlertSettings(Section, frozen=True):
         Endpoint | None,
         setting("What misses an alert that always fires, when Prometheus or Alertmanager do not work any more.", example="https://hc-ping.com/your-uuid"),
     ] = None
-    shadow_agreement: Annotated[Share, setting("A ticket when fewer of a shadow's replies than this agree with the served ones.")] = Share(0.9)
     runbook_base: Annotated[str, setting("Alerts link to this page's headings.", unit="url or path")] = "docs/runbooks/README.md"
     grafana: Annotated[str, setting("Where Grafana is: alerts link to dashboards there.", unit="url", example="https://grafana.example.com")] = ""
 

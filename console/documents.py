@@ -29,7 +29,7 @@ def status_document(report: StatusReport) -> Document:
     document["uptime_seconds"] = (report.reported_at_ns - report.started_at_ns) / 1e9
     document["counts"] |= {"dropped_total": report.counts.dropped_total, "conserved": report.counts.conserved, "identity": report.counts.identity}
     for entry, agreement in zip(document["agreement"], report.agreement, strict=True):
-        entry["agreement_ratio"] = agreement.agreement_ratio
+        entry |= {"agreement_ratio": agreement.agreement_ratio, "evidence_ratio": agreement.evidence_ratio}
     return document
 
 

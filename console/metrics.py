@@ -154,8 +154,10 @@ def _report_samples(report: StatusReport) -> Iterator[_Sample]:
     for file, seconds in report.certificates_end.items():
         yield Metric.CERTIFICATE_EXPIRY, (file,), seconds
     for pair in report.agreement:
-        yield Metric.SHADOW_COMPARED, (pair.route, pair.arm), pair.compared
-        yield Metric.SHADOW_AGREED, (pair.route, pair.arm), pair.agreed
+        shadow = pair.route, pair.model, pair.arm
+        yield Metric.SHADOW_WINDOWS, shadow, pair.windows
+        yield Metric.SHADOW_EVIDENCE, shadow, pair.evidence_ratio
+        yield Metric.SHADOW_FIRING, shadow, pair.state is DriftState.FIRING
 
 
 def _model_samples(models: Iterable[ModelStatus]) -> Iterator[_Sample]:

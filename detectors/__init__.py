@@ -46,7 +46,15 @@ No clock and no I/O, but for the two files that say so. The way of a window:
 And with labels, how wrong predictions are:
 
 - `betting`        bets on the mean of losses: evidence that it has risen, a bound on it
+- `rise`           evidence from windows of losses that their mean is above a bound
 - `risk`           losses of labelled predictions against the baseline's: a verdict per window
+
+And with shadows, whether they answer otherwise:
+
+- `pairing`        which replies belong together
+- `agreement`      two replies, output by output
+- `shadow_window`  a window of pairs: classes, scores, durations, examples
+- `shadow`         one model and shadow: a comparison and a verdict per window
 
 What is compared with:
 
@@ -61,6 +69,5 @@ What is compared with:
 
 And beside them:
 
-- `agreement`      served replies against the shadows' replies
 - `arrays`         the types of arrays
 """

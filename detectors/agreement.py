@@ -1,4 +1,4 @@
-"""Whether a shadow says what the served model says: pairs of replies to one request, compared output by output.
+"""Whether a shadow says what the served model says: two replies to one request, compared output by output.
 
 Two replies are compared by the first rule that their outputs allow:
 
@@ -13,17 +13,13 @@ name and shape; replies that have none in common, or of which one could not be d
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import starmap
 from operator import sub
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from records.exchange import Exchange, Role
-from records.ids import ExchangeId
-from records.payload import TEXT, Decoded, DecodeResult, Tensor
+from records.payload import TEXT, Decoded, Tensor
 
 RELATIVE_TOLERANCE: Final = 1e-6
 ABSOLUTE_TOLERANCE: Final = 1e-12
@@ -43,6 +39,14 @@ class Rule(StrEnum):
     NUMBERS = "numbers"
 
 
+class Classes(NamedTuple):
+    """What both said of one output, row by row."""
+
+    output: str
+    served: Sequence[Any]
+    shadow: Sequence[Any]
+
+
 class Comparison(NamedTuple):
     """What two replies to one request have in common."""
 
@@ -50,36 +54,15 @@ class Comparison(NamedTuple):
     agreed: bool
     largest_difference: float
     """Between two scores at the same place; 0 where there are none."""
-
-
-class Totals(msgspec.Struct, kw_only=True):
-    """All pairs of one route and shadow so far."""
-
-    compared: int = 0
-    agreed: int = 0
-    incomparable: int = 0
-    largest_difference: float = 0.0
-    rule: Rule | None = None
-    """Of the latest comparison."""
-
-    def count(self, comparison: Comparison | None) -> None:
-        """Add one pair; None where it was incomparable."""
-        if comparison is None:
-            self.incomparable += 1
-            return
-        self.compared += 1
-        self.agreed += comparison.agreed
-        self.largest_difference = max(self.largest_difference, comparison.largest_difference)
-        self.rule = comparison.rule
-
-
-Arm: TypeAlias = tuple[str, str]
-"""A route and the name of its shadow."""
+    classes: Sequence[Classes] = ()
+    """Of each label, else of each vector of probabilities."""
+    scores: Sequence[tuple[Tensor, Tensor]] = ()
+    """The numbers of both, where there are some."""
 
 
 def compare(served: Decoded, shadow: Decoded) -> Comparison | None:
     """Compare two replies, or return None where they have no output in common."""
-    labels: list[bool] = []
+    labels: list[Classes] = []
     scores: list[tuple[Tensor, Tensor]] = []
     others = {tensor.name: tensor for tensor in shadow.tensors}
     for tensor in served.tensors:
@@ -89,15 +72,19 @@ def compare(served: Decoded, shadow: Decoded) -> Comparison | None:
         if _are_scores(tensor.datatype, other.datatype):
             scores.append((tensor, other))
         else:
-            labels.append(tensor.values == other.values)
+            labels.append(Classes(tensor.name, tensor.values, other.values))
     if labels:
-        return Comparison(Rule.LABELS, all(labels), _largest_difference(scores))
+        return Comparison(Rule.LABELS, _are_equal(labels), _largest_difference(scores), labels, scores)
     if not scores:
         return None
-    peaks = [(ours, theirs) for served_scores, shadow_scores in scores if (ours := _peaks(served_scores)) and (theirs := _peaks(shadow_scores))]
+    peaks = [found for ours, theirs in scores if (found := _peaks_of_both(ours, theirs))]
     if peaks:
-        return Comparison(Rule.ARGMAX, all(ours == theirs for ours, theirs in peaks), _largest_difference(scores))
-    return Comparison(Rule.NUMBERS, all(starmap(_are_close, scores)), _largest_difference(scores))
+        return Comparison(Rule.ARGMAX, _are_equal(peaks), _largest_difference(scores), peaks, scores)
+    return Comparison(Rule.NUMBERS, all(starmap(_are_close, scores)), _largest_difference(scores), (), scores)
+
+
+def _are_equal(classes: list[Classes]) -> bool:
+    return all(served == shadow for _, served, shadow in classes)
 
 
 def _are_scores(served: str, shadow: str) -> bool:
@@ -108,6 +95,8 @@ def _are_scores(served: str, shadow: str) -> bool:
 def _largest_difference(scores: list[tuple[Tensor, Tensor]]) -> float:
     largest = 0.0
     for served, shadow in scores:
+        if served.values == shadow.values:  # as most are, and this is many times faster
+            continue
         for difference in map(abs, map(sub, _floats(served), _floats(shadow))):
             if largest < difference < math.inf:  # false for NaN
                 largest = difference
@@ -133,86 +122,16 @@ def _peaks(tensor: Tensor) -> list[int]:
     return peaks
 
 
+def _peaks_of_both(served: Tensor, shadow: Tensor) -> Classes | None:
+    ours = _peaks(served)
+    theirs = ours if served.values == shadow.values else _peaks(shadow)
+    return Classes(served.name, ours, theirs) if ours and theirs else None
+
+
 def _are_close(served: Tensor, shadow: Tensor) -> bool:
-    return all(map(_is_close, _floats(served), _floats(shadow)))
+    return served.values == shadow.values or all(map(_is_close, _floats(served), _floats(shadow)))
 
 
 def _is_close(served: float, shadow: float) -> bool:
     both_missing = math.isnan(served) and math.isnan(shadow)
     return both_missing or math.isclose(served, shadow, rel_tol=RELATIVE_TOLERANCE, abs_tol=ABSOLUTE_TOLERANCE)
-
-
-class _Entry:
-    """What is known of one exchange: the served reply once it came, and shadows' replies that wait for it."""
-
-    __slots__ = ("served", "shadows", "size")
-
-    def __init__(self) -> None:
-        self.served: DecodeResult | None = None
-        self.shadows: tuple[tuple[Arm, DecodeResult], ...] = ()
-        self.size = 0
-
-
-class Agreement:
-    """Pairs served and shadow replies by exchange, in whichever order they come, and counts how often they agree.
-
-    A served reply is kept, since more shadows may follow, until newer exchanges push it out: at most `max_exchanges` and
-    `max_values` values (or characters of text) are held. `unpaired` counts the shadows' replies that were pushed out alone.
-    """
-
-    def __init__(self, *, max_exchanges: int = 10_000, max_values: int = 1_000_000) -> None:
-        self._max_exchanges = max_exchanges
-        self._max_values = max_values
-        self._entries: OrderedDict[ExchangeId, _Entry] = OrderedDict()
-        self._size = 0
-        self._totals: dict[Arm, Totals] = {}
-        self.unpaired = 0
-
-    def add(self, exchange: Exchange, response: DecodeResult) -> None:
-        """Take one reply; count every pair that it completes."""
-        entry = self._entries.get(exchange.exchange_id)
-        if entry is None:
-            entry = self._entries[exchange.exchange_id] = _Entry()
-        if exchange.role is Role.SERVED:
-            entry.served = response
-            for arm, reply in entry.shadows:
-                self._count(arm, response, reply)
-            entry.shadows = ()
-        elif entry.served is None:
-            entry.shadows += (((exchange.route, exchange.arm), response),)
-        else:
-            self._count((exchange.route, exchange.arm), entry.served, response)
-            return
-        size = _size(response)
-        entry.size += size
-        self._size += size
-        while len(self._entries) > self._max_exchanges or self._size > self._max_values:
-            self._evict_oldest()
-
-    def totals(self) -> dict[Arm, Totals]:
-        """Return the counts so far, by route and shadow."""
-        return {arm: msgspec.structs.replace(totals) for arm, totals in self._totals.items()}
-
-    def _count(self, arm: Arm, served: DecodeResult, shadow: DecodeResult) -> None:
-        totals = self._totals.get(arm)
-        if totals is None:
-            totals = self._totals[arm] = Totals()
-        totals.count(compare(served, shadow) if type(served) is Decoded and type(shadow) is Decoded else None)
-
-    def _evict_oldest(self) -> None:
-        _, oldest = self._entries.popitem(last=False)
-        self._size -= oldest.size
-        self.unpaired += len(oldest.shadows)
-
-
-def _size(response: DecodeResult) -> int:
-    """Return the number of values in a reply; a text counts as many as it has characters."""
-    size = 0
-    if type(response) is Decoded:
-        for tensor in response.tensors:
-            size += _text_size(tensor.values) if tensor.datatype in _NOT_NUMERIC else len(tensor.values)
-    return size
-
-
-def _text_size(values: list[Any]) -> int:
-    return sum(len(value) if type(value) is str else 1 for value in values)

@@ -21,6 +21,7 @@
 - `check`              looks whether a monitor could work by new settings
 - `watching`           the detectors' way through the spool
 - `model_watch`        one model under watch
+- `shadow_watching`    shadows beside what is served
 - `feature_shelf`      decoded rows on their way to the store
 - `event_intake`       events of payload loggers become exchanges
 - `labelling`          the way of a label, to the predictions that it is about

@@ -70,6 +70,10 @@ class Archive:
             self._writer.write_windows([result.summary for result in results])
             self._writer.write_verdicts([result.verdict for result in results])
             self._watching.stored(results)
+        if shadows := self._watching.unstored_shadows():
+            self._writer.write_comparisons([result.comparison for result in shadows])
+            self._writer.write_verdicts([result.verdict for result in shadows])
+            self._watching.stored(shadows)
         if alerts := self._alerts:
             self._writer.write_alerts(alerts)
             written = {id(alert) for alert in alerts}

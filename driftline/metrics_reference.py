@@ -12,6 +12,7 @@ from typing import Final
 from injection.review import Outcome
 from proxy.tls import HandshakeFailure
 from records.alert import Severity
+from records.comparison import PairOutcome
 from records.exchange import ErrorKind, Role
 from records.label import LabelSource, LabelTiming
 from records.metrics import (
@@ -58,6 +59,7 @@ _LABEL_VALUES: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
     ("reason", Metric.BODIES_NOT_KEPT.metric_name, BodyNotKept),
     ("kind", Metric.SPOOL_DAMAGES.metric_name, DamageKind),
     ("reason", Metric.UNDECODABLE.metric_name, Undecodable),
+    ("outcome", Metric.SHADOW_PAIRS.metric_name, PairOutcome),
     ("outcome", Metric.LOGGER_EVENTS.metric_name, EventOutcome),
     ("source", Metric.LABELS_RECEIVED.metric_name, LabelSource),
     ("source", Metric.LABELS_REFUSED.metric_name, LabelSource),

@@ -50,12 +50,12 @@ from driftline.explaining import Explaining
 from driftline.forgetting import Forgetting
 from driftline.label_keys import LabelKeys
 from driftline.labelling import JOURNAL_LOCK_NAME, Labelling
-from driftline.model_watch import WindowResult
 from driftline.monitor_task import DRAIN_SECONDS, MonitorTask
 from driftline.naming import Naming, load_baselines
 from driftline.redacted import unwatched
 from driftline.ripening import Ripening
 from driftline.risk_watching import RiskWatching
+from driftline.shadow_watching import tolerances_of
 from driftline.spool_keeping import SpoolKeeping, batch_limits
 from driftline.spooling import keys_of
 from driftline.store_access import SOCKET_NAME
@@ -133,8 +133,8 @@ class Monitor:
             naming,
             decoding,
             by_model,
-            self._on_result,
-            shadowed=shadowed,
+            self._on_verdict,
+            tolerances=tolerances_of(settings.routes),
             max_lag_bytes=settings.spool.max_size // 2,
             redacted=unwatched(settings.routes),
             keys=spool_keys,
@@ -284,9 +284,6 @@ class Monitor:
                 await asyncio.to_thread(self._ripening.step, time.time_ns())
             except OSError as error:
                 _log.warning("learned baselines do not ripen: %s", error)
-
-    def _on_result(self, result: WindowResult) -> None:
-        self._on_verdict(result.verdict)
 
     def _on_verdict(self, verdict: Verdict) -> None:
         """Called in the detectors' threads."""

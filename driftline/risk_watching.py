@@ -18,7 +18,8 @@ import msgspec
 
 from config.settings import DriftSettings, LabelSettings
 from detectors.budget import SharedBudget
-from detectors.risk import RiskDetector, RiskState, Span
+from detectors.rise import Span
+from detectors.risk import RiskDetector, RiskState
 from driftline.labelled_risk import Pairs, outcomes_of, risk_of
 from labels.compared import Open
 from labels.journal import Journal, JournalError
@@ -178,7 +179,7 @@ class RiskWatch:
         if self._detector is None:
             self._learn(rows)
             return None
-        self._detector.threshold = threshold
+        self._detector.set_threshold(threshold)
         self._rows += len(rows)
         self.last_verdict = self._detector.test(outcomes_of(_pairs(rows)), rows[-1].version, _span(rows))
         return self.last_verdict
@@ -199,7 +200,7 @@ class RiskWatch:
             baseline_rows=baseline.rows,
             baseline_rows_wanted=baseline.rows,
             rows=self._rows,
-            windows=self._detector.state.index,
+            windows=self._detector.state.rise.index,
             open_rows=open_rows,
             evidence=last.evidence if last else 0.0,
             threshold=self._threshold,

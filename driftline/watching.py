@@ -15,7 +15,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
@@ -24,17 +24,18 @@ from typing import Final
 import msgspec
 
 from config.settings import DriftSettings
-from detectors.agreement import Agreement
 from detectors.budget import SharedBudget
 from driftline.feature_shelf import FeatureShelf
 from driftline.model_watch import ModelName, ModelState, ModelWatch, WindowResult
 from driftline.redacted import NOTHING
+from driftline.shadow_watching import ShadowResult, ShadowWatching, ShadowWatchState, Tolerances
 from records.baseline import Baseline
 from records.exchange import Exchange, Role
 from records.metrics import DropReason, Metric
 from records.payload import Decoded, DecodeResult, Failed, Undecodable
 from records.ports import StoreUnavailableError
 from records.status import AgreementStatus, ModelStatus
+from records.verdict import Verdict
 from store.spool.cipher import SpoolKeys
 from store.spool.cursor import Cursor
 from store.spool.format import FrameKind
@@ -57,6 +58,9 @@ _RESULTS_KEPT: Final = 2_000
 
 _PATIENCE_SECONDS: Final = 30.0
 
+_NO_NAME: Final = ModelName("", "")
+"""Of a shadow's reply: which model was asked for says the served one."""
+
 _NOT_COUNTED: Final = frozenset({Undecodable.EMPTY, Undecodable.FEEDBACK})
 """What nobody would want to be decoded as a prediction."""
 
@@ -70,6 +74,8 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     cursors: dict[str, Cursor] = {}
     models: dict[str, ModelState] = {}
     unstored: tuple[WindowResult, ...] = ()
+    shadows: tuple[ShadowWatchState, ...] = ()
+    unstored_shadows: tuple[ShadowResult, ...] = ()
     skipped: int = 0
     features_waiting: int = 0
     features_dropped: int = 0
@@ -86,16 +92,16 @@ class Watching:
         name: Callable[[Exchange, DecodeResult], tuple[str, str]],
         decode: Callable[[Exchange], tuple[DecodeResult, DecodeResult]],
         baselines: Mapping[str, Baseline],
-        on_result: Callable[[WindowResult], None],
+        on_verdict: Callable[[Verdict], None],
         *,
-        shadowed: Container[str],
+        tolerances: Tolerances,
         max_lag_bytes: int,
         redacted: re.Pattern[str] = NOTHING,
         keys: SpoolKeys | None = None,
         budget: SharedBudget | None = None,
         on_exchange: Callable[[Exchange, DecodeResult], None] | None = None,
     ) -> None:
-        """Go on where the state file says. `on_result` is called in this object's thread; `shadowed` are the routes that have shadows;
+        """Go on where the state file says. `on_verdict` is called in this object's thread; `tolerances` are of the shadows, by route and name;
         `redacted` matches the names of features that are not watched; `on_exchange` gets every exchange with its reply; by default the settings' budget is for this alone.
 
         Raises DamagedStateError.
@@ -109,18 +115,18 @@ class Watching:
         self._name = name
         self._decode = decode
         self._baselines = baselines
-        self._on_result = on_result
+        self._on_verdict = on_verdict
         self._on_exchange = on_exchange
-        self._shadowed = shadowed
+        self._shadows = ShadowWatching(settings, tolerances, self._budget, self.saved.shadows)
         self._max_lag_bytes = max_lag_bytes
         self._redacted = redacted
         self._reader = SpoolReader(spool, self.saved.cursors, keys)
         self._cursors = dict(self.saved.cursors)
-        self._agreement = Agreement(max_exchanges=10_000)
         self._taking = False
         self._undecodable: Counter[tuple[str, str]] = Counter()
         self._skipped = self.saved.skipped
         self._unstored = list(self.saved.unstored)
+        self._unstored_shadows = list(self.saved.unstored_shadows)
         self.features = FeatureShelf(dropped=self.saved.features_dropped + self.saved.features_waiting)
         self._results_lock = threading.Lock()
         self._watches: dict[str, ModelWatch] = {}
@@ -175,12 +181,14 @@ class Watching:
         self.features.settle()
         began = time.monotonic()
         with self._results_lock:
-            unstored = tuple(self._unstored)
+            unstored, unstored_shadows = tuple(self._unstored), tuple(self._unstored_shadows)
         models = {model: known for model, watch in self._watches.items() if (known := watch.state())}
         state = WatchState(
             cursors=self._cursors,
             models=models,
             unstored=unstored,
+            shadows=self._shadows.states(),
+            unstored_shadows=unstored_shadows,
             skipped=self._skipped,
             features_waiting=self.features.waiting,
             features_dropped=self.features.dropped,
@@ -197,11 +205,17 @@ class Watching:
         with self._results_lock:
             return list(self._unstored)
 
-    def stored(self, results: Iterable[WindowResult]) -> None:
+    def unstored_shadows(self) -> list[ShadowResult]:
+        """Return the same of shadows."""
+        with self._results_lock:
+            return list(self._unstored_shadows)
+
+    def stored(self, results: Iterable[WindowResult | ShadowResult]) -> None:
         """The store has taken these results."""
         taken = {id(result) for result in results}
         with self._results_lock:
             self._unstored = [result for result in self._unstored if id(result) not in taken]
+            self._unstored_shadows = [result for result in self._unstored_shadows if id(result) not in taken]
 
     def baseline_of(self, model: str) -> Baseline | None:
         """Return the baseline of a model; None where it has none yet."""
@@ -233,7 +247,11 @@ class Watching:
     def counters(self) -> dict[tuple[str, ...], int]:
         """Return what is counted here, as the metrics page takes it."""
         counts: dict[tuple[str, ...], int] = {(Metric.UNDECODABLE.metric_name, *key): count for key, count in dict(self._undecodable).items()}
-        return counts | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped, (Metric.FEATURES_DROPPED.metric_name,): self.features.dropped}
+        return (
+            counts
+            | self._shadows.counters()
+            | {(Metric.DETECTOR_SKIPPED.metric_name,): self._skipped, (Metric.FEATURES_DROPPED.metric_name,): self.features.dropped}
+        )
 
     def lag(self) -> dict[str, int]:
         """Return how many records are still to be read, by writer; those that are being taken count as one, so that without a lag all is to be seen."""
@@ -262,19 +280,20 @@ class Watching:
         except msgspec.DecodeError:  # counted and set aside by the store's loader
             return
         request, response = self._decode(exchange)
+        name = _NO_NAME
         if exchange.role is Role.SERVED:
+            name = ModelName(*self._name(exchange, response))
             self._count(request)
-            self._collect(exchange, request, response)
+            self._collect(exchange, name, request, response)
         self._count(response)
-        if exchange.route in self._shadowed:
-            self._agreement.add(exchange, response)
+        if exchange.route in self._shadows.routes:
+            self._report_shadows(self._shadows.add(exchange, response, *name, time.time_ns()))
         if self._on_exchange is not None:
             self._on_exchange(exchange, response)
 
-    def _collect(self, exchange: Exchange, request: DecodeResult, response: DecodeResult) -> None:
+    def _collect(self, exchange: Exchange, name: ModelName, request: DecodeResult, response: DecodeResult) -> None:
         if not isinstance(request, Decoded) and not isinstance(response, Decoded):
             return
-        name = ModelName(*self._name(exchange, response))
         if name.model not in self._watches and len(self._watches) >= MODELS_AT_MOST:
             self._undecodable["", "too_many_models"] += 1
             return
@@ -288,6 +307,7 @@ class Watching:
         now_ns = time.time_ns()
         for watch in self._watches.values():
             self._report(watch.step(now_ns))
+        self._report_shadows(self._shadows.step(now_ns))
         self._next_look = time.monotonic() + _ROWS_WAIT_SECONDS
 
     def _watch(self, name: ModelName) -> ModelWatch:
@@ -302,6 +322,7 @@ class Watching:
         threshold = self._budget.threshold("features", len(self._watches))
         for watch in self._watches.values():
             watch.set_threshold(threshold)
+        self._shadows.share_budget()
 
     def _report(self, results: list[WindowResult]) -> None:
         if not results:
@@ -310,8 +331,17 @@ class Watching:
             self._unstored += results
             del self._unstored[:-_RESULTS_KEPT]
         for result in results:
-            self._on_result(result)
+            self._on_verdict(result.verdict)
         self._publish()
+
+    def _report_shadows(self, results: list[ShadowResult]) -> None:
+        if not results:
+            return
+        with self._results_lock:
+            self._unstored_shadows += results
+            del self._unstored_shadows[:-_RESULTS_KEPT]
+        for result in results:
+            self._on_verdict(result.verdict)
 
     def _count(self, result: DecodeResult) -> None:
         if isinstance(result, Failed) and result.reason not in _NOT_COUNTED:
@@ -323,6 +353,4 @@ class Watching:
         self._show_agreement()
 
     def _show_agreement(self) -> None:
-        self.agreement = tuple(
-            AgreementStatus(route=route, arm=arm, compared=totals.compared, agreed=totals.agreed) for (route, arm), totals in self._agreement.totals().items()
-        )
+        self.agreement = self._shadows.statuses()

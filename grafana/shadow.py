@@ -5,9 +5,12 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana.panels import HOLDS, Limits, Line, Panel, Unit, board, lines, number, query_variable, rows, sql_lines
+from records.comparison import COMPARED_PATTERN, PairOutcome
 from records.metrics import Metric
 
 _ARM = f'{HOLDS},route=~"$route",arm=~"$arm"'
+_COMPARED = f'{Metric.SHADOW_PAIRS.metric_name}{{{_ARM},outcome=~"{COMPARED_PATTERN}"}}'
+_AGREED = f'{Metric.SHADOW_PAIRS.metric_name}{{{_ARM},outcome="{PairOutcome.AGREED}"}}'
 _BY = "job, route, arm"
 _NAME = "{{arm}} of {{route}}"
 _BUCKET = f'{Metric.HTTP_REQUEST_DURATION.metric_name}_bucket{{{HOLDS},route=~"$route"}}'
@@ -34,7 +37,7 @@ def dashboard() -> Dashboard:
 
 def _now() -> list[Panel]:
     """Return the numbers on top."""
-    compared, agreed = (f"sum by ({_BY}) (increase({metric.metric_name}{{{_ARM}}}[$__range]))" for metric in (Metric.SHADOW_COMPARED, Metric.SHADOW_AGREED))
+    compared, agreed = (f"sum by ({_BY}) (increase({pairs}[$__range]))" for pairs in (_COMPARED, _AGREED))
     return [
         number(
             "Agree",
@@ -69,9 +72,25 @@ def _answers() -> list[Panel]:
             "Share of compared replies that say the same.",
             Unit.SHARE,
             Line(
-                f"sum by ({_BY}) (rate({Metric.SHADOW_AGREED.metric_name}{{{_ARM}}}[$__rate_interval])) / sum by ({_BY}) (rate({Metric.SHADOW_COMPARED.metric_name}{{{_ARM}}}[$__rate_interval]))",
+                f"sum by ({_BY}) (rate({_AGREED}[$__rate_interval])) / sum by ({_BY}) (rate({_COMPARED}[$__rate_interval]))",
                 _NAME,
             ),
+        ),
+        lines(
+            "Evidence",
+            "That more answers differ than may, relative to what an alert needs: 1 is the line.",
+            Unit.NUMBER,
+            Line(f"max by (job, route, model, arm) ({Metric.SHADOW_EVIDENCE.metric_name}{{{_ARM}}})", "{{arm}} of {{model}}"),
+        ),
+        lines(
+            "Pairs not compared",
+            "Pairs per second that could not be compared, by why.",
+            Unit.PER_SECOND,
+            Line(
+                f'sum by ({_BY}, outcome) (rate({Metric.SHADOW_PAIRS.metric_name}{{{_ARM},outcome!~"{COMPARED_PATTERN}"}}[$__rate_interval])) or vector(0)',
+                _NAME + ": {{outcome}}",
+            ),
+            stack=True,
         ),
         lines(
             "Time to the whole reply",

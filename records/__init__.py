@@ -10,6 +10,7 @@ Standard library and msgspec only, so that the hot path may import any of it.
 - `baseline`   what a model's traffic is compared with
 - `window`     summaries of a window of rows, which merge by addition
 - `verdict`    what the detectors say about a window
+- `comparison` what a shadow answered beside what was served
 - `explanation` why a verdict is what it is
 - `alert`      what people are told
 - `status`     what the operator's surface shows

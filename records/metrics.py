@@ -132,8 +132,20 @@ class Metric(Enum):
     FEATURE_EFFECT = MetricSpec("driftline_feature_effect", _GAUGE, "Effect size in the last window, by statistic.", ("model", "feature", "statistic"))
     FEATURE_SHARE = MetricSpec("driftline_feature_evidence_share_ratio", _GAUGE, "A feature's part of the model's evidence.", ("model", "feature"))
     BASELINE_ROWS = MetricSpec("driftline_baseline_rows", _GAUGE, "Rows in the baseline; while one is learned, rows so far.", ("model", "baseline_id"))
-    SHADOW_COMPARED = MetricSpec("driftline_shadow_compared_total", _COUNTER, "Pairs of served and shadow replies compared.", ("route", "arm"))
-    SHADOW_AGREED = MetricSpec("driftline_shadow_agreed_total", _COUNTER, "Compared pairs whose outputs agreed.", ("route", "arm"))
+    SHADOW_PAIRS = MetricSpec(
+        "driftline_shadow_pairs_total",
+        _COUNTER,
+        "Pairs of served and shadow replies, by what became of them.",
+        ("route", "model", "arm", "outcome"),
+    )
+    SHADOW_UNPAIRED = MetricSpec(
+        "driftline_shadow_unpaired_total", _COUNTER, "Shadows' replies beside which no served one came, or of which too many models were named."
+    )
+    SHADOW_WINDOWS = MetricSpec("driftline_shadow_windows_total", _COUNTER, "Windows of pairs tested.", ("route", "model", "arm"))
+    SHADOW_EVIDENCE = MetricSpec(
+        "driftline_shadow_evidence_ratio", _GAUGE, "Evidence that more answers differ than may, relative to what an alert needs.", ("route", "model", "arm")
+    )
+    SHADOW_FIRING = MetricSpec("driftline_shadow_firing", _GAUGE, "1 while the alert on the shadow's answers fires.", ("route", "model", "arm"))
     # payload loggers
     LOGGER_EVENTS = MetricSpec("driftline_logger_events_total", _COUNTER, "Events of payload loggers, by what became of them.", ("outcome",))
     LOGGER_EVENTS_WAITING = MetricSpec("driftline_logger_events_waiting", _GAUGE, "Events whose other half, request or reply, is being waited for.")

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from records.baseline import RiskBaseline
+from records.comparison import ShadowComparison
 from records.metrics import DamageKind
 from records.times import format_time
 from records.verdict import DriftState, Finding, Verdict
@@ -130,17 +131,36 @@ class RouteStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgreementStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a shadow's reply said the same as the served one."""
+    """How often a shadow's reply said the same as the served one, for one model."""
 
     route: str
     arm: str
+    model: str
     compared: int
+    """Pairs, since the monitor started."""
     agreed: int
+    state: DriftState = DriftState.OK
+    windows: int = 0
+    """Tested, also before the monitor started."""
+    tolerance: float = 0.0
+    """The share of answers that may differ."""
+    evidence: float = 0.0
+    threshold: float = 0.0
+    """The evidence at which the budget allows an alert."""
+    summary: str = ""
+    """How many answers differ and how, in words; empty before the first window."""
+    last: ShadowComparison | None = None
+    """The latest window."""
 
     @property
     def agreement_ratio(self) -> float | None:
         """The share of pairs that agreed; None before the first pair."""
         return self.agreed / self.compared if self.compared else None
+
+    @property
+    def evidence_ratio(self) -> float:
+        """Evidence relative to the threshold: 1 is the line."""
+        return self.evidence / self.threshold if self.threshold else 0.0
 
 
 class RiskStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ class VerdictKind(StrEnum):
 
     DATA_DRIFT = "data_drift"  # how features and outputs are distributed
     RISK = "risk"  # how wrong predictions are, by their labels
+    SHADOW = "shadow"  # how often a shadow's answers differ from the served ones
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class FeatureVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     feature: str
     tests: dict[str, TestResult]
-    """By the statistic's name, for example `ks`, `chi_squared`, `missing_rate` (`detectors.univariate` has them all); of risk `error_rate` or `absolute_error`."""
+    """By the statistic's name, for example `ks`, `chi_squared`, `missing_rate` (`detectors.univariate` has them all); of risk `error_rate` or `absolute_error`; of a shadow `disagreement`."""
     log_evidence: float
     """Natural logarithm of this feature's e-detector M."""
     share: float
@@ -94,6 +95,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     baseline_id: str
     compared_with: str = ""
     """Which baseline that is, in words: from where, of how many rows, made when; and where it has a cycle, which hour of it."""
+    shadow: str = ""
+    """The arm whose answers it is about; empty for other kinds."""
     index: int
     opened_at_ns: int
     closed_at_ns: int

@@ -131,15 +131,15 @@ def _queried(metric: Metric) -> str:
 
 def shadows(settings: Settings) -> Iterator[AlertRule]:
     """Yield the alerts about shadows."""
-    compared, agreed = (over_replicas("sum", f"increase({metric.metric_name}[1h])") for metric in (Metric.SHADOW_COMPARED, Metric.SHADOW_AGREED))
-    least = f"{settings.alerts.shadow_agreement:.10g}"
     yield AlertRule(
-        name="ShadowDiverging",
-        expr=about_a_route(f"(({agreed} / ({compared} > 0) < {least}) and ({compared} >= 100))", settings),
-        holds_for="15m",
-        keeps_firing_for="15m",
-        summary="Route {{ $labels.route }}: {{ $labels.arm }} answers otherwise than what is served",
-        description=f"{{{{ $value | humanizePercentage }}}} of its replies of an hour agree with the served ones; `alerts.shadow_agreement` asks for {settings.alerts.shadow_agreement}.",
+        name=AlertKind.SHADOW_DIVERGING.value.name,
+        expr=about_a_route(f"({over_replicas('max', Metric.SHADOW_FIRING.metric_name)} == 1)", settings),
+        severity=AlertKind.SHADOW_DIVERGING.value.severity,
+        summary="Route {{ $labels.route }}, {{ $labels.model }}: {{ $labels.arm }} answers otherwise than what is served",
+        description=(
+            "More of its answers differ than its `tolerance` allows: the evidence passed what the budget of false alerts asks for. "
+            "`/api/v1/status` names classes, scores and exchanges."
+        ),
         dashboard=_SHADOW,
     )
     yield AlertRule(

@@ -19,6 +19,7 @@ from driftline.demo.workspace import DATA
 from records.status import AgreementStatus, Counts
 
 DRIFT_ALERT: Final = AlertKind.MODEL_DATA_DRIFT.value.name
+SHADOW_ALERT: Final = AlertKind.SHADOW_DIVERGING.value.name
 _SUPERSCRIPTS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -57,7 +58,12 @@ class Result(NamedTuple):
     @property
     def drift_alert(self) -> Received | None:
         """The first alert about drift that came after the drift began."""
-        return next((alert for alert in self.alerts if self._is_true(alert)), None)
+        return next((alert for alert in self.alerts if alert.name == DRIFT_ALERT and self._is_true(alert)), None)
+
+    @property
+    def shadow_alert(self) -> Received | None:
+        """The alert that the challenger answers otherwise."""
+        return next((alert for alert in self.alerts if alert.name == SHADOW_ALERT), None)
 
     @property
     def false_alerts(self) -> int:
@@ -80,7 +86,8 @@ class Result(NamedTuple):
         return self.plan.drift_at // self.plan.window_rows
 
     def _is_true(self, alert: Received) -> bool:
-        return alert.name == DRIFT_ALERT and alert.at_seconds >= self.drift_began_at_seconds
+        """The challenger is another kind of model, and does answer otherwise at times."""
+        return alert.name == SHADOW_ALERT or (alert.name == DRIFT_ALERT and alert.at_seconds >= self.drift_began_at_seconds)
 
 
 def checks(result: Result) -> list[Check]:
@@ -105,6 +112,7 @@ def checks(result: Result) -> list[Check]:
         ),
         Check("the challenger's answers were compared", bool(result.agreement and result.agreement.compared), "none was"),
         Check("no alert was false", result.false_alerts == 0, "; ".join(f"{alert.name}: {alert.summary}" for alert in result.alerts)),
+        Check("the challenger was said to differ", result.shadow_alert is not None, f"no {SHADOW_ALERT} reached the webhook"),
         Check("the drift was found", alert is not None, f"no {DRIFT_ALERT} reached the webhook"),
         Check(
             "the alert names what drifted and nothing else",
@@ -187,8 +195,10 @@ def _when_found(result: Result) -> str:
 
 
 def _what_was_alerted(result: Result) -> str:
-    alert = result.drift_alert
-    return f"{alert.name} to the webhook, naming {' and '.join(alert.features) or 'no measurement'}." if alert else "Nothing."
+    drift, shadow = result.drift_alert, result.shadow_alert
+    alerted = [f"{drift.name}, naming {' and '.join(drift.features) or 'no measurement'}"] if drift else []
+    alerted += [f"{shadow.name}, a ticket: the challenger is another kind of model"] if shadow else []
+    return f"{'; '.join(alerted)}; to the webhook." if alerted else "Nothing."
 
 
 def _false_alarms(result: Result) -> str:

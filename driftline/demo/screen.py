@@ -125,7 +125,7 @@ def plain_line(snapshot: Snapshot) -> str:
         f"{snapshot.requests:,} of {snapshot.planned:,} requests",
         f"{snapshot.failed} failed",
         f"latency added {_latency(snapshot.latency_added)}",
-        f"captured {snapshot.counts.identity}",
+        snapshot.counts.identity,
         f"shadow {_agreement(snapshot.agreement)}",
         f"evidence {_evidence(snapshot)}",
     ]
@@ -180,7 +180,7 @@ def _table(snapshot: Snapshot) -> RenderableType:
     failed_style = "red" if snapshot.failed else "green"
     table.add_row("Requests", Text.assemble(f"{snapshot.requests:,} of {snapshot.planned:,} · ", (f"{snapshot.failed:,} failed", failed_style)))
     table.add_row("Latency added", Text.assemble(_latency(snapshot.latency_added), ("  against the same requests sent directly", "dim")))
-    table.add_row("Captured", Text(snapshot.counts.identity, style="green" if snapshot.counts.conserved else "red"))
+    table.add_row("Counts", Text(snapshot.counts.identity, style="green" if snapshot.counts.conserved else "red"))
     table.add_row("Shadow", _agreement(snapshot.agreement))
     table.add_row("Evidence", _evidence(snapshot))
     table.add_row(Text("by window", style="dim"), _spark(snapshot))

@@ -9,6 +9,7 @@ import msgspec
 from records.alert import Alert
 from records.audit import AuditEntry
 from records.baseline import Baseline
+from records.comparison import ShadowComparison
 from records.verdict import Verdict
 from records.window import WindowSummary
 from store.clickhouse.client import Connection, Store
@@ -37,6 +38,10 @@ class ResultWriter:
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Keep what the detectors said."""
         self._write("verdicts", [row(verdict) for verdict in verdicts])
+
+    def write_comparisons(self, comparisons: Sequence[ShadowComparison]) -> None:
+        """Keep what shadows answered beside what was served."""
+        self._write("comparisons", [row(comparison) for comparison in comparisons])
 
     def write_alerts(self, changes: Sequence[Alert]) -> None:
         """Keep changes of alerts' states."""

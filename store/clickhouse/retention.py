@@ -24,7 +24,7 @@ _RECORDS: Final = {
     "dead_letters": "set_aside_at",
 }
 _BODIES: Final = {"exchanges": ("request_body", "response_body"), "dead_letters": ("payload",)}
-_RESULTS: Final = {"windows": "closed_at", "verdicts": "closed_at", "alerts": "started_at", "audit": "at"}
+_RESULTS: Final = {"windows": "closed_at", "verdicts": "closed_at", "comparisons": "closed_at", "alerts": "started_at", "audit": "at"}
 _SECONDS_PER_DAY: Final = 86_400
 
 

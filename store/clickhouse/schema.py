@@ -404,6 +404,41 @@ _TEXTS_AND_TIMES = AddColumns("baselines", ("texts String CODEC(ZSTD(1))", "time
 # Where an alert is explained.
 _REPORTS = AddColumns("alerts", ("report_url String", "picture_url String"))
 
+# What shadows answered beside what was served, window by window.
+_COMPARISONS = Create(
+    "comparisons",
+    shard_by="cityHash64(model, shadow)",
+    columns="""
+(
+    model LowCardinality(String),
+    version LowCardinality(String),
+    shadow LowCardinality(String),
+    window_index UInt64,
+    opened_at DateTime64(9, 'UTC'),
+    closed_at DateTime64(9, 'UTC'),
+    outcomes Map(LowCardinality(String), UInt64),
+    served_failed UInt64,
+    shadow_failed UInt64,
+    served_seconds Tuple(p50 Nullable(Float64), p99 Nullable(Float64)),
+    shadow_seconds Tuple(p50 Nullable(Float64), p99 Nullable(Float64)),
+    classes Array(Tuple(output String, served String, shadow String, rows UInt64)) CODEC(ZSTD(1)),
+    scores Array(Tuple(
+        output String,
+        rows UInt64,
+        served_mean Float64,
+        shadow_mean Float64,
+        wasserstein Float64,
+        quantiles Array(Float64))) CODEC(ZSTD(1)),
+    disagreements Array(Tuple(exchange_id String, difference Float64, text String)) CODEC(ZSTD(1))
+)
+""",
+    engine="ReplacingMergeTree",
+    rest="""
+ORDER BY (model, shadow, window_index, opened_at)
+""",
+)
+_SHADOW = AddColumns("verdicts", ("shadow LowCardinality(String)",))
+
 # What is wrong with the data of a window.
 _UNKNOWN_FEATURES = AddColumns("windows", ("unknown Map(String, UInt64) CODEC(ZSTD(1))",))
 _DUPLICATES = AddColumns("windows", ("duplicates Tuple(smallest String) CODEC(NONE)",))
@@ -454,6 +489,7 @@ MIGRATIONS: Final[tuple[tuple[Change, ...], ...]] = (
     (_PAIRS_OF_BASELINES,),
     (_DUPLICATES,),
     (_HASHED,),
+    (_COMPARISONS, _SHADOW),
 )
 """The n-th brings a store from version n to n + 1. A released one is never edited; each change can be made twice, because a crash may come between
 it and the row that says that it was made."""

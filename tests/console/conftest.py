@@ -205,7 +205,7 @@ def views() -> MemoryViews:
                     shadows=(ShadowStatus(arm="shadow-1", url="http://127.0.0.1:9001", share=0.25),),
                 ),
             ),
-            agreement=(AgreementStatus(route="default", arm="shadow-1", compared=200, agreed=190),),
+            agreement=(AgreementStatus(route="default", arm="shadow-1", model="fraud", compared=200, agreed=190, evidence=432.0, threshold=4_320.0),),
         ),
         watched=[make_model()],
         counted={

@@ -110,7 +110,7 @@ async def test_windows_of_another_kind_are_asked_for_by_name(client, views):
     document = await (await client.get("/api/v1/models/fraud/windows?kind=risk")).json()
     assert [(window["kind"], window["index"]) for window in document["windows"]] == [("risk", 3)]
     refused = await client.get("/api/v1/models/fraud/windows?kind=riks")
-    assert (refused.status, (await refused.json())["error"]) == (400, "kind: expected data_drift or risk, found 'riks'.")
+    assert (refused.status, (await refused.json())["error"]) == (400, "kind: expected data_drift or risk or shadow, found 'riks'.")
 
 
 async def test_windows_of_a_model_that_is_no_longer_watched_are_shown(client, views):

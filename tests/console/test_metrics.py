@@ -54,7 +54,8 @@ def test_drift_is_shown_per_model_and_feature(views):
     assert sample(samples, "driftline_feature_effect", model="fraud", feature="mean area", statistic="wasserstein") == 0.28
     assert sample(samples, "driftline_feature_evidence_share_ratio", model="fraud", feature="mean area") == 0.62
     assert sample(samples, "driftline_baseline_rows", model="fraud", baseline_id="00ff00ff00ff00ff") == 5000
-    assert sample(samples, "driftline_shadow_agreed_total", route="default", arm="shadow-1") == 190
+    assert sample(samples, "driftline_shadow_evidence_ratio", route="default", model="fraud", arm="shadow-1") == 0.1
+    assert sample(samples, "driftline_shadow_firing", route="default", model="fraud", arm="shadow-1") == 0
 
 
 def test_the_features_of_a_wide_model_are_bounded_to_the_heaviest(views, make_model, make_verdict, make_feature):

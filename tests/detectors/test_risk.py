@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from detectors.risk import Outcomes, RiskDetector, RiskState, Span, build_risk, losses_of
+from detectors.rise import Span
+from detectors.risk import Outcomes, RiskDetector, RiskState, build_risk, losses_of
 from records.baseline import Loss, RiskBaseline
 from records.verdict import DriftState, VerdictKind
 

@@ -12,7 +12,7 @@ from store.audit import AuditLog, AuditReader
 class Watching:
     """Has nothing to keep."""
 
-    baselines = unstored = staticmethod(list)
+    baselines = unstored = unstored_shadows = staticmethod(list)
 
     def __init__(self):
         self.features = FeatureShelf()

@@ -52,7 +52,7 @@ def site(tmp_path):
     store.client().close()
     spool = tmp_path / "spool"
     spool.mkdir()
-    watching = Watching(spool, DriftSettings(), lambda *_: ("fraud", "3"), Decoding(()), {}, lambda _: None, shadowed=set(), max_lag_bytes=1 << 30)
+    watching = Watching(spool, DriftSettings(), lambda *_: ("fraud", "3"), Decoding(()), {}, lambda _: None, tolerances={}, max_lag_bytes=1 << 30)
     yield watching, ResultWriter(store), Explaining(watching, ExplanationQueries(store))
     watching.close()
     store.close()

@@ -71,7 +71,7 @@ def test_when_the_cursors_are_on_the_disk_the_store_has_the_rows_that_they_passe
     for number in range(30):
         body = b'{"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [%d, 0.5]}]}' % number
         worker.append(make_exchange(number, request=Body(body, len(body), False, "application/json")))
-    watching = Watching(tmp_path / "spool", DriftSettings(), name_of, Decoding(()), {}, lambda _: None, shadowed=set(), max_lag_bytes=1 << 30)
+    watching = Watching(tmp_path / "spool", DriftSettings(), name_of, Decoding(()), {}, lambda _: None, tolerances={}, max_lag_bytes=1 << 30)
     archive, stop = Archive(watching, ResultWriter(store), AuditReader(tmp_path)), threading.Event()
     assert archive.step()
     running = threading.Thread(target=archive.run, args=(stop,))
@@ -88,6 +88,6 @@ def test_when_the_cursors_are_on_the_disk_the_store_has_the_rows_that_they_passe
 
 def test_rows_that_waited_when_the_process_died_are_counted_as_given_up(tmp_path):
     write_state(tmp_path / STATE_NAME, WatchState(features_waiting=4, features_dropped=3))
-    watching = Watching(tmp_path, DriftSettings(), name_of, Decoding(()), {}, lambda _: None, shadowed=set(), max_lag_bytes=1 << 30)
+    watching = Watching(tmp_path, DriftSettings(), name_of, Decoding(()), {}, lambda _: None, tolerances={}, max_lag_bytes=1 << 30)
     assert watching.counters()[Metric.FEATURES_DROPPED.metric_name,] == 7
     watching.close()

@@ -37,7 +37,7 @@ EXCHANGE = Exchange(
 
 
 def watching(spool, taken):
-    watch = Watching(spool, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    watch = Watching(spool, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, tolerances={}, max_lag_bytes=SEGMENT_BYTES)
     watch._take = taken.append
     return watch
 
@@ -72,7 +72,7 @@ def test_a_routes_bodies_are_read_in_the_format_that_it_sets(tmp_path):
         writer.append(msgspec.structs.replace(EXCHANGE, path=path, status=200, request=Body(b'{"user": {"age": 41}}', 21), response=Body(b"0.5", 3)))
     set_by = (RouteSettings(upstream=(Url.parse("http://127.0.0.1:9000"),), format=Format.JSON, features="user"),)
     known, unknown = (
-        Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), Decoding(routes), {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+        Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), Decoding(routes), {}, lambda _: None, tolerances={}, max_lag_bytes=SEGMENT_BYTES)
         for routes in (set_by, ())
     )
     for watch in (known, unknown):
@@ -100,15 +100,15 @@ def test_odd_data_that_clients_send_are_judged_in_words(tmp_path):
         writer.append(msgspec.structs.replace(EXCHANGE, path="/invocations", status=200, started_at_ns=number, request=request))
     results = []
     settings = DriftSettings(window_rows=300)
-    watch = Watching(tmp_path, settings, lambda *_: ("m", ""), decode, {"m": baseline}, results.append, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    watch = Watching(tmp_path, settings, lambda *_: ("m", ""), decode, {"m": baseline}, results.append, tolerances={}, max_lag_bytes=SEGMENT_BYTES)
     watch.step()
     watch.close()
     writer.close()
     ledger.close()
-    found = {(finding.feature, finding.problem): finding.text for finding in results[0].verdict.quality}
+    found = {(finding.feature, finding.problem): finding.text for finding in results[0].quality}
     assert found.keys() == {("age", "other_type"), ("city", "not_sent"), ("", "unknown"), ("", "duplicates")}
     assert "look for a client or a parser that changed" in found["age", "other_type"]
-    assert watch.models[0].last_verdict.quality == results[0].verdict.quality
+    assert watch.models[0].last_verdict.quality == results[0].quality
 
 
 def append(writer, count):
@@ -125,7 +125,7 @@ def test_rows_wait_for_others_of_their_model_and_are_all_looked_at_before_the_cu
     directory = create_writer_directory(tmp_path, 0)
     with closing(LedgerWriter(directory)) as ledger:
         writer = SpoolWriter(directory, ledger, segment_bytes=SEGMENT_BYTES, max_bytes=100 * SEGMENT_BYTES)
-        watch = Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+        watch = Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, tolerances={}, max_lag_bytes=SEGMENT_BYTES)
         looked_at = []
         for count in (0, 4, 4):
             append(writer, count)
@@ -142,7 +142,7 @@ def test_writing_the_state_down_takes_a_small_share_of_the_time_however_long_it_
     saves = []
     monkeypatch.setattr(driftline.watching, "_SAVE_SECONDS", 0.0)
     monkeypatch.setattr(driftline.watching, "write_state", lambda *_: (saves.append(time.monotonic()), time.sleep(0.01)))
-    watch = Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, shadowed=set(), max_lag_bytes=SEGMENT_BYTES)
+    watch = Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, tolerances={}, max_lag_bytes=SEGMENT_BYTES)
     ends = time.monotonic() + 1.2
     while time.monotonic() < ends:
         watch._skipped += 1  # there is something new to write
@@ -161,7 +161,9 @@ def test_what_is_seen_without_a_lag_is_all_that_there_is(tmp_path, monkeypatch):
     served = msgspec.structs.replace(
         EXCHANGE, path="/v2/models/m/infer", status=200, request=Body(), response=Body(content, len(content), content_type="application/json")
     )
-    watch = Watching(tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, shadowed={"default"}, max_lag_bytes=SEGMENT_BYTES)
+    watch = Watching(
+        tmp_path, DriftSettings(), lambda *_: ("m", ""), decode, {}, lambda _: None, tolerances={("default", "candidate"): 0.005}, max_lag_bytes=SEGMENT_BYTES
+    )
     watch.step()  # saves, and not again for an hour
     lags = []
     taken = watch._take

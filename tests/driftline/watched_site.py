@@ -55,8 +55,8 @@ class Site:
             lambda *_: ("fraud", ""),
             decode,
             self.baselines,
-            lambda result: self.verdicts.append(result.verdict),
-            shadowed=set(),
+            self.verdicts.append,
+            tolerances={},
             max_lag_bytes=1 << 30,
         )
         self.traffic = StoredTraffic(ReadOnlyQueries(self.store), decode, max_features=100, vector_width=128)

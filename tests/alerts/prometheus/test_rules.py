@@ -136,14 +136,9 @@ CASES = [
         {5: [], 45: [alert("BodiesUndecodable", "ticket")]},
     ),
     Case(
-        "a shadow that answers otherwise is a ticket, and one with few pairs is not",
-        {
-            f'driftline_shadow_compared_total{{{TARGET},route="fraud",arm="candidate"}}': "0+10x90",
-            f'driftline_shadow_agreed_total{{{TARGET},route="fraud",arm="candidate"}}': "0+8x90",
-            f'driftline_shadow_compared_total{{{TARGET},route="fraud",arm="rare"}}': "0+1x90",
-            f'driftline_shadow_agreed_total{{{TARGET},route="fraud",arm="rare"}}': "0x90",
-        },
-        {5: [], 60: [alert("ShadowDiverging", "ticket", arm="candidate", **FRAUD)]},
+        "a shadow that answers otherwise is a ticket, and ends with the monitor's own judgement",
+        {f'driftline_shadow_firing{{{TARGET},route="fraud",model="fraud.v2",arm="candidate"}}': "0 1 1 0"},
+        {0: [], 1: [alert("ShadowDiverging", "ticket", model="fraud.v2", arm="candidate", **FRAUD)], 3: []},
     ),
     Case(
         "a shadow that is left alone for long is a ticket",

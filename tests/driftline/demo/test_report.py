@@ -19,6 +19,7 @@ def window(index, evidence=0.4, *, alert=False):
     return Window(index, 1_000, DriftState.FIRING if alert else DriftState.OK, alert, evidence, 4_320.0)
 
 
+SHADOW = ALERT._replace(name="ShadowDiverging", features=())
 RESULT = Result(
     plan=Plan(requests=30_000, rate_per_second=500.0, window_rows=1_000, drift_at=15_000),
     sent=30_000,
@@ -30,9 +31,9 @@ RESULT = Result(
     counts=Counts(captured=59_990, stored=59_990, dropped={}, pending=0),
     stored=StoredRows(served=30_000, served_requests=30_000, shadow=29_990),
     challenger_answered=29_990,
-    agreement=AgreementStatus(route="default", arm="shadow-1", compared=29_990, agreed=27_890),
+    agreement=AgreementStatus(route="default", arm="shadow-1", model="fraud", compared=29_990, agreed=27_890),
     windows=(*(window(index) for index in range(16)), window(16, 12_300.0, alert=True), window(17, 1e15)),
-    alerts=(ALERT,),
+    alerts=(SHADOW, ALERT),
     exit_code=0,
     directory=Path("/tmp/driftline-demo-x"),
 )
@@ -58,7 +59,8 @@ def test_a_run_in_which_everything_holds_breaks_no_check():
         ({"stored": StoredRows(30_000, 29_999, 29_990)}, "the store holds each request of the clients once"),
         ({"stored": StoredRows(30_000, 30_000, 29_989)}, "the store holds each answer of the challenger once"),
         ({"agreement": None}, "the challenger's answers were compared"),
-        ({"alerts": ()}, "the drift was found"),
+        ({"alerts": (ALERT,)}, "the challenger was said to differ"),
+        ({"alerts": (SHADOW,)}, "the drift was found"),
         ({"alerts": (ALERT._replace(at_seconds=DRIFT_BEGAN - 1), ALERT)}, "no alert was false"),
         ({"alerts": (ALERT, ALERT._replace(name="ExchangesDropped"))}, "no alert was false"),
         ({"alerts": (ALERT._replace(features=("mean area",)),)}, "the alert names what drifted and nothing else"),
@@ -76,7 +78,7 @@ def test_a_failed_check_says_what_was_found_instead():
 
 
 def test_the_features_of_the_alert_may_come_in_any_order():
-    assert broken(RESULT._replace(alerts=(ALERT._replace(features=("worst area", "mean area")),))) == []
+    assert broken(RESULT._replace(alerts=(SHADOW, ALERT._replace(features=("worst area", "mean area"))))) == []
 
 
 def test_the_document_holds_the_measured_numbers_and_nothing_else():

@@ -27,7 +27,7 @@ LATE = EARLY._replace(
     drift_began=True,
     latency_added=Latency(0.21, 0.66),
     counts=Counts(captured=34_000, stored=33_100, dropped={"spool_full": 5}, pending=895),
-    agreement=AgreementStatus(route="default", arm="shadow-1", compared=16_900, agreed=15_750),
+    agreement=AgreementStatus(route="default", arm="shadow-1", model="fraud", compared=16_900, agreed=15_750),
     evidence=(0.3, 0.8, 0.2, 55.0, 1e15),
     threshold=4_320.0,
     alerts=(Received(1.0, "ModelDataDrift", "tumour", ("mean area", "worst area"), "drifted"),),
@@ -47,7 +47,7 @@ def test_the_live_table_shows_every_number_of_the_run():
         "0 failed",
         "57%",
         "p50 +0.21 ms · p99 +0.66 ms",
-        "34,000 = 33,100 stored + 5 dropped + 895 pending",
+        "captured 34,000 = stored 33,100 + dropped 5 + pending 895",
         "agrees in 93.2% of 16,900",
         "an alert needs 4,320",
         "ModelDataDrift: mean area, worst area",
@@ -56,7 +56,7 @@ def test_the_live_table_shows_every_number_of_the_run():
 
 
 def test_counts_that_do_not_add_up_are_shown_as_unequal():
-    assert "34,001 ≠ 33,100 stored" in drawn(LATE._replace(counts=Counts(captured=34_001, stored=33_100, dropped={"spool_full": 5}, pending=895)))
+    assert "captured 34,001 ≠ stored 33,100" in drawn(LATE._replace(counts=Counts(captured=34_001, stored=33_100, dropped={"spool_full": 5}, pending=895)))
 
 
 def test_evidence_is_drawn_as_one_block_per_window_full_at_the_threshold():

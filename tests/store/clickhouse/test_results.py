@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from records.alert import Alert, AlertState, Severity
 from records.baseline import Baseline, CategoricalBaseline, NumericBaseline
+from records.comparison import ClassPair, Disagreement, Latency, PairOutcome, ScoreDifference, ShadowComparison
 from records.ports import StoreUnavailableError
 from records.verdict import DriftState, FeatureVerdict, Finding, Problem, TestResult, Verdict, VerdictKind
 from records.window import CategoricalSummary, NumericSummary, VectorSummary, WindowSummary
@@ -76,6 +77,27 @@ def test_each_kind_of_verdict_has_windows_of_its_own(writer, queries):
     risk = make_verdict(0, kind=RISK, baseline_id="r1")
     writer.write_verdicts([make_verdict(0), risk])
     assert (queries.verdicts("fraud", DRIFT, 10), queries.verdicts("fraud", RISK, 10)) == ([make_verdict(0)], [risk])
+
+
+def test_comparisons_with_shadows_are_kept_and_can_be_asked_in_sql(writer, client):
+    comparison = ShadowComparison(
+        model="fraud",
+        version="3",
+        shadow="candidate",
+        index=4,
+        opened_at_ns=10**18,
+        closed_at_ns=10**18 + 10**9,
+        outcomes={PairOutcome.AGREED: 990, PairOutcome.DIFFERED: 10},
+        shadow_failed=2,
+        served_seconds=Latency(p50=0.01, p99=0.02),
+        classes=(ClassPair(output="label", served="0", shadow="1", rows=10),),
+        scores=(ScoreDifference(output="score", rows=1_000, served_mean=0.5, shadow_mean=0.6, wasserstein=0.1, quantiles=(0.0, 0.1, 0.1, 0.2, 0.9)),),
+        disagreements=(Disagreement(exchange_id="00000000-0000-7000-8000-000000000001", difference=0.9, text="label: 0 → 1"),),
+    )
+    writer.write_comparisons([comparison])
+    writer.write_comparisons([comparison])
+    asked = "outcomes['differed'], served_seconds.p99, shadow_seconds.p50, classes.shadow[1], scores.wasserstein[1], disagreements.text[1]"
+    assert client.query(f"SELECT {asked} FROM comparisons FINAL").result_rows == [(10, 0.02, None, "1", 0.1, "label: 0 → 1")]
 
 
 def test_windows_come_back_as_they_were(writer, queries):
