@@ -14,6 +14,7 @@
 - `runtime_task`       what a supervisor hands to it
 - `runtime_site`       the runtime alone
 - `runtime_figures`    what the runtime counts, for the monitor to show
+- `process_figures`    what each process takes: CPU, memory, descriptors
 - `monitor`            the process of the watching side
 - `monitor_task`       what a supervisor hands to it
 - `forwarder`          the process in its place on small machines, which only brings the spool into a server

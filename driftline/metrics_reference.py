@@ -44,6 +44,8 @@ What `driftline_model_…` counts is a record that the store has acknowledged: t
 the store is away both stand still. Up to {COUNTED_AT_MOST} combinations of route, model, version and arm are counted apart; one that was idle for an hour makes room for
 a new one, and what finds no room has the model `{OTHER}`.
 
+What `process_…` says is of the process with this `pid`, so its sums over processes are only made of rates: `sum by (component) (rate(process_cpu_seconds_total[5m]))`.
+
 Durations have the buckets {", ".join(map(str, DURATION_BUCKETS_SECONDS))} seconds.
 """
 

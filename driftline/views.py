@@ -16,6 +16,7 @@ from config.settings import RouteSettings, Settings
 from driftline.certificate_expiry import CertificateExpiry
 from driftline.explaining import Explaining
 from driftline.labelling import Labelling
+from driftline.process_figures import process_figures
 from driftline.risk_watching import RiskWatching
 from driftline.runtime_figures import runtime_figures
 from driftline.since import Since
@@ -99,6 +100,7 @@ class MonitorViews:
             **self._risk.counters(),
             **(self._tracer.counters() if self._tracer else {}),
             **(runtime_figures(self._runtime) if self._runtime else {}),
+            **process_figures(),
         }
         return self._report(stock), counted
 

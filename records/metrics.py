@@ -41,6 +41,8 @@ _MODEL: Final = ("model", "version")
 
 _SERVED: Final = ("route", *_MODEL, "arm", "role")
 
+_PROCESS: Final = ("component", "pid")
+
 _COUNTER, _GAUGE, _HISTOGRAM = MetricType.COUNTER, MetricType.GAUGE, MetricType.HISTOGRAM
 
 
@@ -218,6 +220,11 @@ class Metric(Enum):
     ADMIN_REFUSED = MetricSpec(
         "driftline_admin_refused_total", _COUNTER, "Requests at the admin address that were refused for who sent them, by the reply's status.", ("code",)
     )
+    PROCESS_CPU = MetricSpec("process_cpu_seconds_total", _COUNTER, "User and system CPU time that a process has used.", _PROCESS)
+    PROCESS_MEMORY = MetricSpec("process_resident_memory_bytes", _GAUGE, "Its memory that is in RAM, shared pages included.", _PROCESS)
+    PROCESS_DESCRIPTORS = MetricSpec("process_open_fds", _GAUGE, "Its open file descriptors.", _PROCESS)
+    PROCESS_DESCRIPTORS_LIMIT = MetricSpec("process_max_fds", _GAUGE, "As many as it may have.", _PROCESS)
+    PROCESS_START = MetricSpec("process_start_time_seconds", _GAUGE, "When it began.", _PROCESS)
     SCRAPE_DURATION = MetricSpec("driftline_scrape_duration_seconds", _GAUGE, "Time that the previous scrape took to render.")
 
     @property

@@ -51,8 +51,9 @@ class Tracer:
         """Take an exchange and its reply, decoded."""
         trace_id = trace_id_of(exchange)
         if self._sampling.keeps(exchange, trace_id):
-            self.exemplars.add(exchange, trace_id)
-            for span in spans_of(exchange, response, *self._name(exchange)):
+            model, version = self._name(exchange)
+            self.exemplars.add(exchange, model, version, trace_id)
+            for span in spans_of(exchange, response, model, version):
                 self._export(span)
 
     def counters(self) -> dict[tuple[str, ...], int]:

@@ -10,7 +10,7 @@ from config.units import Share
 from records.exchange import Body, ErrorKind, Exchange, Role
 from records.ids import new_exchange_id
 from records.payload import Decoded, Failed, Tensor, Undecodable
-from traces.exemplars import Exemplars
+from traces.exemplars import KEPT_AT_MOST, Exemplars
 from traces.sampling import Sampling, failed
 from traces.spans import spans_of, trace_id_of
 
@@ -122,9 +122,18 @@ def test_failures_are_kept_whatever_the_share_unless_they_are_the_clients(change
 def test_each_bucket_remembers_the_latest_trace_of_such_a_duration() -> None:
     exemplars = Exemplars()
     for total_ns, trace_id in ((4_000_000, 1), (20_000_000, 2), (3_000_000, 3), (60_000_000_000, 4), (-1, 5)):
-        exemplars.add(replace(SERVED, total_ns=total_ns), trace_id)
+        exemplars.add(replace(SERVED, total_ns=total_ns), "fraud-model", "7", trace_id)
+    latest = {"0.005": 3, "0.025": 2, "+Inf": 4}
     assert {key[1:]: int(traced.trace_id, 16) for key, traced in exemplars.latest.items()} == {
-        ("fraud", "upstream", "served", "0.005"): 3,
-        ("fraud", "upstream", "served", "0.025"): 2,
-        ("fraud", "upstream", "served", "+Inf"): 4,
+        **{("fraud", "upstream", "served", bound): trace_id for bound, trace_id in latest.items()},
+        **{("fraud", "fraud-model", "7", "upstream", "served", bound): trace_id for bound, trace_id in latest.items()},
     }
+
+
+def test_traces_of_ever_new_models_are_bounded() -> None:
+    exemplars = Exemplars()
+    for number in range(KEPT_AT_MOST + 10):
+        exemplars.add(SERVED, f"m{number}", "", number + 1)
+    assert len(exemplars.latest) == KEPT_AT_MOST
+    assert any(key[2] == f"m{KEPT_AT_MOST + 9}" for key in exemplars.latest)
+    assert not any(key[2] == "m0" for key in exemplars.latest)
