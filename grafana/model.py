@@ -21,7 +21,7 @@ def dashboard() -> Dashboard:
         "Driftline: model",
         "One model: how it is served, whether its data drift and which features carry the evidence, and how often it turned out to be right.",
         [query_variable("model", "Model", f"label_values({Metric.DRIFT_EVIDENCE.metric_name}, model)")],
-        {"Now": _now(), "Drift": _drift(), "Service": _service(), "How often it is right": _right()},
+        {"Now": _now(), "Drift": _drift(), "Service": _service(), "Runtime": _runtime(), "How often it is right": _right()},
     )
 
 
@@ -137,6 +137,46 @@ def _service() -> list[Panel]:
             stack=True,
         ),
     ]
+
+
+def _runtime() -> list[Panel]:
+    """Return how Driftline's own runtime computes it."""
+    return [
+        lines(
+            "Computed",
+            "Requests per second that the runtime took, and those that it did not answer with outputs, by reason. Zero where something else serves the model.",
+            Unit.PER_SECOND,
+            Line(f"{_computed(Metric.RUNTIME_REQUESTS, 'version')} or vector(0)", "taken: {{version}}"),
+            Line(f"{_computed(Metric.RUNTIME_ERRORS, 'version, reason')} or vector(0)", "{{reason}}: {{version}}"),
+        ),
+        lines(
+            "Batches",
+            "Mean rows of a batch, and requests that wait for one.",
+            Unit.NUMBER,
+            Line(f"{_computed(Metric.RUNTIME_ROWS, 'version')} / {_computed(Metric.RUNTIME_BATCHES, 'version')} or vector(0)", "rows: {{version}}"),
+            Line(f"sum by (version) ({Metric.RUNTIME_WAITING.metric_name}{{{_MODEL}}}) or vector(0)", "waiting: {{version}}"),
+        ),
+        lines(
+            "Time in the runtime",
+            "99 % of the requests waited, and of the batches were computed, within this time.",
+            Unit.SECONDS,
+            *(
+                Line(f"histogram_quantile(0.99, {_computed(metric, 'version, le', '_bucket')}) or vector(0)", f"{what}: {{{{version}}}}")
+                for what, metric in (("waited", Metric.RUNTIME_QUEUE_DURATION), ("computed", Metric.RUNTIME_COMPUTE_DURATION))
+            ),
+        ),
+        lines(
+            "Instances",
+            "How many batches of a version may be computed at a time, and how long requests wait relative to `instances.queue_delay`: above 1 it wants more.",
+            Unit.NUMBER,
+            Line(f"sum by (version) ({Metric.RUNTIME_INSTANCES.metric_name}{{{_MODEL}}}) or vector(0)", "instances: {{version}}"),
+            Line(f"max by (version) ({Metric.RUNTIME_QUEUE_DELAY.metric_name}{{{_MODEL}}}) or vector(0)", "delay: {{version}}"),
+        ),
+    ]
+
+
+def _computed(metric: Metric, by: str, suffix: str = "") -> str:
+    return f"sum by ({by}) (rate({metric.metric_name}{suffix}{{{_MODEL}}}[$__rate_interval]))"
 
 
 def _right() -> list[Panel]:
