@@ -86,7 +86,7 @@ def test_queries_follow_the_choices_of_the_board(board: dict[str, Any], panel: d
         query = target.get("expr") or target["rawSql"]
         assert set(re.findall(r"\$\{?(\w+)", query)) <= known, query
         if "expr" in target:
-            selectors = re.findall(r"(?:driftline_\w+|slo:[\w:]+)(\{[^}]*\})?", query)
+            selectors = re.findall(r"(?:driftline_\w+|process_\w+|slo:[\w:]+)(\{[^}]*\})?", query)
             assert all('job=~"$job"' in selector for selector in selectors), query
             assert not re.search(r"\[\d+[smd]\]", query), "a range that does not follow the board's time"
         else:
@@ -96,6 +96,17 @@ def test_queries_follow_the_choices_of_the_board(board: dict[str, Any], panel: d
 def test_metrics_that_are_asked_for_exist() -> None:
     asked = {name for board in BOARDS.values() for name in re.findall(r"driftline_[a-z_]+", json.dumps(board))}
     assert {name.removesuffix("_bucket") for name in asked} <= {metric.metric_name for metric in Metric}
+
+
+@pytest.mark.parametrize(("board", "panel"), ALL)
+def test_queries_name_labels_that_their_metrics_have(board: dict[str, Any], panel: dict[str, Any]) -> None:
+    labels = {metric.metric_name: {*metric.value.labels, "job"} for metric in Metric}
+    for query in (target["expr"] for target in panel["targets"] if "expr" in target):
+        asked = [(name.removesuffix("_bucket"), matchers) for name, matchers in re.findall(r"((?:driftline|process)_[a-z_]+)\{([^}]*)\}", query)]
+        for name, matchers in asked:
+            assert set(re.findall(r"(\w+)(?:=|!=)", matchers)) <= labels[name], query
+        grouped = {label for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(", ")}
+        assert not asked or grouped <= {"le"}.union(*(labels[name] for name, _ in asked)), query
 
 
 def test_alerts_link_to_boards_that_exist() -> None:
