@@ -82,7 +82,7 @@ class _Model:
 
     def copy(self) -> _Model:
         """Return another model with memory of its own, but for the baseline."""
-        return copy.deepcopy(self, {id(self._baseline): self._baseline})
+        return copy.deepcopy(self, {id(self._baseline): self._baseline, id(self._buffer): ColumnBuffer(max_features=_SETTINGS.max_features)})
 
     def take(self, rows: Sequence[Decoded]) -> None:
         """Count these rows."""

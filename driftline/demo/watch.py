@@ -40,10 +40,18 @@ class Window(msgspec.Struct, frozen=True):
     threshold: float
 
 
+class _Pairs(msgspec.Struct, frozen=True):
+    route: str
+    arm: str
+    model: str
+    compared: int
+    agreed: int
+
+
 class _Status(msgspec.Struct, frozen=True):
     counts: Counts
     consumers: tuple[ConsumerStatus, ...]
-    agreement: tuple[AgreementStatus, ...]
+    agreement: tuple[_Pairs, ...]
 
 
 class _Models(msgspec.Struct, frozen=True):
@@ -80,7 +88,8 @@ class Watch:
         status = msgspec.json.decode(await self._get(f"{self._admin_url}/api/v1/status"), type=_Status)
         models = msgspec.json.decode(await self._get(f"{self._admin_url}/api/v1/models"), type=_Models).models
         lag_records = max((consumer.lag_records for consumer in status.consumers), default=0)
-        return Observation(status.counts, lag_records, next(iter(status.agreement), None), next(iter(models), None))
+        agreement = next((AgreementStatus(**msgspec.structs.asdict(pairs)) for pairs in status.agreement), None)
+        return Observation(status.counts, lag_records, agreement, next(iter(models), None))
 
     async def windows(self, model: str, limit: int) -> list[Window]:
         """Return the verdicts on the latest windows, oldest first."""

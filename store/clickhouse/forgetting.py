@@ -33,6 +33,8 @@ _HANGING_ON: Final = {
     "labels": ("exchange_id", "request_id", "key"),
 }
 """Tables by the columns that name an exchange in them: by its exchange id, its request id, or its caller's own key."""
+_SHOWING: Final = "comparisons"
+"""Shows some exchanges of a window. A row that shows one that is to be forgotten goes whole: its evidence is in the verdict."""
 
 _SETTINGS: Final = {"max_query_size": 16 * 1024 * 1024}
 
@@ -62,7 +64,7 @@ class Forgetter:
     def purge(self) -> None:
         """Have deleted rows removed from the disk: begun here, done by the engine. The files that had them go some minutes later (`old_parts_lifetime`)."""
         with self._connection() as client:
-            for table in ("exchanges", "dead_letters", *_HANGING_ON):
+            for table in ("exchanges", "dead_letters", _SHOWING, *_HANGING_ON):
                 client.command(altered(stored_in(table, self._cluster), self._cluster, ["APPLY DELETED MASK"]), settings={"mutations_sync": 0})
 
 
@@ -87,6 +89,8 @@ class _Deletion:
             self.deleted[ON_THEIR_WAY] += on_their_way
         for table, columns in _HANGING_ON.items():
             self.delete(table, {column: names[column] for column in columns if names.get(column)})
+        if names.get("exchange_id"):
+            self._delete_where(_SHOWING, "hasAny(disagreements.exchange_id, %(shown)s)", {"shown": list(names["exchange_id"])})
 
     def delete(self, table: str, names: Names) -> None:
         """Delete the rows in which one of the columns has one of its names."""

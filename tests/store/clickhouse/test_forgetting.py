@@ -31,6 +31,9 @@ def keep(client, number: int, exchange: Exchange) -> None:
     client.command(f"INSERT INTO outcomes (writer, sequence, exchange_id) VALUES ('w1', {number}, '{uuid(exchange)}')")
     client.command(f"INSERT INTO features (model, exchange_id, started_at) VALUES ('fraud', '{uuid(exchange)}', now())")
     client.command(f"INSERT INTO labelled (model, exchange_id, request_id, started_at) VALUES ('fraud', '{uuid(exchange)}', '{exchange.request_id}', now())")
+    client.command(
+        f"INSERT INTO comparisons (model, shadow, window_index, disagreements) VALUES ('fraud', 'candidate', {number}, [('{uuid(exchange)}', 0.5, 'a → b')])"
+    )
     for row, names in enumerate([f"'{uuid(exchange)}', '', ''", f"'{UUID(int=0)}', '{exchange.request_id}', ''", f"'{UUID(int=0)}', '', '{key}'"]):
         client.command(f"INSERT INTO labels (exchange_id, request_id, key, row, label) VALUES ({names}, {row}, '1')")
 
@@ -53,11 +56,14 @@ def full(client):
 
 
 def rows(client) -> dict[str, int]:
-    return {table: int(client.command(f"SELECT count() FROM {table}")) for table in ("exchanges", "outcomes", "features", "labelled", "labels", "dead_letters")}
+    return {
+        table: int(client.command(f"SELECT count() FROM {table}"))
+        for table in ("exchanges", "outcomes", "features", "labelled", "labels", "comparisons", "dead_letters")
+    }
 
 
-ALL = {"exchanges": 6, "outcomes": 3, "features": 3, "labelled": 3, "labels": 9, "dead_letters": 3}
-OF_ONE = {"exchanges": 2, "outcomes": 1, "features": 1, "labelled": 1, "labels": 3, "dead_letters": 1}
+ALL = {"exchanges": 6, "outcomes": 3, "features": 3, "labelled": 3, "labels": 9, "comparisons": 3, "dead_letters": 3}
+OF_ONE = {"exchanges": 2, "outcomes": 1, "features": 1, "labelled": 1, "labels": 3, "comparisons": 1, "dead_letters": 1}
 
 
 def test_the_store_is_as_the_other_tests_take_it(full) -> None:
