@@ -114,15 +114,13 @@ def _spool() -> str:
 
 
 def _runtime() -> str:
-    runs = [_run(f"runtime_{model}") for model in TITLES if _has_run(f"runtime_{model}")]
+    runs = [_run(f"runtime_{model}") for model in TITLES]
     return "\n\n".join(
         f"{_origin(run)} {run['conditions']}\n\n{runtime.report(msgspec.convert(run['figures'], runtime.Figures, strict=False))}" for run in runs
     )
 
 
 def _start() -> str:
-    if not _has_run("start"):
-        return "Not measured yet: the command makes this table."
     run = _run("start")
     return f"{_origin(run)}\n\n{start.report(msgspec.convert(run['figures'], start.Figures))}"
 
@@ -178,22 +176,16 @@ def _crash_points() -> str:
 
 
 def _drift_peers() -> str:
-    if not _has_run("drift_peers"):
-        return "Not measured yet: `python -m bench.drift_peers`."
     run = _run("drift_peers")
     return f"{_origin(run)}\n\n{drift_peers.report(msgspec.convert(run, drift_peers.Run))}"
 
 
 def _drift_real() -> str:
-    if not _has_run("drift_real"):
-        return "Not measured yet: `python -m bench.drift_real`."
     run = _run("drift_real")
     return f"{_origin(run)}\n\n{drift_real.report(msgspec.convert(run, drift_real.Figures))}"
 
 
 def _ripening() -> str:
-    if not _has_run("ripening"):
-        return "Not measured yet: `python -m bench.ripening`."
     run = _run("ripening")
     return f"{_origin(run)} {ripening.report(msgspec.convert(run, ripening.Figures))}"
 
@@ -204,8 +196,6 @@ def _vectors() -> str:
 
 
 def _vector_costs() -> str:
-    if not _has_run("vector_costs"):
-        return "Not measured yet: `python -m bench.vectors --costs`."
     run = _run("vector_costs")
     return f"{_origin(run)}\n\n{vectors.cost_report(run['figures'])}"
 
@@ -216,7 +206,7 @@ def _tools() -> str:
 
 
 def _gpu() -> str:
-    if not _has_run("gpu"):
+    if not _results("gpu").exists():
         return "Not measured: no machine with a CUDA device was at hand. What runs only there (the CUDA provider, its fusions, FP16 on it) has not been run."
     from bench import gpu  # noqa: PLC0415 - pages without these figures are made without it
 
@@ -225,8 +215,6 @@ def _gpu() -> str:
 
 
 def _images() -> str:
-    if not _has_run("images"):
-        return "Not measured yet: the command makes this table."
     run = _run("images")
     return f"{_origin(run)}\n\n{images.report(msgspec.convert(run['figures'], list[images.Figure]))}"
 
@@ -241,18 +229,12 @@ def _shadows() -> str:
 
 
 def _width() -> str:
-    if not (_ROOT / "bench" / "results" / "width.json").exists():
-        return "Not measured yet: the command makes this table."
     run = _run("width")
     return f"{_origin(run)}\n\n{width.report(msgspec.convert(run['figures'], list[width.Figure]))}"
 
 
 def _origin(run: dict[str, Any]) -> str:
     return f"`{run['command']}` on {machine_sentence(run['machine'])}."
-
-
-def _has_run(name: str) -> bool:
-    return _results(name).exists()
 
 
 def _run(name: str) -> Any:

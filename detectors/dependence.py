@@ -52,6 +52,11 @@ class Dependence:
         """Return how many independent rows are as noisy as these."""
         return rows / self.design_effect(rows)
 
+    @property
+    def worth_of_a_row(self) -> float:
+        """How many independent rows one of very many is worth: what goes on for longer than a window counts, too."""
+        return 1 / self.design_effect(math.inf)
+
     def worth(self, tally: MeansT) -> MeansT:
         """Return the tally of as many independent rows as are as noisy as these."""
         return tally.scaled(1 / self.design_effect(tally.rows))

@@ -16,9 +16,7 @@ import msgspec
 from detectors.arrays import Floats
 from detectors.betting import SHARES, log_capitals, log_capitals_of_fall
 from detectors.evidence import NO_EVIDENCE, log_add, log_mean
-
-POOLED_ROWS: Final = 5_000.0
-"""Independent rows of which an effect is, at most."""
+from detectors.feature import POOLED_ROWS
 
 _LARGEST_EVIDENCE: Final = 1e15
 _LEAST_WEIGHT: Final = 1e-6

@@ -13,7 +13,6 @@ Sources: Podkopaev and Ramdas, "Tracking the risk of a deployed model and detect
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Final, NamedTuple
 
 import msgspec
@@ -84,7 +83,7 @@ def build_risk(outcomes: Outcomes, loss: Loss, *, source: str, created_at_ns: in
         bound=bound,
         rows=len(losses),
         risk=float(losses.mean()),
-        upper=_upper(losses, loss, _worth(remembered)),
+        upper=_upper(losses, loss, Dependence(remembered).worth_of_a_row),
         memories=remembered,
     )
 
@@ -103,11 +102,6 @@ def _upper(losses: Floats, loss: Loss, worth: float) -> float:
         return upper_bound(losses, BASELINE_RISK, worth)
     wrong = float(losses.sum())
     return float(special.betaincinv(worth * wrong + 1, worth * (len(losses) - wrong), 1 - BASELINE_RISK)) if wrong < len(losses) else 1.0
-
-
-def _worth(remembered: tuple[tuple[float, float], ...]) -> float:
-    """Return how many independent rows one of many is worth. In the long run: a bet lasts for many windows, and what goes on longer than one counts, too."""
-    return 1 / Dependence(remembered).design_effect(math.inf)
 
 
 class RiskDetector:
@@ -129,7 +123,7 @@ class RiskDetector:
         """
         self.baseline: Final = baseline
         self._model = model
-        self._worth = _worth(baseline.memories)
+        self._worth = Dependence(baseline.memories).worth_of_a_row
         self._rise = RiseDetector(threshold=threshold, reference=baseline.risk, upper=baseline.upper, tolerance=tolerance, window_seconds=window_seconds)
 
     def set_threshold(self, threshold: float) -> None:

@@ -8,7 +8,6 @@ user. How alike the last thousands of pairs were, this window's among them, says
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import msgspec
@@ -64,7 +63,7 @@ class ShadowDetector:
         """
         self.model: Final = model
         self.shadow: Final = shadow
-        self._tolerance = tolerance
+        self.tolerance: Final = tolerance
         self._rise = RiseDetector(threshold=threshold, reference=tolerance, upper=tolerance, tolerance=0.0, window_seconds=window_seconds)
         self._remembered: Floats = np.zeros(0)
         self._open()
@@ -94,14 +93,24 @@ class ShadowDetector:
         return self._rise.state.index
 
     @property
+    def firing(self) -> bool:
+        """Whether the alert fires."""
+        return self._rise.state.firing
+
+    @property
+    def threshold(self) -> float:
+        """The evidence at which an alert may be raised."""
+        return self._rise.threshold
+
+    @property
     def state(self) -> ShadowState:
         """What a restart must not forget."""
         bits = np.packbits(self._remembered.astype(np.uint8)).tobytes()
-        return ShadowState(model=self.model, shadow=self.shadow, tolerance=self._tolerance, rise=self._rise.state, remembered=bits, pairs=len(self._remembered))
+        return ShadowState(model=self.model, shadow=self.shadow, tolerance=self.tolerance, rise=self._rise.state, remembered=bits, pairs=len(self._remembered))
 
     def restore(self, state: ShadowState) -> None:
         """Go on from the state of a detector with the same tolerance; another one asks another question, and begins anew."""
-        if state.tolerance == self._tolerance:
+        if state.tolerance == self.tolerance:
             self._rise.state = state.rise
             self._remembered = np.unpackbits(np.frombuffer(state.remembered, dtype=np.uint8), count=state.pairs).astype(np.float64)
 
@@ -119,7 +128,7 @@ class ShadowDetector:
         losses = np.frombuffer(bytes(self._window.losses), dtype=np.uint8).astype(np.float64)
         self._remembered = np.concatenate([self._remembered, losses])[-_REMEMBERED:]
         opened_at_ns = self._opened_at_ns or now_ns
-        result = self._rise.test(losses, Span(opened_at_ns, now_ns, opened_at_ns, now_ns), _worth(self._remembered))
+        result = self._rise.test(losses, Span(opened_at_ns, now_ns, opened_at_ns, now_ns), Dependence(memories_of_losses(self._remembered)).worth_of_a_row)
         window = self._window
         comparison = ShadowComparison(
             model=self.model,
@@ -144,7 +153,7 @@ class ShadowDetector:
             log_evidence=result.log_evidence,
             share=1.0 if result.effect_above_floor else 0.0,
             effect_above_floor=result.effect_above_floor,
-            summary=describe(result.pool, comparison, self._tolerance),
+            summary=describe(result.pool, comparison, self.tolerance),
         )
         verdict = Verdict(
             kind=VerdictKind.SHADOW,
@@ -179,8 +188,3 @@ def describe(pool: Pool | None, comparison: ShadowComparison, tolerance: float) 
 
 def _way(classes: ClassPair) -> str:
     return f"{classes.output} {classes.served} → {classes.shadow} ({classes.rows:,} rows)"
-
-
-def _worth(losses: Floats) -> float:
-    """Return how many independent pairs one of these is worth, in the long run: a bet lasts for many windows."""
-    return 1 / Dependence(memories_of_losses(losses)).design_effect(math.inf) if len(losses) else 1.0

@@ -123,10 +123,8 @@ class _Watch:
         window_seconds = None if settings.budget.windows else settings.window_time
         self._detector = ShadowDetector(model, arm, threshold=1.0, tolerance=tolerance, window_seconds=window_seconds)
         self._route = route
-        self._tolerance = tolerance
         self._version = ""
         self._outcomes: Counter[PairOutcome] = Counter()
-        self._threshold = 1.0
         self._last: ShadowComparison | None = None
         self._last_verdict: Verdict | None = None
 
@@ -147,7 +145,6 @@ class _Watch:
 
     def set_threshold(self, threshold: float) -> None:
         """Set the evidence at which an alert may be raised."""
-        self._threshold = threshold
         self._detector.set_threshold(threshold)
 
     def take(self, pair: Pair, now_ns: int) -> int:
@@ -171,18 +168,18 @@ class _Watch:
 
     def status(self) -> AgreementStatus:
         """Return what people are shown."""
-        state, verdict = self._detector.state.rise, self._last_verdict
+        detector, verdict = self._detector, self._last_verdict
         return AgreementStatus(
             route=self._route,
-            arm=self._detector.shadow,
-            model=self._detector.model,
+            arm=detector.shadow,
+            model=detector.model,
             compared=sum(self._outcomes[outcome] for outcome in COMPARED),
             agreed=self._outcomes[PairOutcome.AGREED],
-            state=DriftState.FIRING if state.firing else DriftState.OK,
-            windows=state.index,
-            tolerance=self._tolerance,
+            state=DriftState.FIRING if detector.firing else DriftState.OK,
+            windows=detector.windows,
+            tolerance=detector.tolerance,
             evidence=verdict.evidence if verdict else 0.0,
-            threshold=self._threshold,
+            threshold=detector.threshold,
             summary=verdict.features[0].summary if verdict else "",
             last=self._last,
         )
